@@ -1,0 +1,274 @@
+"""The bus over aiomqtt 2: the same for the embedded broker, Mosquitto and any other.
+
+MQTT 5 rather than 3.1.1, for one reason: a 3.1.1 broker closes a connection without a word, so a second node under
+our name looks like a bad network, and both would take each other's session over for ever; a 5 broker says 0x8E. For
+brokers that take over silently (Mosquitto before 2.1) repeated drops soon after a connect count as the same.
+
+Each attempt is a client of its own. One client across attempts would keep unacknowledged publishes and send them
+again on the next connection, after what the member has published on it meanwhile.
+"""
+
+import asyncio
+import logging
+import math
+import random
+import socket
+import ssl
+from collections.abc import Callable, Iterable
+
+import aiomqtt
+
+from ucmlab.broker.bus import BusCounters, BusEndpoint, BusListener, Will
+from ucmlab.broker.gate import Gate
+from ucmlab.broker.topics import QOS
+
+FIRST_DELAY_S = 0.02
+LONGEST_DELAY_S = 1.0
+CONNECT_TIMEOUT_S = 10.0
+KEEPALIVE_REMOTE_S = 60
+KEEPALIVE_LOOPBACK_S = 0
+"""None: on loopback a peer dies with its socket, and a paused node must not be declared lost by machine time."""
+SHORT_LIFE_S = 1.0
+SHORT_LIVES = 8
+"""Connections in a row that a broker accepted and dropped within `SHORT_LIFE_S`: nobody but a namesake does that."""
+IN_FLIGHT = 200
+"""paho's default of 20 would make a burst wait for acknowledgements; brokers take more."""
+_TAKEN_OVER = 0x8E
+
+_quiet = logging.getLogger("ucmlab.aiomqtt")
+# Its warnings count publishes in flight, which this adapter means to have many of.
+_quiet.setLevel(logging.ERROR)
+
+
+class _Closed(Exception):
+    """`close` was called."""
+
+
+class AiomqttBus:
+    """One member's connection, held up by `run`."""
+
+    def __init__(self, endpoint: BusEndpoint, listener: BusListener, *, will: Will) -> None:
+        """Nothing is connected before `run`."""
+        self._endpoint = endpoint
+        self._listener = listener
+        self._will = will
+        self._gate = Gate(listener)
+        self._tls = ssl.create_default_context(cafile=endpoint.ca_file) if endpoint.ca_file else None
+        self._random = random.Random(endpoint.client_id)  # noqa: S311  spreads attempts, protects nothing
+        self._open = asyncio.Event()
+        self._open.set()
+        self._prodded = asyncio.Event()
+        self._closing = asyncio.Event()
+        self._answered = asyncio.Event()
+        self._session: _Session | None = None
+        self._connections = 0
+        self._short_lives = 0
+        self._duplicate = False
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Hand a message to the broker; see `Bus`."""
+        session = self._session
+        if session is not None:
+            self._gate.outwards(lambda: session.publish(topic, payload, retain=retain))
+
+    def subscribe(self, filters: Iterable[str]) -> None:
+        """Subscribe; see `Bus`."""
+        session, wanted = self._session, tuple(filters)
+        if session is not None:
+            self._gate.outwards(lambda: session.subscribe(wanted))
+
+    def stall(self, *, stalled: bool) -> None:
+        """Stall the link or let it go on; see `Bus`."""
+        if stalled:
+            self._open.clear()
+        else:
+            self._open.set()
+            self.prod()
+        self._gate.stall(stalled=stalled)
+
+    def prod(self) -> None:
+        """Try at once to connect; see `Bus`."""
+        self._short_lives = 0
+        self._prodded.set()
+
+    def counters(self) -> BusCounters:
+        """What passed on this connection; see `Bus`."""
+        session = self._session
+        if session is None:
+            return BusCounters(False, self._connections, 0, 0, 0, self._duplicate)
+        return BusCounters(
+            True, self._connections, session.sent, session.unanswered, session.received, self._duplicate
+        )
+
+    async def run(self) -> None:
+        """Be connected as much as possible; see `Bus`."""
+        delay = FIRST_DELAY_S
+        while not self._over():
+            await self._open.wait()
+            self._prodded.clear()
+            connections = self._connections
+            try:
+                await self._connect_and_serve()
+            except (aiomqtt.MqttError, OSError) as error:
+                # An attempt that failed, or a connection that ended: the next attempt is all there is to do about it.
+                self._judge(error)
+            if self._connections > connections:
+                delay = FIRST_DELAY_S
+            if not self._over():
+                await self._pause(delay)
+                delay = min(2 * delay, LONGEST_DELAY_S)
+
+    async def close(self, patience: float) -> None:
+        """Wait for what is unanswered, then disconnect in order; see `Bus`."""
+        try:
+            async with asyncio.timeout(patience):
+                while self._session is not None and self._session.unanswered and not self._gate.stalled:
+                    self._answered.clear()
+                    await self._answered.wait()
+        except TimeoutError:
+            pass  # the broker is slow or gone: the will speaks for us
+        self._closing.set()
+        self._open.set()
+        self._prodded.set()
+
+    def _over(self) -> bool:
+        return self._duplicate or self._closing.is_set()
+
+    async def _connect_and_serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        async with self._client() as client:
+            began = loop.time()
+            try:
+                await self._serve(client)
+            finally:
+                self._short_lives = self._short_lives + 1 if loop.time() - began < SHORT_LIFE_S else 0
+
+    async def _serve(self, client: aiomqtt.Client) -> None:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._connections += 1
+                self._session = _Session(client, tasks, self._endpoint.client_id, self._count)
+                tasks.create_task(self._watch_closing(), name=f"bus[{self._endpoint.client_id}].closing")
+                self._gate.connected()
+                async for _ in client.messages:
+                    pass  # never: the inbox hands over as messages arrive. What ends this loop is the disconnection.
+        except* _Closed:
+            pass
+        except* aiomqtt.MqttError as errors:
+            raise _first(errors) from None
+        finally:
+            self._session = None
+            self._answered.set()
+            self._gate.disconnected()
+
+    async def _watch_closing(self) -> None:
+        await self._closing.wait()
+        raise _Closed
+
+    def _client(self) -> aiomqtt.Client:
+        endpoint = self._endpoint
+        loopback = endpoint.host.startswith("127.") or endpoint.host in {"localhost", "::1"}
+        return aiomqtt.Client(
+            endpoint.host,
+            endpoint.port,
+            identifier=endpoint.client_id,
+            username=endpoint.username,
+            password=endpoint.password,
+            protocol=aiomqtt.ProtocolVersion.V5,
+            clean_start=True,
+            will=aiomqtt.Will(self._will.topic, self._will.payload, QOS, retain=True),
+            keepalive=KEEPALIVE_LOOPBACK_S if loopback else KEEPALIVE_REMOTE_S,
+            timeout=CONNECT_TIMEOUT_S,
+            max_inflight_messages=IN_FLIGHT,
+            queue_type=_inbox(self._arrived),
+            tls_context=self._tls,
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+            logger=_quiet,
+        )
+
+    def _arrived(self, message: aiomqtt.Message) -> None:
+        session = self._session
+        if session is None:
+            return  # between CONNACK and our noticing it nothing is subscribed, so nothing of ours can come
+        session.received += 1
+        self._gate.message(message.topic.value, message.payload)
+
+    def _count(self) -> None:
+        self._answered.set()
+        self._listener.counted()
+
+    def _judge(self, error: BaseException) -> None:
+        if _is_takeover(error) or self._short_lives >= SHORT_LIVES:
+            self._duplicate = True
+            self._listener.duplicate()
+
+    async def _pause(self, delay: float) -> None:
+        try:
+            async with asyncio.timeout(delay * self._random.uniform(0.5, 1.0)):
+                await self._prodded.wait()
+        except TimeoutError:
+            pass
+
+
+class _Session:
+    """What goes out on one connection: in order, without waiting for acknowledgements, but counting them."""
+
+    def __init__(
+        self, client: aiomqtt.Client, tasks: asyncio.TaskGroup, client_id: str, counted: Callable[[], None]
+    ) -> None:
+        self._client = client
+        self._tasks = tasks
+        self._name = f"bus[{client_id}]"
+        self._counted = counted
+        self.sent = 0
+        self.unanswered = 0
+        self.received = 0
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        self.sent += 1
+        self.unanswered += 1
+        # Tasks start in the order of their making, and aiomqtt hands the packet to paho before its first await.
+        self._tasks.create_task(self._publish(topic, payload, retain), name=f"{self._name}.publish")
+
+    def subscribe(self, filters: tuple[str, ...]) -> None:
+        self.unanswered += 1
+        self._tasks.create_task(self._subscribe(filters), name=f"{self._name}.subscribe")
+
+    async def _publish(self, topic: str, payload: bytes, retain: bool) -> None:  # noqa: FBT001  one caller
+        await self._client.publish(topic, payload, QOS, retain, timeout=math.inf)
+        self._answer()
+
+    async def _subscribe(self, filters: tuple[str, ...]) -> None:
+        await self._client.subscribe([(name, QOS) for name in filters], timeout=math.inf)
+        self._answer()
+
+    def _answer(self) -> None:
+        self.unanswered -= 1
+        self._counted()
+
+
+def _inbox(arrived: Callable[[aiomqtt.Message], None]) -> type[asyncio.Queue[aiomqtt.Message]]:
+    # aiomqtt takes a type of queue. This one keeps nothing, so what has arrived is known at once and exactly, and a
+    # message costs no task (aiomqtt's iterator makes one for each).
+    class Inbox(asyncio.Queue[aiomqtt.Message]):
+        def put_nowait(self, item: aiomqtt.Message) -> None:
+            arrived(item)
+
+    return Inbox
+
+
+def _first(errors: BaseExceptionGroup[aiomqtt.MqttError]) -> BaseException:
+    found: BaseException = errors
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+def _is_takeover(error: BaseException | None) -> bool:
+    # aiomqtt raises a general error, with paho's reason code on the exception that caused it.
+    while error is not None:
+        code = getattr(error, "rc", None)
+        if getattr(code, "value", None) == _TAKEN_OVER:
+            return True
+        error = error.__cause__
+    return False

@@ -1,0 +1,73 @@
+"""The gate of a link: while it is stalled, nothing passes, and nothing is lost or reordered.
+
+What must live here: what a stall means for what is held. What this file must not know: sockets, MQTT, time. The same
+gate serves every carrier, so a partition is the same with each of them (design 6).
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from ucmlab.broker.bus import BusListener
+
+Call = Callable[[], None]
+
+
+class Gate:
+    """Stands between a carrier and its listener, for both directions."""
+
+    def __init__(self, listener: BusListener) -> None:
+        """Open, with nothing held; `listener` hears what passes inwards."""
+        self.stalled = False
+        self._listener = listener
+        self._inwards: deque[Call] = deque()
+        self._outwards: deque[Call] = deque()
+        self._told_connected = False
+
+    def outwards(self, call: Call) -> None:
+        """Let a publish or a subscription pass, or hold it."""
+        if self.stalled:
+            self._outwards.append(call)
+        else:
+            call()
+
+    def message(self, topic: str, payload: bytes) -> None:
+        """A message arrived."""
+        if self.stalled:
+            self._inwards.append(lambda: self._listener.message(topic, payload))
+        else:
+            self._listener.message(topic, payload)
+
+    def connected(self) -> None:
+        """A connection was made. While stalled that is a race lost by the stall: the news waits like any other."""
+        if self.stalled:
+            self._inwards.append(self._tell_connected)
+        else:
+            self._tell_connected()
+
+    def disconnected(self) -> None:
+        """The connection is gone, and with it everything held: it sat in buffers of this very connection."""
+        self._outwards.clear()
+        self._inwards.clear()
+        if not self._told_connected:
+            return
+        if self.stalled:
+            self._inwards.append(self._tell_disconnected)
+        else:
+            self._tell_disconnected()
+
+    def stall(self, *, stalled: bool) -> None:
+        """Close the gate, or open it and hand over what it held: first what came, then what was to go."""
+        self.stalled = stalled
+        if stalled:
+            return
+        for held in (self._inwards, self._outwards):
+            while held:
+                held.popleft()()
+
+    def _tell_connected(self) -> None:
+        self._told_connected = True
+        self._listener.connected()
+
+    def _tell_disconnected(self) -> None:
+        self._told_connected = False
+        self._listener.disconnected()

@@ -1,0 +1,214 @@
+"""What is said on the control channel inside a lab: to and from nodes, the broker, and the fork server.
+
+An *act* is what changes a node: the node counts the acts that it has taken in, and its `Pulse` tells the count, so the
+lab knows whether what it sees is before or after its last word. Everything else is a question, or time.
+"""
+
+import msgspec
+
+from ucmlab.broker.access import Account
+from ucmlab.broker.bus import BusEndpoint
+from ucmlab.broker.server import ClientCounters
+from ucmlab.node.clock import ClockSetting
+from ucmlab.node.commands import Reply
+from ucmlab.node.config import NodeConfig
+from ucmlab.node.events import (
+    OPERATIONS,
+    Delete,
+    OrderService,
+    RegenerateAuthz,
+    ReplicationSet,
+    StopRequested,
+    Upload,
+)
+from ucmlab.node.shell import Pulse
+from ucmlab.node.status import NodeStatus
+
+ActEvent = Upload | Delete | OrderService | RegenerateAuthz | ReplicationSet | StopRequested
+
+
+class _Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Base: the tag is the class name."""
+
+
+# To a node.
+
+
+class SetClock(_Message, frozen=True):
+    """Run time like this from now on. Not an act."""
+
+    setting: ClockSetting
+
+
+class SetTime(_Message, frozen=True):
+    """Stepped: it is `lab` now. Not an act."""
+
+    lab: int
+
+
+class Fire(_Message, frozen=True):
+    """Act. Stepped: let the timers fire that are due."""
+
+
+class Act(_Message, frozen=True):
+    """Act: an event for the core, as tagged msgpack of `ActEvent` (events carry no tag of their own)."""
+
+    kind: str
+    event: msgspec.Raw
+
+
+class Stall(_Message, frozen=True):
+    """Act: the node's link to the broker stalls, or goes on."""
+
+    stalled: bool
+
+
+class Prod(_Message, frozen=True):
+    """Act: the broker is there again; do not wait to try."""
+
+
+class Arm(_Message, frozen=True):
+    """Act: die right after having performed the next command of this name."""
+
+    command: str
+
+
+class Probe(_Message, frozen=True):
+    """Answer with `Pulsed` or `Counted` at once, whatever is going on."""
+
+    number: int
+
+
+class AskStatus(_Message, frozen=True):
+    """Answer with `StatusTold`."""
+
+    number: int
+
+
+ToNode = SetClock | SetTime | Fire | Act | Stall | Prod | Arm | Probe | AskStatus
+
+
+# From a node.
+
+
+class Pulsed(_Message, frozen=True):
+    """The node's counts: the answer to `Probe` number `number`, or (0) unasked because it is idle and they changed."""
+
+    number: int
+    pulse: Pulse
+
+
+class Replied(_Message, frozen=True):
+    """The core's answer to an operation."""
+
+    reply: Reply
+
+
+class StatusTold(_Message, frozen=True):
+    """The answer to `AskStatus`."""
+
+    number: int
+    status: NodeStatus
+
+
+class Crashed(_Message, frozen=True):
+    """A bug of ours ended the process; the traceback."""
+
+    text: str
+
+
+FromNode = Pulsed | Replied | StatusTold | Crashed
+
+
+# To and from the broker's process.
+
+
+class StopBroker(_Message, frozen=True):
+    """Say goodbye to everybody and end."""
+
+
+class Listening(_Message, frozen=True):
+    """Clients can connect."""
+
+    port: int
+
+
+class Counted(_Message, frozen=True):
+    """The broker's counts by client id: the answer to `Probe`, or (0) unasked, because a client came or went."""
+
+    number: int
+    clients: dict[str, ClientCounters]
+
+
+class Published(_Message, frozen=True):
+    """What was published on the bus since the last such message, in order."""
+
+    messages: tuple[tuple[str, bytes], ...]
+
+
+ToBroker = Probe | StopBroker
+FromBroker = Listening | Counted | Published | Crashed
+
+
+# To and from the fork server.
+
+
+class NodeSpec(_Message, frozen=True):
+    """Everything that a node's process is told at its start. Its secrets are in its home."""
+
+    lab: str
+    config: NodeConfig
+    home: str
+    logs: str
+    endpoint: BusEndpoint
+    clock: ClockSetting
+    stalled: bool
+    replication_broken: bool
+
+
+class BrokerSpec(_Message, frozen=True):
+    """Everything that the broker's process is told at its start; passwords travel as salted digests."""
+
+    lab: str
+    host: str
+    port: int
+    accounts: tuple[Account, ...]
+    tls: tuple[str, str] | None
+    """Certificate and key file; None listens in plain, on loopback only."""
+
+
+class Spawn(_Message, frozen=True):
+    """Fork a process; its end of the control channel comes along as a file descriptor."""
+
+    number: int
+    spec: NodeSpec | BrokerSpec
+
+
+class Spawned(_Message, frozen=True):
+    """It runs."""
+
+    number: int
+    pid: int
+
+
+class Exited(_Message, frozen=True):
+    """It ended: `status` is its exit status, or minus the signal."""
+
+    number: int
+    pid: int
+    status: int
+
+
+FromForkServer = Spawned | Exited
+
+_ACTS: dict[str, type[ActEvent]] = {kind.__name__: kind for kind in (*OPERATIONS, ReplicationSet, StopRequested)}
+
+
+def act(event: ActEvent) -> Act:
+    """The message that carries `event` to a node."""
+    return Act(type(event).__name__, msgspec.Raw(msgspec.msgpack.encode(event)))
+
+
+def act_event(message: Act) -> ActEvent:
+    """The event that the message carries."""
+    return msgspec.msgpack.decode(message.event, type=_ACTS[message.kind])

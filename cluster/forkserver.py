@@ -1,0 +1,120 @@
+"""The fork server: imports the lab's code once and forks its processes from there (design 6).
+
+Run as `python -m ucmlab.cluster.forkserver --parent PID --socket FD`, as early as possible. It stays what can be forked
+safely: one thread, no event loop, no open database or connection. It answers for its children: it reaps them and tells
+the lab how each ended. When it ends, the kernel ends them (`die_with_parent`); when the lab ends, it ends.
+"""
+
+import argparse
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+from typing import NoReturn
+
+import msgspec
+
+from ucmlab.cluster.brokerprocess import broker_main
+from ucmlab.cluster.control_messages import BrokerSpec, Exited, FromForkServer, Spawn, Spawned
+from ucmlab.cluster.nodeprocess import node_main
+from ucmlab.cluster.processes import close_inherited, default_signals, die_with_parent, entitle
+from ucmlab.node.rulebook import RuleBook
+
+LARGEST_REQUEST = 1 << 18
+_decoder: msgspec.msgpack.Decoder[Spawn] = msgspec.msgpack.Decoder(Spawn)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class ForkServer:
+    """Serves one lab until its socket closes."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        """`sock` keeps message boundaries (SOCK_SEQPACKET) and is blocking."""
+        self._sock = sock
+        self._children: dict[int, tuple[int, int]] = {}
+        """pidfd to (number, pid)."""
+        self._poll = select.poll()
+        self._poll.register(sock.fileno(), select.POLLIN)
+
+    def serve(self) -> None:
+        """Fork and reap until the lab is gone."""
+        while True:
+            for fd, _ in self._poll.poll():
+                if fd in self._children:
+                    self._reap(fd)
+                elif not self._request():
+                    return
+
+    def _request(self) -> bool:
+        data, fds, _, _ = socket.recv_fds(self._sock, LARGEST_REQUEST, 1)
+        if not data:
+            return False
+        self._spawn(_decoder.decode(data), fds[0])
+        return True
+
+    def _spawn(self, request: Spawn, fd: int) -> None:
+        server = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            _become(request, fd, server)
+        os.close(fd)
+        pidfd = os.pidfd_open(pid)
+        self._children[pidfd] = (request.number, pid)
+        self._poll.register(pidfd, select.POLLIN)
+        self._tell(Spawned(request.number, pid))
+
+    def _reap(self, pidfd: int) -> None:
+        number, pid = self._children.pop(pidfd)
+        self._poll.unregister(pidfd)
+        os.close(pidfd)
+        _, status = os.waitpid(pid, 0)
+        self._tell(Exited(number, pid, os.waitstatus_to_exitcode(status)))
+
+    def _tell(self, message: FromForkServer) -> None:
+        try:
+            self._sock.send(_encode(message))
+        except OSError:
+            sys.exit(0)  # the lab is gone; the kernel ends the children with us
+
+
+def _become(request: Spawn, fd: int, server: int) -> NoReturn:
+    die_with_parent(server)
+    close_inherited({fd})
+    spec = request.spec
+    sock = socket.socket(fileno=fd)
+    if isinstance(spec, BrokerSpec):
+        entitle(spec.lab, "broker")
+        broker_main(spec, sock)
+    entitle(spec.lab, spec.config.name)
+    node_main(spec, sock)
+
+
+def warm(release: str, profile: str) -> None:
+    """Do once what every node would do at its start and can be shared: parse the rules, load what is loaded late."""
+    RuleBook.load(release, profile)
+
+
+def main() -> None:
+    """Entry of the process."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--parent", type=int, required=True)
+    parser.add_argument("--socket", type=int, required=True)
+    parser.add_argument("--lab", required=True)
+    parser.add_argument("--release", required=True)
+    parser.add_argument("--profile", required=True)
+    arguments = parser.parse_args()
+    die_with_parent(arguments.parent)
+    default_signals()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the lab ends us by closing the socket, after it ended the nodes
+    entitle(arguments.lab, "fork server")
+    warm(arguments.release, arguments.profile)
+    # Children write to pages that the collector's marks would otherwise touch, each time, in each of them.
+    gc.collect()
+    gc.freeze()
+    ForkServer(socket.socket(fileno=arguments.socket)).serve()
+
+
+if __name__ == "__main__":
+    main()

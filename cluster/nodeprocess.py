@@ -1,0 +1,195 @@
+"""The process of one node: puts core, disk, keys, bus and shell together, and obeys the lab's control channel."""
+
+import asyncio
+import os
+import socket
+import sys
+import traceback
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from ucmlab.broker.aiomqtt_bus import AiomqttBus
+from ucmlab.broker.bus import Bus, Will
+from ucmlab.broker.codec import BusCodec
+from ucmlab.broker.messages import Birth
+from ucmlab.broker.signing import Ed25519Signer, Ed25519Verifier
+from ucmlab.broker.topics import Topics
+from ucmlab.cluster.control import Channel
+from ucmlab.cluster.control_messages import (
+    Act,
+    Arm,
+    AskStatus,
+    Crashed,
+    Fire,
+    FromNode,
+    NodeSpec,
+    Probe,
+    Prod,
+    Pulsed,
+    Replied,
+    SetClock,
+    SetTime,
+    Stall,
+    StatusTold,
+    ToNode,
+    act_event,
+)
+from ucmlab.cluster.framing import framed
+from ucmlab.node.clock import LabClock
+from ucmlab.node.commands import Reply
+from ucmlab.node.core import NodeCore
+from ucmlab.node.disk import NodeDisk
+from ucmlab.node.events import DiskImage, ReplicationSet, Started
+from ucmlab.node.journal_file import JournalFile
+from ucmlab.node.key_commands import KeyCommands
+from ucmlab.node.keyring import KeyRing
+from ucmlab.node.rulebook import RuleBook
+from ucmlab.node.shell import NodeShell, Pulse
+from ucmlab.publisher.core import PublisherCore
+
+EXIT_CRASHED = 70
+_decoder: msgspec.msgpack.Decoder[ToNode] = msgspec.msgpack.Decoder(ToNode)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Node:
+    """One node's parts, put together around its disk."""
+
+    def __init__(self, spec: NodeSpec) -> None:
+        """Read the disk and build everything; call it inside the event loop."""
+        config, home = spec.config, Path(spec.home)
+        rulebook = RuleBook.load(config.release, config.profile)
+        self.clock = LabClock(spec.clock)
+        self.disk = NodeDisk(home, rulebook, publisher=config.is_publisher)
+        ring = KeyRing(home)
+        keys = KeyCommands(home, config, rulebook, ring)
+        self.image: DiskImage = msgspec.structs.replace(self.disk.load(), keys=keys.generations())
+        codec = BusCodec(
+            cluster=config.cluster,
+            sender=config.name,
+            boot=self.image.boot,
+            signer=Ed25519Signer(ring.bus.signing_private),
+            verifier=Ed25519Verifier({member.name: member.signing for member in config.members}),
+        )
+        self.journal = JournalFile(Path(spec.logs) / f"{config.name}.jsonl", config.name)
+        core_type = PublisherCore if config.is_publisher else NodeCore
+        self.shell = NodeShell(
+            core=core_type(config, rulebook, codec),
+            disk=self.disk,
+            keys=keys,
+            journal=self.journal,
+            clock=self.clock,
+        )
+        birth = Topics(config.cluster).birth(config.name)
+        will = Will(birth, codec.seal(birth, Birth("lost", self.image.boot, {}, {})))
+        endpoint = msgspec.structs.replace(spec.endpoint, password=ring.bus.password)
+        self.bus: Bus = AiomqttBus(endpoint, self.shell, will=will)
+        self.bus.stall(stalled=spec.stalled)
+
+    async def run(self, *, replication_broken: bool) -> None:
+        """Live until stopped in order."""
+        faults = (ReplicationSet(broken=True),) if replication_broken else ()
+        try:
+            await self.shell.run(Started(self.image), *faults)
+        finally:
+            self.disk.close()
+            self.journal.close()
+
+
+class LabLink:
+    """The node's end of the control channel: obeys, answers, and tells when the node has become idle."""
+
+    def __init__(self, sock: socket.socket, node: Node) -> None:
+        """Listen from now on."""
+        self._node = node
+        self._told: Pulse | None = None
+        self._scheduled = False
+        self._loop = asyncio.get_running_loop()
+        self._channel = Channel(sock, frame=self._on_frame, closed=_lab_is_gone)
+
+    def replied(self, reply: Reply) -> None:
+        """See `Observer`."""
+        self._send(Replied(reply))
+
+    def changed(self) -> None:
+        """See `Observer`. Tells the lab at the end of this turn of the loop, once."""
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._tell)
+
+    def drain(self) -> None:
+        """See `Observer`."""
+        self._channel.drain()
+
+    def _tell(self) -> None:
+        self._scheduled = False
+        pulse = self._node.shell.pulse()
+        if pulse.idle and pulse.unanswered == 0 and pulse != self._told:
+            self._told = pulse
+            self._send(Pulsed(0, pulse))
+
+    def _on_frame(self, body: bytes) -> None:
+        message = _decoder.decode(body)
+        match message:
+            case SetTime(lab=lab):
+                self._node.clock.advance(lab)
+            case SetClock(setting=setting):
+                self._node.shell.set_clock(setting)
+            case Probe(number=number):
+                self._send(Pulsed(number, self._node.shell.pulse()))
+            case AskStatus(number=number):
+                self._send(StatusTold(number, self._node.shell.status()))
+            case Fire() | Act() | Stall() | Prod() | Arm():
+                self._obey(message)
+
+    def _obey(self, act: Fire | Act | Stall | Prod | Arm) -> None:
+        shell = self._node.shell
+        match act:
+            case Fire():
+                shell.fire()
+            case Act():
+                shell.act(act_event(act))
+            case Stall(stalled=stalled):
+                self._node.bus.stall(stalled=stalled)
+                shell.act()
+            case Prod():
+                self._node.bus.prod()
+                shell.act()
+            case Arm(command=command):
+                shell.arm(command)
+
+    def _send(self, message: FromNode) -> None:
+        self._channel.send(_encode(message))
+
+
+def node_main(spec: NodeSpec, sock: socket.socket) -> NoReturn:
+    """Be this node, from here to the end of the process."""
+    try:
+        asyncio.run(_live(spec, sock))
+    except BaseException:  # noqa: BLE001  the one boundary: a bug must be seen, whatever it is
+        text = traceback.format_exc()
+        sys.stderr.write(text)
+        sys.stderr.flush()
+        _last_words(sock, text)
+        os._exit(EXIT_CRASHED)
+    os._exit(0)
+
+
+async def _live(spec: NodeSpec, sock: socket.socket) -> None:
+    node = Node(spec)
+    node.shell.attach(node.bus, LabLink(sock, node))
+    await node.run(replication_broken=spec.replication_broken)
+
+
+def _last_words(sock: socket.socket, text: str) -> None:
+    try:
+        sock.setblocking(True)
+        sock.sendall(framed(_encode(Crashed(text))))
+    except OSError:
+        pass  # the lab is gone too
+
+
+def _lab_is_gone() -> None:
+    os._exit(1)

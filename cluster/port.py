@@ -1,0 +1,181 @@
+"""The lab as a story sees it: one port, two labs behind it (real processes; virtual time).
+
+Whatever acts or passes time is a coroutine and returns when the lab is *settled*: nothing is in flight, only timers
+and stalled links remain. Whatever reads is a plain call and looks at the state now. Both labs keep that promise, which
+is why one story ends the same in both. All instants and durations are lab microseconds unless a name says `wall`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+import msgspec
+
+from ucmlab.broker.messages import Row
+from ucmlab.node.commands import Reply
+from ucmlab.node.events import Delete, FileImage, OrderService, RegenerateAuthz, Upload
+
+Operation = Upload | Delete | OrderService | RegenerateAuthz
+NodeLife = Literal["starting", "up", "paused", "isolated", "down"]
+
+
+class ServiceView(msgspec.Struct, frozen=True):
+    """One service of a node. `since` is a lab instant; `loaded` maps identity units to fingerprints."""
+
+    state: str
+    kind: Literal["feature", "network"]
+    enabled: bool
+    since: int
+    loaded: dict[str, str]
+    pending: tuple[str, ...]
+
+
+class NodeView(msgspec.Struct, frozen=True):
+    """Everything that can be read of one node now; of a node that is down, what its disk holds."""
+
+    name: str
+    role: str
+    fqdn: str
+    state: NodeLife
+    pid: int | None
+    home: str
+    addresses: dict[str, str]
+    clock_offset: int
+    epoch: int
+    seq: int
+    rows: tuple[Row, ...]
+    files: tuple[FileImage, ...]
+    paths: dict[tuple[str, str], str]
+    """(unit, name) to the absolute path of the file."""
+    identities: dict[str, bytes]
+    """Unit to DER."""
+    services: dict[str, ServiceView]
+    authz: dict[str, str] | None
+    """`signing` and `encryption`: SHA-256 of the keys; None when the node has none."""
+    open_operations: int
+    replication_broken: bool
+    files_agree: bool
+    """Whether files equal rows for the units on Change Notification's list."""
+    change_notification: bool
+    """Whether Change Notification is started."""
+
+
+class LabFacts(msgspec.Struct, frozen=True):
+    """What is true of the whole lab."""
+
+    name: str
+    mode: Literal["sim", "local"]
+    release: str
+    profile: str
+    replication: str
+    wall: int
+    broker: dict[str, str | int | None]
+    faults: tuple[dict[str, str], ...]
+    head: tuple[int, int] | None
+    """The publisher's (epoch, seq) while it takes part, else None."""
+
+
+class LabPort(Protocol):
+    """What both labs offer."""
+
+    @property
+    def mode(self) -> Literal["sim", "local"]:
+        """Which of the two it is."""
+        ...
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The nodes, the publisher first."""
+        ...
+
+    def now(self) -> int:
+        """Lab microseconds."""
+        ...
+
+    def wall(self) -> int:
+        """The lab's wall clock, unskewed."""
+        ...
+
+    def view(self, node: str) -> NodeView:
+        """Look at a node."""
+        ...
+
+    def facts(self) -> LabFacts:
+        """Look at the lab."""
+        ...
+
+    def events(self, name: str | None = None, node: str | None = None) -> list[dict[str, object]]:
+        """The journal so far, one flat dict an event (`id at node event cause operation_id …`)."""
+        ...
+
+    def messages(self, topic_filter: str) -> list[tuple[str, bytes]]:
+        """What was published on the bus so far on matching topics."""
+        ...
+
+    async def start_node(self, node: str) -> None:
+        """Start a node that is down."""
+        ...
+
+    async def stop_node(self, node: str) -> None:
+        """Stop a node in order."""
+        ...
+
+    async def kill_node(self, node: str, at: str | None = None) -> None:
+        """Kill a node now, or (`at`) arm its death right after it has performed its next command of that name."""
+        ...
+
+    async def pause_node(self, node: str) -> None:
+        """Freeze a node."""
+        ...
+
+    async def resume_node(self, node: str) -> None:
+        """Let a frozen node go on."""
+        ...
+
+    async def kill_broker(self) -> None:
+        """Kill the broker: every connection is reset, what it held in memory is gone."""
+        ...
+
+    async def start_broker(self) -> None:
+        """Start the broker again, empty."""
+        ...
+
+    async def partition(self, groups: Sequence[Sequence[str]], broker: int | None = None) -> None:
+        """Cut the network into groups; the broker stands with group number `broker`, else with the publisher."""
+        ...
+
+    async def isolate(self, node: str) -> None:
+        """Take one node away from everything else, the broker included."""
+        ...
+
+    async def heal(self, node: str | None = None) -> None:
+        """Make the network whole again, or rejoin one node."""
+        ...
+
+    async def set_replication(self, node: str, *, broken: bool) -> None:
+        """Break or repair what the publisher replicates to a node."""
+        ...
+
+    async def operate(self, node: str, operation: Operation) -> Reply:
+        """Do an operation on a node.
+
+        Down: refused `node_down` at once. Paused: indefinite after 60 s of lab time. Died meanwhile: indefinite.
+        """
+        ...
+
+    async def wait(self, duration: int) -> None:
+        """Let lab time pass."""
+        ...
+
+    async def wait_until(self, predicate: Callable[[], bool], within: int) -> bool:
+        """Let lab time pass until the predicate holds; False when it never did."""
+        ...
+
+    def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
+        """Call `watcher` after every event (sim) or settled round (local); returns what ends it."""
+        ...
+
+    async def close(self) -> None:
+        """End the lab; nothing is left behind."""
+        ...
+
+

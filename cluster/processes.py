@@ -1,0 +1,46 @@
+"""What every process of a lab does to itself: a title, a death that follows its parent's, nothing inherited."""
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Iterable
+
+from setproctitle import setproctitle
+
+_PR_SET_PDEATHSIG = 1
+_HIGHEST_FD = 65_536
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when `parent` ends; end now if it already has.
+
+    A paused process reads no pipe and runs no handler, so nothing but SIGKILL from the kernel will do (design 6). The
+    signal follows the *thread* that made this process: whoever starts processes of a lab does so from a thread that
+    lives as long as the lab, which is the main one.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)  # it ended between our start and the call above
+
+
+def entitle(lab: str, member: str) -> None:
+    """What `ps` shows: `ucmlab: <lab> <member>`, and nothing that was ever in argv."""
+    setproctitle(f"ucmlab: {lab} {member}")
+
+
+def close_inherited(keep: Iterable[int]) -> None:
+    """Close everything but standard streams and `keep`: other processes' channels must end when those end."""
+    first = 3
+    for fd in sorted(keep):
+        os.closerange(first, fd)
+        first = fd + 1
+    os.closerange(first, _HIGHEST_FD)
+
+
+def default_signals() -> None:
+    """A terminal's Ctrl-C goes to the whole group; only the lab's owner acts on it, and ends the rest in order."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)

@@ -1,0 +1,203 @@
+"""A node's disk in memory, with the disk contract of design 4: what a kill keeps, and what a power cut may lose.
+
+Live state answers reads. What was written since the last sync is also remembered as changes per file and for the
+database, so that a power cut can take away any suffix of each: files are independent of one another and of the
+database; order holds only across a sync. The publisher's log, operation ids, the epoch and private keys are synced
+before any answer, so a power cut never touches them.
+"""
+
+import random
+
+from ucmlab.broker.messages import Row, RowKey
+from ucmlab.node.commands import (
+    AppendLog,
+    ApplyEntry,
+    BeginEpoch,
+    InstallSnapshot,
+    RaiseFloor,
+    RecordAnswer,
+    RemoveFile,
+    SettleFile,
+    WriteFile,
+)
+from ucmlab.node.events import DiskImage, FileImage, LogImage, ReplicaImage
+from ucmlab.node.log_hash import entry_hash
+
+FileKey = tuple[str, str]
+DatabaseChange = ApplyEntry | InstallSnapshot | RaiseFloor | BeginEpoch
+COMPACT_AT = 8
+"""Log entries below the floor that are dropped together; few, so that searches reach snapshots."""
+
+
+class SimDisk:
+    """Everything that one node has on disk."""
+
+    def __init__(self, image: DiskImage) -> None:
+        """A disk that holds `image`, all of it durable."""
+        self.boot = image.boot
+        self.identities = dict(image.identities)
+        self.files: dict[FileKey, FileImage] = {(file.unit, file.name): file for file in image.files}
+        self._unsynced_files: dict[FileKey, list[FileImage | None]] = {}
+        self._base = image.replica
+        self._changes: list[DatabaseChange] = []
+        self._durable_changes = 0
+        self._epoch = image.log.epoch
+        self._floor = image.log.floor
+        self._floor_hash = image.log.floor_hash
+        self._log = [(image.log.floor + 1 + at, payload) for at, payload in enumerate(image.log.payloads)]
+        self._op_ids: dict[int, str] = {}
+        self._answers = list(image.log.answers)
+        self.enabled = dict(image.enabled)
+        self._done_orders = list(image.done_orders)
+        self.keys = dict(image.keys)
+        self.installed = image.installed
+
+    # -- reading
+
+    def load(self) -> DiskImage:
+        """Read everything, as a node does at its start; the boot number goes up."""
+        self.boot += 1
+        return self.image()
+
+    def image(self) -> DiskImage:
+        """Everything as it is now."""
+        return DiskImage(
+            boot=self.boot,
+            identities=dict(self.identities),
+            files=tuple(self.files.values()),
+            replica=self.replica(),
+            log=self.log_image(),
+            enabled=dict(self.enabled),
+            done_orders=tuple(self._done_orders),
+            keys=dict(self.keys),
+            installed=self.installed,
+        )
+
+    def replica(self) -> ReplicaImage:
+        """The database as it is now."""
+        return fold(self._base, self._changes)
+
+    def log_image(self) -> LogImage:
+        """The publisher's log as it is now."""
+        payloads = tuple(payload for _, payload in self._log)
+        return LogImage(self._epoch, self._floor, self._floor_hash, payloads, tuple(self._answers))
+
+    # -- files
+
+    def write_file(self, command: WriteFile) -> None:
+        """Put a file in place."""
+        image = FileImage(command.unit, command.name, command.der, command.description, command.op_id)
+        self._change_file((command.unit, command.name), image)
+
+    def remove_file(self, command: RemoveFile) -> None:
+        """Take a file away."""
+        self._change_file((command.unit, command.name), None)
+
+    def settle_file(self, command: SettleFile) -> None:
+        """Forget the operation id beside a file."""
+        old = self.files.get((command.unit, command.name))
+        if old is not None:
+            self._change_file(
+                (command.unit, command.name), FileImage(old.unit, old.name, old.der, old.description, "")
+            )
+
+    def _change_file(self, key: FileKey, image: FileImage | None) -> None:
+        versions = self._unsynced_files.get(key)
+        if versions is None:
+            self._unsynced_files[key] = [self.files.get(key), image]
+        else:
+            versions.append(image)
+        self._put(key, image)
+
+    def _put(self, key: FileKey, image: FileImage | None) -> None:
+        if image is None:
+            self.files.pop(key, None)
+        else:
+            self.files[key] = image
+
+    # -- database and log
+
+    def change_database(self, command: ApplyEntry | InstallSnapshot) -> None:
+        """One transaction."""
+        self._changes.append(command)
+
+    def append_log(self, command: AppendLog) -> None:
+        """Durable at once."""
+        self._log.append((command.seq, command.payload))
+        self._op_ids[command.seq] = command.op_id
+
+    def record_answer(self, command: RecordAnswer) -> None:
+        """Durable at once."""
+        self._answers.append((command.op_id, "refused", command.reason, self._log[-1][0] if self._log else self._floor))
+
+    def begin_epoch(self, command: BeginEpoch) -> None:
+        """Durable at once; rows stay, tombstones and the log's entries go."""
+        self._changes.append(command)
+        self._durable_changes = len(self._changes)
+        self._epoch, self._floor, self._floor_hash = command.epoch, 0, b""
+        self._log.clear()
+        self._op_ids.clear()
+
+    def raise_floor(self, command: RaiseFloor) -> None:
+        """Forget what everybody has behind them."""
+        self._changes.append(command)
+        below = sum(seq <= command.floor for seq, _ in self._log)
+        if below < COMPACT_AT:
+            return
+        for seq, payload in self._log[:below]:
+            self._answers.append((self._op_ids.get(seq, ""), "done", "", seq))
+            self._floor, self._floor_hash = seq, entry_hash(payload)
+        del self._log[:below]
+
+    def record_order(self, op_id: str) -> None:
+        """Durable at once."""
+        self._done_orders.append(op_id)
+
+    # -- sync and power
+
+    def sync(self) -> None:
+        """What was written so far survives a power cut."""
+        self._unsynced_files.clear()
+        self._durable_changes = len(self._changes)
+
+    def cut_power(self, chance: random.Random) -> None:
+        """Lose an unsynced suffix of every file and of the database."""
+        for key, versions in self._unsynced_files.items():
+            self._put(key, versions[chance.randrange(len(versions))])
+        kept = chance.randint(self._durable_changes, len(self._changes))
+        del self._changes[kept:]
+        self.sync()
+
+
+def fold(base: ReplicaImage, changes: list[DatabaseChange]) -> ReplicaImage:
+    """The database after these transactions."""
+    rows: dict[RowKey, Row] = {row.key: row for row in base.rows}
+    tombstones: dict[RowKey, int] = {(unit, fingerprint): seq for unit, fingerprint, seq in base.tombstones}
+    epoch, seq, digest, floor = base.epoch, base.seq, base.hash, base.floor
+    for change in changes:
+        match change:
+            case ApplyEntry():
+                for key in change.removes:
+                    rows.pop(key, None)
+                for row in change.adds:
+                    rows[row.key] = row
+                    tombstones.pop(row.key, None)
+                tombstones.update(dict.fromkeys(change.tombstones, change.seq))
+                epoch, seq, digest = change.epoch, change.seq, change.hash
+            case InstallSnapshot():
+                rows = {row.key: row for row in change.rows}
+                tombstones = {(unit, fingerprint): at for unit, fingerprint, at in change.tombstones}
+                epoch, seq, digest, floor = change.epoch, change.seq, change.hash, 0
+            case RaiseFloor():
+                floor = max(floor, change.floor)
+                tombstones = {key: at for key, at in tombstones.items() if at > floor}
+            case BeginEpoch():
+                tombstones, epoch, seq, digest, floor = {}, change.epoch, 0, b"", 0
+    return ReplicaImage(
+        epoch=epoch,
+        seq=seq,
+        hash=digest,
+        floor=floor,
+        rows=tuple(rows.values()),
+        tombstones=tuple((unit, fingerprint, at) for (unit, fingerprint), at in tombstones.items()),
+    )

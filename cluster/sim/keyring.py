@@ -1,0 +1,102 @@
+"""A simulated node's key ring: the commands that need private keys, with the simulation's worthless ones.
+
+Which number a key has is a function of node, unit and generation, and so is every serial number: the same cluster has
+the same certificates in every process. Sealing keeps the shape of the real thing (only the addressee opens, for that
+cluster, kind and generation) with a keyed hash in place of HPKE.
+"""
+
+import hashlib
+
+import msgspec
+
+from ucmlab.cluster.sim.disk import SimDisk
+from ucmlab.cluster.simkeys import sim_ec, sim_rsa
+from ucmlab.node.commands import MakeAuthz, MakeIdentity, OpenKeys, SealKeys
+from ucmlab.node.config import NodeConfig
+from ucmlab.node.events import AuthzMade, IdentityMade, KeysOpened, KeysSealed
+from ucmlab.node.identity import make_identity
+from ucmlab.node.instant import to_datetime
+from ucmlab.node.rulebook import RuleBook
+
+
+class Sealed(msgspec.Struct, frozen=True, array_like=True):
+    """What a simulated blob holds; `proof` stands for the encryption to the recipient."""
+
+    recipient: str
+    kind: str
+    generation: int
+    der: bytes
+    proof: bytes
+
+
+class SimKeyRing:
+    """Private keys of one node, by name only."""
+
+    def __init__(self, config: NodeConfig) -> None:
+        """An empty ring."""
+        self._config = config
+        self._rulebook = RuleBook.load(config.release, config.profile)
+        self._made: dict[str, int] = {}
+
+    def perform(
+        self, command: MakeIdentity | MakeAuthz | SealKeys | OpenKeys, disk: SimDisk, *, wall: int
+    ) -> IdentityMade | AuthzMade | KeysSealed | KeysOpened:
+        """Do the private part of a command; the event that answers it."""
+        match command:
+            case MakeIdentity():
+                return self._make_identity(command.unit, disk, wall)
+            case MakeAuthz():
+                disk.keys["authz"] = command.generation
+                return AuthzMade(command.generation)
+            case SealKeys():
+                return self._seal(command, disk)
+            case OpenKeys():
+                return self._open(command, disk)
+
+    def _make_identity(self, unit: str, disk: SimDisk, wall: int) -> IdentityMade:
+        profile = self._rulebook.identities[unit]
+        self._made[unit] = generation = self._made.get(unit, 0) + 1
+        number = self._number(unit, generation)
+        key = sim_rsa(number) if profile.key.startswith("rsa") else sim_ec(number, profile.key)
+        der = make_identity(
+            profile, key=key, fqdn=self._config.fqdn, serial=number, not_before=to_datetime(wall)
+        )
+        disk.identities[unit] = der
+        if profile.scope == "cluster" and profile.distributed_to:
+            disk.keys[unit] = generation
+        return IdentityMade(unit, der)
+
+    def _number(self, unit: str, generation: int) -> int:
+        text = f"{self._config.cluster}|{self._config.name}|{unit}|{generation}"
+        return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big") | 1 << 127
+
+    def _seal(self, command: SealKeys, disk: SimDisk) -> KeysSealed:
+        der = disk.identities.get(command.kind, b"")
+        proof = self._proof(command.recipient, command.kind, command.generation, der)
+        blob = msgspec.msgpack.encode(Sealed(command.recipient, command.kind, command.generation, der, proof))
+        return KeysSealed(command.recipient, command.kind, command.generation, blob)
+
+    def _open(self, command: OpenKeys, disk: SimDisk) -> KeysOpened:
+        try:
+            sealed = msgspec.msgpack.decode(command.blob, type=Sealed)
+        except msgspec.MsgspecError:
+            return KeysOpened(command.kind, command.generation, ok=False)
+        proof = self._proof(self._config.name, command.kind, command.generation, sealed.der)
+        if sealed.proof != proof:
+            return KeysOpened(command.kind, command.generation, ok=False)
+        disk.keys[command.kind] = command.generation
+        if sealed.der:
+            disk.identities[command.kind] = sealed.der
+        return KeysOpened(command.kind, command.generation, ok=True, der=sealed.der)
+
+    def _proof(self, recipient: str, kind: str, generation: int, der: bytes) -> bytes:
+        text = f"{self._config.cluster}|{recipient}|{kind}|{generation}|".encode()
+        return hashlib.blake2b(text + der, digest_size=16).digest()
+
+
+def authz_digests(cluster: str, generation: int) -> dict[str, str]:
+    """What `dump` shows of the authz keys of that generation: SHA-256 of names that stand for the keys."""
+    return {
+        name: hashlib.sha256(f"{cluster}|authz {name}|{generation}".encode()).hexdigest()
+        for name in ("signing", "encryption")
+    }

@@ -1,0 +1,151 @@
+"""The simulation's private keys: numbered, the same on every machine, worthless as secrets.
+
+A seed must replay byte for byte, so keys cannot be random; and one RSA key costs 50 ms and more to make, more than a
+whole seed may. The keys therefore come from a fixed public seed. `STEPS` remembers how far from its starting point
+each prime was found: with it a key is built in about 1 ms, without it the search takes 0.2 s a key and more. The table gives
+nothing away that the seed does not, needs no cache on disk, and a test repeats the search.
+
+Identities of one simulated lab may share a key (numbers are taken modulo `POOL`). That is harmless: the core tells
+keys apart by `KeyRef`, and certificates differ by serial. Real labs must refuse these keys: `is_simulation_key`.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable
+from functools import lru_cache
+
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+SEED = b"ucmlab simulation keys 1: public on purpose, protects nothing"
+EXPONENT = 65537
+PRIME_BITS = 1024
+SIEVE_BOUND = 20_000
+"""Small primes tried before Miller-Rabin: a larger bound costs more sieving than the tests it saves."""
+WITNESSES = (2, 3, 5, 7, 11, 13, 17, 19)
+"""Miller-Rabin bases. The candidates are fixed, not an opponent's, so fixed bases do."""
+CURVES: dict[str, Callable[[], ec.EllipticCurve]] = {"ec-256": ec.SECP256R1, "ec-384": ec.SECP384R1}
+
+STEPS: tuple[tuple[int, int], ...] = (
+    (2, 147), (63, 220), (836, 234), (538, 176), (314, 84), (116, 161), (719, 373), (271, 5), (788, 150), (396, 752),
+    (271, 609), (9, 376), (165, 181), (682, 156), (244, 323), (708, 762), (349, 119), (277, 572), (61, 35), (73, 225),
+    (425, 739), (92, 1298), (145, 158), (364, 33), (432, 180), (452, 23), (236, 326), (278, 117), (14, 497),
+    (854, 81), (53, 374), (104, 217),
+)
+"""Per RSA key: how many odd numbers past its starting point each of the two primes lies."""
+POOL = len(STEPS)
+"""How many different keys there are of each kind."""
+
+
+def sim_rsa(number: int) -> rsa.RSAPrivateKey:
+    """The RSA 2048 key of that number; numbers that are equal modulo `POOL` name one key."""
+    return _rsa(number % POOL)
+
+
+def sim_ec(number: int, curve: str) -> ec.EllipticCurvePrivateKey:
+    """The EC key of that number, on `ec-256` or `ec-384`; numbers that are equal modulo `POOL` name one key.
+
+    Raises:
+        KeyError: no such curve in the simulation.
+    """
+    return _ec(number % POOL, curve)
+
+
+def is_simulation_key(public: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> bool:
+    """Whether anybody can know the private half, because it is one of the simulation's keys."""
+    return _spki_digest(public) in _simulation_digests()
+
+
+def find_step(number: int, which: int) -> int:
+    """Search the prime `which` (0 or 1) of an RSA key from its starting point: what `STEPS` was made with."""
+    start = _start(number, which)
+    composite = _sieve(start, length=4096)
+    step = 0
+    while composite[step] or not _usable(start + 2 * step):
+        step += 1
+    return step
+
+
+def is_prime(candidate: int) -> bool:
+    """Miller-Rabin with `WITNESSES`; `candidate` is odd and larger than any of them."""
+    shift = ((candidate - 1) & -(candidate - 1)).bit_length() - 1
+    return all(_passes(candidate, base, odd_part=(candidate - 1) >> shift, shift=shift) for base in WITNESSES)
+
+
+@lru_cache(maxsize=POOL)
+def _rsa(number: int) -> rsa.RSAPrivateKey:
+    p, q = (_start(number, which) + 2 * STEPS[number][which] for which in (0, 1))
+    private = pow(EXPONENT, -1, math.lcm(p - 1, q - 1))
+    numbers = rsa.RSAPrivateNumbers(
+        p=p,
+        q=q,
+        d=private,
+        dmp1=private % (p - 1),
+        dmq1=private % (q - 1),
+        iqmp=pow(q, -1, p),
+        public_numbers=rsa.RSAPublicNumbers(EXPONENT, p * q),
+    )
+    # Validation would cost 38 ms a key and can only find a mistake in this file; the test looks for those.
+    return numbers.private_key(unsafe_skip_rsa_key_validation=True)
+
+
+@lru_cache(maxsize=2 * POOL)
+def _ec(number: int, curve: str) -> ec.EllipticCurvePrivateKey:
+    # 31 bytes: below the order of both curves, and never zero in practice.
+    return ec.derive_private_key(int.from_bytes(_stream(f"{curve}/{number}", 31)), CURVES[curve]())
+
+
+@lru_cache(maxsize=1)
+def _simulation_digests() -> frozenset[bytes]:
+    public: list[rsa.RSAPublicKey | ec.EllipticCurvePublicKey] = [sim_rsa(number).public_key() for number in range(POOL)]
+    public += [sim_ec(number, curve).public_key() for number in range(POOL) for curve in CURVES]
+    return frozenset(map(_spki_digest, public))
+
+
+def _spki_digest(public: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> bytes:
+    return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+
+
+def _stream(label: str, length: int) -> bytes:
+    """Bytes that depend on `SEED` and `label` alone: SHA-256 in counter mode."""
+    blocks = range(-(-length // 32))
+    return b"".join(hashlib.sha256(SEED + f"/{label}/{block}".encode()).digest() for block in blocks)[:length]
+
+
+def _start(number: int, which: int) -> int:
+    # Odd, and the two highest bits set, so that the product of two has exactly 2048 bits.
+    return int.from_bytes(_stream(f"rsa/{number}/{which}", PRIME_BITS // 8)) | 0b11 << (PRIME_BITS - 2) | 1
+
+
+def _sieve(start: int, *, length: int) -> bytearray:
+    """Mark each `start + 2 * step`, for steps below `length`, that a small prime divides."""
+    composite = bytearray(length)
+    for prime in _small_primes():
+        # start + 2 * step = 0 (mod prime), and the inverse of 2 is (prime + 1) / 2.
+        first = -start * ((prime + 1) // 2) % prime
+        composite[first::prime] = b"\1" * len(range(first, length, prime))
+    return composite
+
+
+@lru_cache(maxsize=1)
+def _small_primes() -> tuple[int, ...]:
+    sieve = bytearray(b"\1") * SIEVE_BOUND
+    for number in range(2, math.isqrt(SIEVE_BOUND) + 1):
+        if sieve[number]:
+            sieve[number * number :: number] = bytes(len(range(number * number, SIEVE_BOUND, number)))
+    return tuple(number for number in range(3, SIEVE_BOUND) if sieve[number])
+
+
+def _usable(candidate: int) -> bool:
+    return (candidate - 1) % EXPONENT != 0 and is_prime(candidate)
+
+
+def _passes(candidate: int, base: int, *, odd_part: int, shift: int) -> bool:
+    power = pow(base, odd_part, candidate)
+    if power in (1, candidate - 1):
+        return True
+    for _ in range(shift - 1):
+        power = power * power % candidate
+        if power == candidate - 1:
+            return True
+    return False

@@ -1,0 +1,132 @@
+"""The lab's side of the fork server: starts it, asks for processes, hears how they end."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+
+import msgspec
+
+from ucmlab.cluster.control_messages import BrokerSpec, Exited, FromForkServer, NodeSpec, Spawn, Spawned
+
+LARGEST_ANSWER = 4096
+_decoder: msgspec.msgpack.Decoder[FromForkServer] = msgspec.msgpack.Decoder(FromForkServer)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Child:
+    """A process of the lab. `exited` is set once it has been reaped; `status` is then its exit status or minus signal."""
+
+    def __init__(self, number: int, ended: Callable[[int], None]) -> None:
+        """It has been asked for."""
+        self.number = number
+        self.pid = 0
+        self.status: int | None = None
+        self.spawned = asyncio.Event()
+        self.exited = asyncio.Event()
+        self._ended = ended
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Signal it; nothing happens when it has ended. Its number is not used again before it was reaped."""
+        if self.pid and self.status is None:
+            try:
+                os.kill(self.pid, number)
+            except ProcessLookupError:
+                pass
+
+    def end(self, status: int) -> None:
+        """It was reaped."""
+        self.status = status
+        self.spawned.set()
+        self.exited.set()
+        self._ended(status)
+
+
+class ForkServerProcess:
+    """The fork server of one lab. Started from the main thread (`die_with_parent` says why)."""
+
+    def __init__(self, *, lab: str, release: str, profile: str) -> None:
+        """Start it; it is ready when it answers, and takes requests at once."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        arguments = {"parent": os.getpid(), "socket": theirs.fileno(), "lab": lab, "release": release, "profile": profile}
+        options = [f"--{name}={value}" for name, value in arguments.items()]
+        # start_new_session: a terminal's Ctrl-C is for the lab's owner, which then ends the processes in order.
+        self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module
+            [sys.executable, "-m", "ucmlab.cluster.forkserver", *options],
+            stdin=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            start_new_session=True,
+        )
+        theirs.close()
+        self._sock = ours
+        self._children: dict[int, Child] = {}
+        self._asked = 0
+        self._lost: Callable[[], None] = lambda: None
+        self._listening = False
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    def attach(self, lost: Callable[[], None]) -> None:
+        """Serve the running event loop from now on; `lost` hears when the fork server is gone, and all with it."""
+        self._lost = lost
+        self._sock.setblocking(False)
+        asyncio.get_running_loop().add_reader(self._sock.fileno(), self._on_readable)
+        self._listening = True
+
+    def spawn(self, spec: NodeSpec | BrokerSpec, ended: Callable[[int], None]) -> tuple[Child, socket.socket]:
+        """Ask for a process; returns it and our end of its control channel. `ended` hears its exit status."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._asked += 1
+        child = Child(self._asked, ended)
+        self._children[child.number] = child
+        with theirs:
+            try:
+                socket.send_fds(self._sock, [_encode(Spawn(child.number, spec))], [theirs.fileno()])
+            except OSError:
+                self._end_all()
+        return child, ours
+
+    def close(self) -> None:
+        """End it, and with it everything it forked that still runs; returns when it is gone."""
+        if self._listening:
+            asyncio.get_running_loop().remove_reader(self._sock.fileno())
+            self._listening = False
+        self._sock.close()
+        self._process.kill()
+        self._process.wait()
+
+    def _on_readable(self) -> None:
+        while self._listening:
+            try:
+                data = self._sock.recv(LARGEST_ANSWER)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                asyncio.get_running_loop().remove_reader(self._sock.fileno())
+                self._listening = False
+                self._end_all()
+                self._lost()
+                return
+            self._on_message(_decoder.decode(data))
+
+    def _on_message(self, message: FromForkServer) -> None:
+        match message:
+            case Spawned(number=number, pid=pid):
+                self._children[number].pid = pid
+                self._children[number].spawned.set()
+            case Exited(number=number, status=status):
+                self._children.pop(number).end(status)
+
+    def _end_all(self) -> None:
+        # The kernel has killed what the fork server had forked.
+        children, self._children = self._children, {}
+        for child in children.values():
+            child.end(-signal.SIGKILL)

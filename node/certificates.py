@@ -1,0 +1,288 @@
+"""Certificates as the core sees them: read once, then values. Also what an upload may and may not hold.
+
+Nothing here makes a key, signs, or needs a clock: `cryptography` parses, the rest is comparison. Whatever an operator
+or a peer sends ends as a `Certificate` or as a `Refusal`, never as another exception.
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+import warnings
+from functools import lru_cache
+from typing import Literal
+
+import msgspec
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+
+from ucmlab.node import names
+from ucmlab.node.errors import Refusal
+from ucmlab.node.instant import from_datetime, rfc3339
+
+UPLOAD_LIMIT = 1 << 20
+"""Bytes. [ASSUMED]: the product's limit is not public; a chain of ten 4096-bit certificates has 30 kB."""
+KEY_LIMIT_BITS = 4096
+"""B.4."""
+_SUPPORTED = ("rsa", "ec")
+"""R-026, X-06: the product knows RSA and EC keys. All others are refused. [ASSUMED]"""
+_CURVES = ("secp256r1", "secp384r1", "secp521r1")
+_LABELS = (b"CERTIFICATE", b"X509 CERTIFICATE", b"X.509 CERTIFICATE")
+_BEGIN, _END, _DASHES = b"-----BEGIN ", b"-----END ", b"-----"
+_PRIVATE_KEY = re.compile(rb"BEGIN [^\r\n-]{0,40}PRIVATE KEY", re.IGNORECASE)
+_FILE_NAME_LIMIT = 120
+"""Characters of a common name that a file name keeps; with serial, suffix and temporary names it stays below 255."""
+
+
+class Certificate(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One X.509 certificate, with what the rules ask about it."""
+
+    der: bytes
+    fingerprint: str
+    """Lower-case hex SHA-256 of `der`."""
+    serial: str
+    """Lower-case hex without leading zeros."""
+    subject: str
+    """RFC 4514, as is `issuer`."""
+    issuer: str
+    common_name: str
+    """The last CN of the subject, or empty."""
+    first_name: str
+    """The first attribute value of the subject, or empty: what a certificate without a CN is filed under."""
+    not_before: int
+    """Microseconds since 1970 UTC, as is `not_after`; both instants are inside the validity."""
+    not_after: int
+    key: str
+    """`rsa-2048`, `ec-256`, `ed25519`, ..., `unknown`."""
+    key_bits: int
+    is_ca: bool
+    self_signed: bool
+    """Subject and issuer are equal; no signature was checked."""
+    sans: tuple[str, ...]
+    """DNS names and IP addresses of the subject alternative name, in the order of the certificate."""
+
+    def validity(self, wall: int) -> Literal["valid", "expired", "not_yet_valid"]:
+        """How the certificate stands at a wall instant; both ends count as valid (RFC 5280, 4.1.2.5)."""
+        if wall > self.not_after:
+            return "expired"
+        return "valid" if wall >= self.not_before else "not_yet_valid"
+
+
+@lru_cache(maxsize=4096)
+def parse(der: bytes) -> Certificate:
+    """Read one DER certificate.
+
+    Raises:
+        Refusal: `format`, it is none or a malformed one.
+    """
+    try:
+        # Certificates of old CAs have a serial number zero or a long country code: cryptography warns, we accept.
+        with warnings.catch_warnings(action="ignore"):
+            return _read(der)
+    except (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        # The library's text is dropped: it may quote what was uploaded.
+        raise Refusal("format", "this is no well-formed X.509 certificate") from None
+
+
+def read_upload(data: bytes) -> tuple[Certificate, ...]:
+    """Read an uploaded file: PEM with one or more certificates and text around them, or one in DER (R-028).
+
+    PKCS#7 and PKCS#12 are no certificates (X-15).
+
+    Raises:
+        Refusal: `empty`, `too_large`, `private_key`, `format` or `trailing_data`.
+    """
+    if len(data) > UPLOAD_LIMIT:
+        raise Refusal("too_large", f"{len(data)} bytes, at most {UPLOAD_LIMIT} are accepted")
+    if not data.strip():
+        raise Refusal("empty", "there is nothing in it")
+    if _PRIVATE_KEY.search(data):
+        raise Refusal("private_key", "a PEM block is a private key")
+    if _BEGIN in data:
+        return tuple(_only_certificate(block) for block in _pem_blocks(data))
+    if data[0] != names.SEQUENCE:
+        raise Refusal("format", "it is neither PEM nor DER")
+    return (_only_certificate(data),)
+
+
+def check_trust_certificate(certificate: Certificate, wall: int) -> None:
+    """Judge whether a trust store may take it, at this node's wall clock (B.10, in its order of checks).
+
+    Raises:
+        Refusal: `key_type`, `key_over_4096`, `wildcard`, `expired` or `not_yet_valid`.
+    """
+    if certificate.key.partition("-")[0] not in _SUPPORTED:
+        raise Refusal("key_type", certificate.key)
+    if certificate.key_bits > KEY_LIMIT_BITS:
+        raise Refusal("key_over_4096", certificate.key)
+    for name in (certificate.common_name, *certificate.sans):
+        if name.startswith("*."):
+            raise Refusal("wildcard", name)
+    # Only "expired" is stated as refused (B.10). "Check validity" comes first in its same-CN sequence, and the
+    # product's Java checks both ends at once, so a certificate of tomorrow is refused as well. [INFERRED]
+    match certificate.validity(wall):
+        case "expired":
+            raise Refusal("expired", f"not after {rfc3339(certificate.not_after)}")
+        case "not_yet_valid":
+            raise Refusal("not_yet_valid", f"not before {rfc3339(certificate.not_before)}")
+        case "valid":
+            return
+
+
+def pem(der: bytes) -> str:
+    """Write a certificate as PEM, 64 columns and LF, without text around it: clients compare it byte for byte."""
+    text = base64.b64encode(der).decode()
+    body = "\n".join(text[at : at + 64] for at in range(0, len(text), 64))
+    return f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"
+
+
+def trust_file_stem(certificate: Certificate, style: Literal["cn", "cn_serial"]) -> str:
+    """Name the file of a trust certificate, without its suffix (B.5): `<CN>`, or `<CN>_<serial>` from 14SU1.
+
+    Blanks become `_` as in the product. Every other byte outside `A-Za-z0-9._-` is written `%XX`, so that a name
+    cannot leave its folder and different names stay different. A long name ends in a digest of the whole.
+    """
+    name = _file_name(certificate.common_name or certificate.first_name or "unnamed")
+    if style == "cn":
+        return name
+    # Whole bytes, as the product writes serial 1 as `01`.
+    return f"{name}_{certificate.serial.zfill(len(certificate.serial) + len(certificate.serial) % 2)}"
+
+
+def openssl_subject_hash(der: bytes) -> str:
+    """The subject's hash as `openssl x509 -hash` prints it: the name of the link in a trust folder (B.5).
+
+    Raises:
+        Refusal: `format`, as `parse`.
+    """
+    parse(der)
+    digest = hashlib.sha1(names.canonical(names.issuer_and_subject(der)[1]), usedforsecurity=False).digest()
+    return f"{int.from_bytes(digest[:4], 'little'):08x}"
+
+
+def _read(der: bytes) -> Certificate:
+    loaded = x509.load_der_x509_certificate(der)
+    issuer_bytes, subject_bytes = names.issuer_and_subject(der)
+    subject = names.read(subject_bytes)
+    issuer = names.read(issuer_bytes)
+    key, key_bits = _key(loaded)
+    is_ca, sans = _extensions(loaded)
+    return Certificate(
+        der=der,
+        fingerprint=hashlib.sha256(der).hexdigest(),
+        serial=f"{loaded.serial_number:x}",
+        subject=subject.text,
+        issuer=issuer.text,
+        common_name=subject.common_name,
+        first_name=subject.first_value,
+        not_before=from_datetime(loaded.not_valid_before_utc),
+        not_after=from_datetime(loaded.not_valid_after_utc),
+        key=key,
+        key_bits=key_bits,
+        is_ca=is_ca,
+        self_signed=subject == issuer,
+        sans=sans,
+    )
+
+
+def _key(loaded: x509.Certificate) -> tuple[str, int]:
+    try:
+        public = loaded.public_key()
+    except UnsupportedAlgorithm:
+        # A well-formed certificate with a key that we cannot use; refused later, as `key_type`.
+        return "unknown", 0
+    return _describe(public)
+
+
+def _describe(public: CertificatePublicKeyTypes) -> tuple[str, int]:
+    if isinstance(public, rsa.RSAPublicKey):
+        return f"rsa-{public.key_size}", public.key_size
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        # Only the NIST curves that the product offers are called by their size.
+        prefix = "ec" if public.curve.name in _CURVES else public.curve.name
+        return f"{prefix}-{public.key_size}", public.key_size
+    if isinstance(public, ed25519.Ed25519PublicKey):
+        return "ed25519", 256
+    return "unknown", 0
+
+
+def _extensions(loaded: x509.Certificate) -> tuple[bool, tuple[str, ...]]:
+    is_ca, sans = False, list[str]()
+    for extension in loaded.extensions:
+        value = extension.value
+        if isinstance(value, x509.BasicConstraints):
+            is_ca = value.ca
+        elif isinstance(value, x509.SubjectAlternativeName):
+            sans = [str(name.value) for name in value if isinstance(name, (x509.DNSName, x509.IPAddress))]
+    return is_ca, tuple(sans)
+
+
+def _only_certificate(der: bytes) -> Certificate:
+    """Read bytes that should be exactly one certificate, and say in a useful word what is wrong if they are not."""
+    end = names.end_of_value(der)
+    if _is_private_key(der) or _is_private_key(der[end:]):
+        raise Refusal("private_key", "it is a private key in DER")
+    if end > len(der):
+        raise Refusal("format", "it is cut off")
+    certificate = parse(der[:end])
+    if end < len(der):
+        raise Refusal("trailing_data", f"{len(der) - end} bytes follow the certificate")
+    return certificate
+
+
+def _is_private_key(der: bytes) -> bool:
+    """Whether it has the shape of a PKCS#8, PKCS#1 or SEC 1 key, without loading it."""
+    inside = der[names.start_of_value(der) :]
+    if der[:1] != b"\x30":
+        return False
+    version, then = inside[:3], inside[3:4]
+    # PKCS#8: version 0 or 1, AlgorithmIdentifier. PKCS#1: version 0, modulus. SEC 1: version 1, OCTET STRING.
+    if version in (b"\x02\x01\x00", b"\x02\x01\x01") and then in (b"\x30", b"\x02", b"\x04"):
+        return True
+    # Encrypted PKCS#8: AlgorithmIdentifier (which begins with an OID), OCTET STRING.
+    algorithm = inside[names.start_of_value(inside) :]
+    return inside[:1] == b"\x30" and algorithm[:1] == b"\x06" and inside[names.end_of_value(inside) :][:1] == b"\x04"
+
+
+def _pem_blocks(data: bytes) -> list[bytes]:
+    """Decode every PEM block; one pass, as an upload may hold a hundred thousand beginnings."""
+    blocks: list[bytes] = []
+    begin = data.find(_BEGIN)
+    while begin >= 0:
+        following = data.find(_BEGIN, begin + 1)
+        block = data[begin + len(_BEGIN) : following if following >= 0 else len(data)]
+        blocks.append(_decode(block))
+        begin = following
+    return blocks
+
+
+def _decode(block: bytes) -> bytes:
+    label, _, rest = block.partition(_DASHES)
+    body, _, closing = rest.partition(_END)
+    if not closing.startswith(label + _DASHES):
+        raise Refusal("format", "a PEM block is cut off")
+    if label not in _LABELS:
+        raise Refusal("format", "a PEM block is no certificate")
+    try:
+        return binascii.a2b_base64(b"".join(body.split()), strict_mode=True)
+    except binascii.Error:
+        raise Refusal("format", "a PEM block is no Base64") from None
+
+
+def _file_name(name: str) -> str:
+    kept = "".join(_file_character(character) for character in name)
+    if kept.startswith("."):
+        kept = f"%2E{kept[1:]}"
+    if len(kept) <= _FILE_NAME_LIMIT:
+        return kept
+    return f"{kept[: _FILE_NAME_LIMIT - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _file_character(character: str) -> str:
+    if character == " ":
+        return "_"
+    if character.isascii() and (character.isalnum() or character in "._-"):
+        return character
+    return "".join(f"%{byte:02X}" for byte in character.encode())

@@ -1,0 +1,225 @@
+"""What a node may ask for, in the imperative. Shells perform them, in the order of the list, and decide nothing.
+
+The contract of a list (both shells): commands are performed one after the other, each completely before the next
+begins. A kill leaves a prefix of the list performed. A command that fails is reported as `CommandFailed` and the rest
+of its list is dropped. What is `durable` below survives a power cut when the next command begins; the rest survives
+one only after `SyncDisk`.
+"""
+
+import msgspec
+
+from ucmlab.broker.messages import Row, RowKey
+
+
+class Command(msgspec.Struct, frozen=True):
+    """Base of everything that a node may ask for."""
+
+
+class Publish(Command, frozen=True, gc=False):
+    """Hand a message to the broker at QoS 1. Not connected: it is dropped; whoever needs an answer repeats it."""
+
+    topic: str
+    payload: bytes
+    retain: bool = False
+
+
+class Subscribe(Command, frozen=True):
+    """Subscribe at QoS 1."""
+
+    filters: tuple[str, ...]
+
+
+class StartTimer(Command, frozen=True, gc=False):
+    """`TimerFired(token)` after `delay` lab microseconds; a running timer of that token is replaced."""
+
+    token: str
+    delay: int
+
+
+class CancelTimer(Command, frozen=True, gc=False):
+    """Forget the timer."""
+
+    token: str
+
+
+class WriteFile(Command, frozen=True):
+    """Put a trust certificate file in place, atomically. With `op_id`, that id is kept beside it, written first."""
+
+    unit: str
+    name: str
+    der: bytes
+    description: str
+    op_id: str
+
+
+class RemoveFile(Command, frozen=True):
+    """Remove a trust certificate file and what lies beside it."""
+
+    unit: str
+    name: str
+
+
+class SettleFile(Command, frozen=True):
+    """Forget the operation id beside a file: the log has it."""
+
+    unit: str
+    name: str
+
+
+class ApplyEntry(Command, frozen=True):
+    """Bring one log entry into the replica on disk, in one transaction."""
+
+    epoch: int
+    seq: int
+    hash: bytes
+    op_id: str
+    removes: tuple[RowKey, ...]
+    adds: tuple[Row, ...]
+    tombstones: tuple[RowKey, ...]
+    """Rows of `removes` whose deletion must be remembered until the floor passes this entry."""
+
+
+class InstallSnapshot(Command, frozen=True):
+    """Replace the replica on disk, in one transaction."""
+
+    epoch: int
+    seq: int
+    hash: bytes
+    rows: tuple[Row, ...]
+    tombstones: tuple[tuple[str, str, int], ...]
+
+
+class RaiseFloor(Command, frozen=True):
+    """Every member is past `floor`: forget older tombstones (and, on the publisher, older log entries)."""
+
+    floor: int
+
+
+class AppendLog(Command, frozen=True):
+    """Append to the cluster's log: durable."""
+
+    epoch: int
+    seq: int
+    op_id: str
+    payload: bytes
+
+
+class RecordAnswer(Command, frozen=True):
+    """Remember a refusal under its operation id: durable."""
+
+    op_id: str
+    reason: str
+
+
+class BeginEpoch(Command, frozen=True):
+    """Start a higher epoch of the log with the rows at hand: durable."""
+
+    epoch: int
+
+
+class RecordOrder(Command, frozen=True):
+    """Remember that a service order takes effect: durable, before it does."""
+
+    op_id: str
+
+
+class SetEnabled(Command, frozen=True):
+    """Remember whether a service is started at boot."""
+
+    service: str
+    enabled: bool
+
+
+class SetInstalled(Command, frozen=True):
+    """Remember that the installation is complete: durable."""
+
+
+class ReadFiles(Command, frozen=True, gc=False):
+    """Read all trust certificate files; answered by `FilesRead`."""
+
+    token: str
+
+
+class SyncDisk(Command, frozen=True, gc=False):
+    """Make everything written so far survive a power cut; answered by `DiskSynced`."""
+
+    token: str
+
+
+class MakeIdentity(Command, frozen=True):
+    """Make a key and a self-signed certificate by the unit's profile, and write both; answered by `IdentityMade`."""
+
+    unit: str
+
+
+class MakeAuthz(Command, frozen=True):
+    """Make the OAuth keys (RSA signing, symmetric encryption) and store them; answered by `AuthzMade`."""
+
+    generation: int
+
+
+class SealKeys(Command, frozen=True):
+    """Seal private material (`authz`, or the identity unit `kind`) to a member; answered by `KeysSealed`."""
+
+    recipient: str
+    kind: str
+    generation: int
+
+
+class OpenKeys(Command, frozen=True):
+    """Open and store what was sealed to this node; answered by `KeysOpened`."""
+
+    kind: str
+    generation: int
+    sender: str
+    blob: bytes
+
+
+class Reply(Command, frozen=True):
+    """Answer the operator: exactly once for each operation."""
+
+    op_id: str
+    outcome: str
+    """`done`, `refused`, `partial` or `indefinite` (design 3)."""
+    reason: str = ""
+    text: str = ""
+    warnings: tuple[str, ...] = ()
+    nodes: dict[str, str] = {}
+
+
+class Record(Command, frozen=True):
+    """A fact for the journal and the log. `id` is unique in the lab, `cause` is the id that led to it."""
+
+    id: str
+    name: str
+    cause: str
+    op_id: str
+    fields: dict[str, str | int | bool | None]
+
+
+AnyCommand = (
+    Publish
+    | Subscribe
+    | StartTimer
+    | CancelTimer
+    | WriteFile
+    | RemoveFile
+    | SettleFile
+    | ApplyEntry
+    | InstallSnapshot
+    | RaiseFloor
+    | AppendLog
+    | RecordAnswer
+    | BeginEpoch
+    | RecordOrder
+    | SetEnabled
+    | SetInstalled
+    | ReadFiles
+    | SyncDisk
+    | MakeIdentity
+    | MakeAuthz
+    | SealKeys
+    | OpenKeys
+    | Reply
+    | Record
+)

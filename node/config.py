@@ -1,0 +1,51 @@
+"""A node's settings: made once by the lab, the same for every shell, never changed while the node runs."""
+
+from typing import Literal
+
+import msgspec
+
+Role = Literal["pub", "sub", "tftp", "imp"]
+Policy = Literal["faithful", "modern", "legacy"]
+Timing = Literal["instant", "product"]
+
+
+class Member(msgspec.Struct, frozen=True):
+    """One member of the cluster as the others know it: its role and its public bus keys (32 raw bytes each)."""
+
+    name: str
+    role: Role
+    signing: bytes = b""
+    sealing: bytes = b""
+
+
+class NodeConfig(msgspec.Struct, frozen=True):
+    """What one node is told about itself and its cluster."""
+
+    name: str
+    role: Role
+    cluster: str
+    """The lab's id on the bus; a topic level, so without `/`, `+` and `#`."""
+    domain: str
+    release: str
+    profile: Literal["seed", "english", "tac"]
+    replication: Policy
+    timing: Timing
+    seed: int
+    """The run's seed; delays of `--timing product` are drawn from it (design 4)."""
+    members: tuple[Member, ...]
+    """All members, the publisher first, then in the order of the topology."""
+
+    @property
+    def publisher(self) -> str:
+        """The first node's name."""
+        return self.members[0].name
+
+    @property
+    def is_publisher(self) -> bool:
+        """Whether this node is the first node."""
+        return self.name == self.publisher
+
+    @property
+    def fqdn(self) -> str:
+        """The node's fully qualified name, as its certificates carry it."""
+        return f"{self.name}.{self.domain}"

@@ -1,0 +1,78 @@
+"""What the machines of one node share: who it is, what time it is, and the list of commands being made.
+
+One context lives as long as the core. `begin` opens the handling of one event; everything that a machine asks for in
+between goes through the methods here, so causes, ids and topics are made in one place.
+"""
+
+import hashlib
+
+from ucmlab.broker.codec import BusCodec
+from ucmlab.broker.messages import AnyMessage
+from ucmlab.broker.topics import Topics
+from ucmlab.node.commands import AnyCommand, CancelTimer, Publish, Record, StartTimer
+from ucmlab.node.config import NodeConfig
+from ucmlab.node.instant import Instant
+from ucmlab.node.rulebook import RuleBook
+
+NEVER = Instant(0, 0)
+
+
+class Context:
+    """Outbox, clock and identity of one core."""
+
+    def __init__(self, config: NodeConfig, rulebook: RuleBook, codec: BusCodec) -> None:
+        """Nothing has happened yet; `now` is meaningless until the first `begin`."""
+        self.config = config
+        self.rulebook = rulebook
+        self.codec = codec
+        self.timing = rulebook.timings[config.timing]
+        self.topics = Topics(config.cluster)
+        self.now = NEVER
+        self.cause = ""
+        self.boot = 0
+        self.connected = False
+        self.commands: list[AnyCommand] = []
+        self._records = 0
+
+    def begin(self, now: Instant, cause: str) -> None:
+        """Open the handling of one event that `cause` led to."""
+        self.now = now
+        self.cause = cause
+        self.commands = []
+
+    def ask(self, command: AnyCommand) -> None:
+        """Put a command on the list."""
+        self.commands.append(command)
+
+    def publish(self, topic: str, message: AnyMessage, *, retain: bool = False) -> None:
+        """Publish a message; without a connection nothing is asked for (whoever needs an answer repeats)."""
+        if self.connected:
+            self.commands.append(Publish(topic, self.codec.seal(topic, message, self.cause), retain))
+
+    def publish_sealed(self, topic: str, payload: bytes) -> None:
+        """Publish what was sealed before: a log entry, whose signature is bound to the log and not to its topic."""
+        if self.connected:
+            self.commands.append(Publish(topic, payload))
+
+    def start_timer(self, token: str, delay: int) -> None:
+        """Have `TimerFired(token)` after `delay` lab microseconds."""
+        self.commands.append(StartTimer(token, delay))
+
+    def cancel_timer(self, token: str) -> None:
+        """Forget a timer."""
+        self.commands.append(CancelTimer(token))
+
+    def record(self, name: str, op_id: str = "", **fields: str | int | bool | None) -> None:
+        """Note a fact for the journal; what follows in this handling was caused by it."""
+        self._records += 1
+        record_id = f"{self.config.name}.{self.boot}.{self._records}"
+        self.commands.append(Record(record_id, name, self.cause, op_id, fields))
+        self.cause = record_id
+
+    def draw(self, low: int, high: int, *what: object) -> int:
+        """Draw a delay in [low, high] from the run's seed: the same for the same `what`, in every mode."""
+        if high <= low:
+            return low
+        text = "|".join(map(str, (self.config.seed, self.config.name, *what)))
+        number = int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+        return low + number % (high - low + 1)

@@ -1,0 +1,448 @@
+"""One server of the cluster as a state machine: `handle(event, now) -> list[Command]`.
+
+Everything that a node decides is decided here and in the machines that this file puts together; it performs nothing.
+What must live here: which machine hears of which event, and who may say what on the bus. What this file must not know:
+asyncio, sockets, files, clocks, randomness. The publisher is this same machine with the log's authority on top
+(`ucmlab.publisher.core`).
+"""
+
+from ucmlab.broker import topics
+from ucmlab.broker.codec import BusCodec, Opened, Refused
+from ucmlab.broker.messages import (
+    Answer,
+    Birth,
+    Entries,
+    Head,
+    KeysInstalled,
+    LogEntry,
+    Proposal,
+    RowKey,
+    SealedKeys,
+    ServiceOrder,
+    ServiceReport,
+    Snapshot,
+)
+from ucmlab.node.certificates import parse
+from ucmlab.node.change_notification import COMPARE, REACTION_TIMER, RESYNC_TIMER, ChangeNotification
+from ucmlab.node.commands import AnyCommand, OpenKeys, Reply, Subscribe
+from ucmlab.node.config import NodeConfig
+from ucmlab.node.context import Context
+from ucmlab.node.events import (
+    AnyEvent,
+    AuthzMade,
+    BusConnected,
+    BusDisconnected,
+    CommandFailed,
+    Delete,
+    DiskImage,
+    DiskSynced,
+    FilesRead,
+    IdentityMade,
+    KeysOpened,
+    KeysSealed,
+    MessageArrived,
+    OrderService,
+    RegenerateAuthz,
+    ReplicationSet,
+    Started,
+    StopRequested,
+    TimerFired,
+    Upload,
+)
+from ucmlab.node.filing import Filing
+from ucmlab.node.following import Follower
+from ucmlab.node.installation import Installation
+from ucmlab.node.instant import Instant
+from ucmlab.node.operations import TIMER as OPERATION_TIMER
+from ucmlab.node.operations import Operations
+from ucmlab.node.ordering import Ordering
+from ucmlab.node.replica import Replica
+from ucmlab.node.rulebook import RuleBook
+from ucmlab.node.services import CHANGE_NOTIFICATION, Order, Services
+from ucmlab.node.status import NodeStatus
+
+
+class NodeCore:
+    """A node. One instance is one life of its process: from `Started` to the kill."""
+
+    def __init__(self, config: NodeConfig, rulebook: RuleBook, codec: BusCodec) -> None:
+        """`codec` seals as this node in this boot."""
+        self.config = config
+        self.context = Context(config, rulebook, codec)
+        self.identities: dict[str, bytes] = {}
+        self.keys: dict[str, int] = {}
+        self.filing = Filing(self.context)
+        self.services = Services(
+            self.context,
+            identities=self.fingerprints,
+            changed=self._service_changed,
+            reported=self._service_reported,
+        )
+        self.installation = Installation(
+            self.context,
+            self.identities,
+            propose=lambda op_id, rows: self.operations.propose_installation(op_id, rows),
+            installed=self._installed,
+        )
+        self.ordering = Ordering(self.context)
+        self._publisher_birth: tuple[int, str] | None = None
+        self._installation_retry = False
+
+    # -- life
+
+    def _take(self, image: DiskImage) -> None:
+        """Believe the disk."""
+        self.context.boot = image.boot
+        self.identities.update(image.identities)
+        self.keys = dict(image.keys)
+        self.filing.take(image.files)
+        self.replica = Replica(image.replica)
+        self.follower = self._make_follower()
+        self.operations = self._make_operations()
+        self.change_notification = ChangeNotification(
+            self.context,
+            self.filing,
+            self.replica,
+            propose_file=self.operations.propose_file,
+            propose_mapping=self.operations.propose_mapping,
+            occupied=self.operations.occupied,
+            caught_up=self._caught_up,
+        )
+        self.services.take(enabled=image.enabled, done_orders=image.done_orders)
+        self.installation.complete = image.installed
+
+    def _make_follower(self) -> Follower:
+        return Follower(
+            self.context,
+            self.replica,
+            applied=self._applied,
+            replaced=self._replaced,
+            may_acknowledge=self._may_acknowledge,
+        )
+
+    def _make_operations(self) -> Operations:
+        return Operations(
+            self.context,
+            self.filing,
+            self.replica,
+            submit=self._submit,
+            publisher_away=self._publisher_away,
+        )
+
+    def _started(self, image: DiskImage) -> None:
+        self._take(image)
+        self.context.record("started", boot=image.boot)
+        if self.installation.complete:
+            self.services.boot()
+        else:
+            self.installation.begin()
+
+    def _installed(self) -> None:
+        """The installation is complete: from here on the node lives as after any boot."""
+        self.services.boot()
+        self._publish_birth("up")
+
+    def _stop(self) -> None:
+        self.services.shut_down()
+        self._publish_birth("stopped")
+        self.context.record("stopped")
+
+    def will(self) -> tuple[str, bytes]:
+        """What the broker is to publish, retained, when this node's connection is lost: topic and payload."""
+        topic = self.context.topics.birth(self.config.name)
+        return topic, self.context.codec.seal(topic, Birth("lost", self.context.boot, {}, {}))
+
+    # -- the machine
+
+    def handle(self, event: AnyEvent, now: Instant) -> list[AnyCommand]:
+        """Take in what happened; return what is wanted, to be performed in order."""
+        self.context.begin(now, "")
+        self._dispatch(event)
+        return self.context.commands
+
+    def _dispatch(self, event: AnyEvent) -> None:
+        match event:
+            case MessageArrived():
+                self._message(event.topic, event.payload)
+            case TimerFired():
+                self._timer(event.token)
+            case DiskSynced():
+                self._synced()
+            case FilesRead():
+                self._files_read(event)
+            case Upload() | Delete():
+                self.operations.ask(event)
+            case OrderService():
+                self._order_service(event)
+            case RegenerateAuthz():
+                self._regenerate_authz(event)
+            case BusConnected():
+                self._connected()
+            case BusDisconnected():
+                self._disconnected()
+            case Started():
+                self._started(event.image)
+            case StopRequested():
+                self._stop()
+            case IdentityMade():
+                self._identity_made(event)
+            case KeysOpened():
+                self._keys_opened(event)
+            case ReplicationSet():
+                self.follower.set_broken(broken=event.broken)
+                self.context.record("fault", fault="replication", state="broken" if event.broken else "repaired")
+            case CommandFailed():
+                self.context.record("alarm", event.op_id, alarm="command_failed", command=event.command)
+            case AuthzMade() | KeysSealed():
+                self._publisher_keys(event)
+
+    def _publisher_keys(self, event: AuthzMade | KeysSealed) -> None:
+        """Only the publisher makes or seals keys; elsewhere nobody asked."""
+
+    # -- the bus
+
+    def _connected(self) -> None:
+        self.context.connected = True
+        self.context.ask(Subscribe(self._filters()))
+        self._publish_birth("up")
+        self.follower.connected()
+        self.operations.connected()
+        self.ordering.connected()
+
+    def _filters(self) -> tuple[str, ...]:
+        return self.context.topics.follower_filters(self.config.name, self.config.publisher)
+
+    def _disconnected(self) -> None:
+        self.context.connected = False
+        self._publisher_birth = None
+
+    def _publish_birth(self, state: str) -> None:
+        birth = Birth(state, self.context.boot, self.keys, self.services.states())  # type: ignore[arg-type]  # callers' literals
+        self.context.publish(self.context.topics.birth(self.config.name), birth, retain=True)
+
+    def _message(self, topic: str, payload: bytes) -> None:
+        address = topics.parse(topic)
+        if address is None:
+            self.context.record("bus_refused", reason="topic", topic=topic)
+            return
+        binding = self.context.topics.log_binding() if address.kind == "log" else topic
+        try:
+            opened = self.context.codec.open(binding, payload)
+        except Refused as refused:
+            self.context.record("bus_refused", reason=refused.reason, sender=refused.sender, topic=topic)
+            return
+        self.context.cause = opened.cause
+        if not self._heard(address, opened, payload):
+            self.context.record("bus_refused", reason="sender", sender=opened.sender, topic=topic)
+
+    def _heard(self, address: topics.Address, opened: Opened, payload: bytes) -> bool:
+        """Hand the message to whom it concerns; False when its sender may not say such a thing there."""
+        from_publisher = opened.sender == self.config.publisher
+        match opened.message:
+            case LogEntry() as entry if address.kind == "log" and from_publisher:
+                self.follower.entry_told(entry, payload)
+            case Head() as head if address.kind == "head" and from_publisher:
+                self._head_told(head)
+            case Answer() as answer if address.kind == "answer" and from_publisher:
+                self._answered(answer)
+            case Entries() as entries if address.kind == "answer" and from_publisher:
+                self.follower.entries_told(entries)
+                self.change_notification.replica_caught_up()
+            case Snapshot() as snapshot if address.kind == "answer" and from_publisher:
+                self.follower.snapshot_told(snapshot)
+                self.change_notification.replica_caught_up()
+            case Birth() as birth if address.kind == "birth" and opened.sender == address.node:
+                self._birth_told(opened.sender, birth)
+            case ServiceOrder() as order if address.kind == "cmd" and from_publisher:
+                self._order_told(address.node, order)
+            case SealedKeys() as keys if address.kind == "keys" and from_publisher:
+                self._keys_told(opened.sender, keys)
+            case _:
+                return False
+        return True
+
+    def _head_told(self, head: Head) -> None:
+        self.follower.head_told(head)
+        self.change_notification.replica_caught_up()
+
+    def _birth_told(self, sender: str, birth: Birth) -> None:
+        """Of the publisher's births and wills only those of its newest boot count: a will may come late."""
+        if sender != self.config.publisher:
+            return
+        known = self._publisher_birth
+        if known is None or birth.boot >= known[0]:
+            self._publisher_birth = (birth.boot, birth.state)
+            if birth.state == "up" and known is not None and known[1] != "up":
+                self.operations.connected()
+
+    def _publisher_away(self) -> bool:
+        """Whether the publisher is *known* to be unreachable; silence is not knowledge."""
+        return not self.context.connected or (
+            self._publisher_birth is not None and self._publisher_birth[1] != "up"
+        )
+
+    def _submit(self, proposal: Proposal) -> bool:
+        """Ask the publisher; whether anything left this node."""
+        self.context.publish(self.context.topics.request(self.config.name, "propose"), proposal)
+        return self.context.connected
+
+    def _answered(self, answer: Answer) -> None:
+        self.operations.answered(answer)
+        if answer.op_id == self.installation.op_id and not self.installation.complete:
+            self.installation.answered()
+
+    # -- rows and files
+
+    def _caught_up(self) -> bool:
+        return self.follower.caught_up()
+
+    def _applied(self, entry: LogEntry, new: tuple[RowKey, ...], live: bool) -> None:  # noqa: FBT001  # a callback
+        """An entry came into the replica: what does not wait for Change Notification, then its notice."""
+        units = self.context.rulebook.units
+        for unit, fingerprint in entry.removes:
+            # A cluster-wide delete of a unit that is not listed is carried to the nodes as the operation itself
+            # (X-04: CAPF-trust), however late the entry arrives.
+            if not units[unit].replicated and (unit, fingerprint) not in self.replica.rows:
+                self.filing.remove(unit, fingerprint, op_id=entry.op_id)
+        if entry.kind == "install":
+            self._write_installed(new)
+        if live:
+            self.change_notification.notice(entry, new)
+        self.change_notification.replica_caught_up()
+
+    def _write_installed(self, new: tuple[RowKey, ...]) -> None:
+        """Trust that an installation sets up outside Change Notification's list (B.18: the publisher's ipsec)."""
+        for key in new:
+            row = self.replica.rows[key]
+            unit = self.context.rulebook.units[row.unit]
+            if unit.kind == "trust" and not unit.replicated and self.config.role in unit.roles:
+                if row.held_by(self.config.name):
+                    self.filing.write(row)
+
+    def _replaced(self) -> None:
+        """A snapshot took the place of all rows; files follow at the next comparison."""
+        if not self.installation.complete:
+            self._write_installed(tuple(self.replica.rows))
+
+    def _files_read(self, event: FilesRead) -> None:
+        if event.token == COMPARE:
+            self.change_notification.compare(event)
+            self.follower.acknowledge_soon()
+
+    def _may_acknowledge(self) -> bool:
+        """In `modern` a position counts when the files agree as well, so a stopped service holds the floor."""
+        return self.config.replication != "modern" or self.change_notification.agrees()
+
+    def _synced(self) -> None:
+        self.follower.synced()
+
+    def _identity_made(self, event: IdentityMade) -> None:
+        self.identities[event.unit] = event.der
+        self.context.record("identity_made", unit=event.unit, fingerprint=parse(event.der).fingerprint)
+        self.installation.made(event.unit)
+
+    def fingerprints(self) -> dict[str, str]:
+        """Identity units and the fingerprints of what is on disk."""
+        return {unit: parse(der).fingerprint for unit, der in self.identities.items()}
+
+    # -- services
+
+    def _service_changed(self, service: str, running: bool) -> None:  # noqa: FBT001  # a callback
+        if service == CHANGE_NOTIFICATION:
+            if running:
+                self.change_notification.started()
+            else:
+                self.change_notification.stopped()
+
+    def _service_reported(self, report: ServiceReport) -> None:
+        """A report of this node's own; an order given from here may wait for it."""
+        self.ordering.reported(self.config.name, report)
+
+    def _order_service(self, event: OrderService) -> None:
+        """From this node's Control Center: its own services, and on the publisher everybody's."""
+        if event.node != self.config.name:
+            text = self.context.rulebook.refusal_text("publisher_only", unit=f"services of {event.node}")
+            self.context.ask(Reply(event.op_id, "refused", "publisher_only", text))
+            return
+        not_after = self.ordering.give(event)
+        self._carry_out(event.op_id, event.service, event.action, not_after)
+
+    def _order_told(self, node: str, order: ServiceOrder) -> None:
+        if node == self.config.name:
+            self._carry_out(order.op_id, order.service, order.action, order.not_after)
+
+    def _carry_out(self, op_id: str, service: str, action: str, not_after: int) -> None:
+        self.services.receive(Order(op_id, service, action), not_after=not_after)
+
+    # -- keys
+
+    def _keys_told(self, sender: str, keys: SealedKeys) -> None:
+        if keys.generation > self.keys.get(keys.kind, 0):
+            self.context.ask(OpenKeys(keys.kind, keys.generation, sender, keys.blob))
+        else:
+            self._tell_installed(keys.kind)
+
+    def _keys_opened(self, event: KeysOpened) -> None:
+        if not event.ok:
+            self.context.record("alarm", alarm="keys_not_opened", kind=event.kind, generation=event.generation)
+            return
+        self.keys[event.kind] = event.generation
+        if event.der:
+            self.identities[event.kind] = event.der
+        self.context.record("keys_installed", kind=event.kind, generation=event.generation)
+        self._tell_installed(event.kind)
+
+    def _tell_installed(self, kind: str) -> None:
+        topic = self.context.topics.request(self.config.name, "keys")
+        self.context.publish(topic, KeysInstalled(self.keys[kind], kind))
+
+    def _regenerate_authz(self, event: RegenerateAuthz) -> None:
+        text = self.context.rulebook.refusal_text("publisher_only", unit="AUTHZ")
+        self.context.ask(Reply(event.op_id, "refused", "publisher_only", text))
+
+    # -- timers
+
+    def _timer(self, token: str) -> None:
+        if token.startswith("follow:"):
+            self.follower.timer(token)
+        elif token == RESYNC_TIMER:
+            self.change_notification.resync_due()
+        elif token == REACTION_TIMER:
+            self.change_notification.reaction_due()
+            self.follower.acknowledge_soon()
+        elif token.startswith(OPERATION_TIMER):
+            self.operations.timer(token.removeprefix(OPERATION_TIMER))
+        elif token.startswith("service:"):
+            self.services.timer(token.removeprefix("service:"))
+        elif token.startswith("order:"):
+            self.ordering.timer(token.removeprefix("order:"))
+
+    # -- what others may read
+
+    def status(self) -> NodeStatus:
+        """The node as seen from outside."""
+        return NodeStatus(
+            boot=self.context.boot,
+            epoch=self.replica.epoch,
+            seq=self.replica.seq,
+            digest=self.replica.digest(),
+            files_agree=self.change_notification.agrees(),
+            change_notification=self.change_notification.running,
+            open_operations=self._open_operations(),
+            catching_up=self.follower.busy(),
+            connected=self.context.connected,
+            installed=self.installation.complete,
+            replication_broken=self.follower.broken,
+            keys=dict(self.keys),
+            services=self.services.status(),
+            head=None,
+        )
+
+    def _open_operations(self) -> int:
+        return (
+            self.operations.open()
+            + self.services.busy()
+            + self.ordering.open()
+            + self.change_notification.waiting()
+            + (not self.installation.complete)
+        )

@@ -1,0 +1,211 @@
+"""What can happen to a node, in the past tense. Shells make these; the core only reads them.
+
+An event that answers a command carries that command's `token`; an unknown or repeated token is ignored by the core.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from ucmlab.broker.messages import Row
+
+
+class Event(msgspec.Struct, frozen=True):
+    """Base of everything that can happen to a node."""
+
+
+class FileImage(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One trust certificate file as found on disk. `op_id` is that of the upload not yet known to be in the log."""
+
+    unit: str
+    name: str
+    der: bytes
+    description: str = ""
+    op_id: str = ""
+
+
+class ReplicaImage(msgspec.Struct, frozen=True):
+    """The database replica as found on disk."""
+
+    epoch: int = 0
+    seq: int = 0
+    hash: bytes = b""
+    floor: int = 0
+    rows: tuple[Row, ...] = ()
+    tombstones: tuple[tuple[str, str, int], ...] = ()
+
+
+class LogImage(msgspec.Struct, frozen=True):
+    """The publisher's log as found on disk: what is kept of it, and the answers given so far."""
+
+    epoch: int = 0
+    floor: int = 0
+    floor_hash: bytes = b""
+    payloads: tuple[bytes, ...] = ()
+    answers: tuple[tuple[str, str, str, int], ...] = ()
+    """(op_id, outcome, reason, seq) of operations whose entry is below the floor, or that were refused."""
+
+
+class DiskImage(msgspec.Struct, frozen=True):
+    """Everything a node finds at its start. An empty one is a node that was never installed."""
+
+    boot: int = 1
+    identities: dict[str, bytes] = {}
+    files: tuple[FileImage, ...] = ()
+    replica: ReplicaImage = ReplicaImage()
+    log: LogImage = LogImage()
+    enabled: dict[str, bool] = {}
+    """Services whose start at boot was changed by an operator."""
+    done_orders: tuple[str, ...] = ()
+    """Operation ids of service orders that took effect."""
+    keys: dict[str, int] = {}
+    """Generation of each kind of sealed private material at hand (`authz`, `ITLRecovery`)."""
+    installed: bool = False
+
+
+class Started(Event, frozen=True):
+    """The node's process is up and has read its disk. Always the first event, exactly once."""
+
+    image: DiskImage
+
+
+class StopRequested(Event, frozen=True):
+    """The node is to stop in order: say so on the bus, stop services. The shell ends it when the commands are done."""
+
+
+class BusConnected(Event, frozen=True):
+    """Connected to the broker with a clean session; nothing is subscribed yet."""
+
+
+class BusDisconnected(Event, frozen=True):
+    """The broker closed the connection or is gone. A stalled link is no disconnection: nothing happens then."""
+
+
+class MessageArrived(Event, frozen=True, gc=False):
+    """A PUBLISH from the broker."""
+
+    topic: str
+    payload: bytes
+
+
+class TimerFired(Event, frozen=True, gc=False):
+    """A timer that the core started has run out."""
+
+    token: str
+
+
+class FilesRead(Event, frozen=True):
+    """The answer to `ReadFiles`."""
+
+    token: str
+    files: tuple[FileImage, ...]
+
+
+class DiskSynced(Event, frozen=True, gc=False):
+    """The answer to `SyncDisk`: what was written before it survives a power cut."""
+
+    token: str
+
+
+class IdentityMade(Event, frozen=True):
+    """The answer to `MakeIdentity`: the key is in the key ring, the certificate is on disk."""
+
+    unit: str
+    der: bytes
+
+
+class AuthzMade(Event, frozen=True):
+    """The answer to `MakeAuthz`: both keys are in the key ring."""
+
+    generation: int
+
+
+class KeysSealed(Event, frozen=True):
+    """The answer to `SealKeys`."""
+
+    recipient: str
+    kind: str
+    generation: int
+    blob: bytes
+
+
+class KeysOpened(Event, frozen=True):
+    """The answer to `OpenKeys`: stored. `der` is the certificate that came along, for an identity of the cluster."""
+
+    kind: str
+    generation: int
+    ok: bool
+    der: bytes = b""
+
+
+class CommandFailed(Event, frozen=True):
+    """A command could not be performed (disk full, no permission); what followed it in its list was dropped."""
+
+    command: str
+    op_id: str
+    text: str
+
+
+class ReplicationSet(Event, frozen=True):
+    """The fault `replication break|repair`: what the publisher replicates does or does not reach this node."""
+
+    broken: bool
+
+
+class Upload(Event, frozen=True):
+    """An operator uploads a file. `op_id` is the operator's; the same id again is the same operation."""
+
+    op_id: str
+    purpose: str
+    data: bytes
+    description: str = ""
+    cause: str = ""
+
+
+class Delete(Event, frozen=True):
+    """An operator deletes a certificate, confirmed."""
+
+    op_id: str
+    unit: str
+    fingerprint: str
+    cause: str = ""
+
+
+class OrderService(Event, frozen=True):
+    """An operator orders a service of `node` about, from this node's Control Center."""
+
+    op_id: str
+    node: str
+    service: str
+    action: Literal["start", "stop", "restart", "enable", "disable"]
+    cause: str = ""
+
+
+class RegenerateAuthz(Event, frozen=True):
+    """Make new authz keys and copy them to all nodes that are up (R-133). Installation does the same once."""
+
+    op_id: str
+    cause: str = ""
+
+
+AnyEvent = (
+    Started
+    | StopRequested
+    | BusConnected
+    | BusDisconnected
+    | MessageArrived
+    | TimerFired
+    | FilesRead
+    | DiskSynced
+    | IdentityMade
+    | AuthzMade
+    | KeysSealed
+    | KeysOpened
+    | CommandFailed
+    | ReplicationSet
+    | Upload
+    | Delete
+    | OrderService
+    | RegenerateAuthz
+)
+OPERATIONS = (Upload, Delete, OrderService, RegenerateAuthz)

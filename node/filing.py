@@ -1,0 +1,84 @@
+"""The node's view of its own trust certificate files, and their names (domain.md B.5).
+
+The view is what was on disk at the last reading, kept up with what was asked for since. Services and the admin page
+read files only; Change Notification is what makes them follow the rows.
+"""
+
+import msgspec
+
+from ucmlab.broker.messages import Row
+from ucmlab.node.certificates import parse, trust_file_stem
+from ucmlab.node.commands import RemoveFile, SettleFile, WriteFile
+from ucmlab.node.context import Context
+from ucmlab.node.events import FileImage
+
+
+class TrustFile(msgspec.Struct, frozen=True):
+    """One file: its name, its content and the operation that is not yet known to be in the log."""
+
+    name: str
+    der: bytes
+    description: str
+    op_id: str
+
+
+class Filing:
+    """Files by unit and fingerprint."""
+
+    def __init__(self, context: Context) -> None:
+        """Empty until `take`."""
+        self._context = context
+        self._units: dict[str, dict[str, TrustFile]] = {}
+
+    def take(self, images: tuple[FileImage, ...]) -> None:
+        """Believe the disk."""
+        self._units = {}
+        for image in images:
+            fingerprint = parse(image.der).fingerprint
+            held = self._units.setdefault(image.unit, {})
+            held[fingerprint] = TrustFile(image.name, image.der, image.description, image.op_id)
+
+    def get(self, unit: str, fingerprint: str) -> TrustFile | None:
+        """The file of that certificate, if there is one."""
+        return self._units.get(unit, {}).get(fingerprint)
+
+    def fingerprints(self, unit: str) -> dict[str, TrustFile]:
+        """All files of a unit by fingerprint; not to be changed."""
+        return self._units.get(unit, {})
+
+    def units(self) -> tuple[str, ...]:
+        """Units that have had files."""
+        return tuple(self._units)
+
+    def write(self, row: Row, *, op_id: str = "") -> None:
+        """Put the row's certificate in place, unless it is there."""
+        if self.get(row.unit, row.fingerprint) is not None:
+            return
+        name = self._free_name(row)
+        self._units.setdefault(row.unit, {})[row.fingerprint] = TrustFile(name, row.der, row.description, op_id)
+        self._context.ask(WriteFile(row.unit, name, row.der, row.description, op_id))
+        self._context.record("file_written", op_id, unit=row.unit, fingerprint=row.fingerprint)
+
+    def remove(self, unit: str, fingerprint: str, *, op_id: str = "") -> None:
+        """Take the certificate's file away, if it is there."""
+        file = self._units.get(unit, {}).pop(fingerprint, None)
+        if file is not None:
+            self._context.ask(RemoveFile(unit, file.name))
+            self._context.record("file_removed", op_id, unit=unit, fingerprint=fingerprint)
+
+    def settle(self, unit: str, fingerprint: str) -> None:
+        """Forget the operation id beside a file: the log has it, or has refused it."""
+        file = self.get(unit, fingerprint)
+        if file is not None and file.op_id:
+            self._units[unit][fingerprint] = TrustFile(file.name, file.der, file.description, "")
+            self._context.ask(SettleFile(unit, file.name))
+
+    def _free_name(self, row: Row) -> str:
+        """`<CN>.pem` or `<CN>_<serial>.pem` by release; a suffix counts up on a collision, as for the hash links."""
+        stem = trust_file_stem(parse(row.der), self._context.rulebook.release.trust_file_names)
+        taken = {file.name for file in self._units.get(row.unit, {}).values()}
+        name, count = f"{stem}.pem", 0
+        while name in taken:
+            count += 1
+            name = f"{stem}-{count}.pem"
+        return name

@@ -1,0 +1,305 @@
+"""Following the publisher's log: entries in order, gaps pulled, a snapshot below the floor, and how far we got.
+
+What governs this file: receivers act on `(epoch, seq)`, the hash chain and the signature only; never on the retain
+flag, the order in which topics arrive, or the presence of a retained message (anchors.md v, rules 1 to 4). The tail is
+what has been received in order; the replica follows it after the time that database replication takes.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+import msgspec
+
+from ucmlab.broker.codec import Refused
+from ucmlab.broker.messages import Ack, CatchUp, Entries, Head, LogEntry, Row, RowKey, Snapshot
+from ucmlab.node.commands import ApplyEntry, InstallSnapshot, RaiseFloor, SyncDisk
+from ucmlab.node.context import Context
+from ucmlab.node.instant import MILLISECOND, SECOND
+from ucmlab.node.log_hash import entry_hash
+from ucmlab.node.replica import Replica
+
+GAP_TIMER = "follow:gap"
+ASK_TIMER = "follow:ask"
+APPLY_TIMER = "follow:apply"
+ACK_TIMER = "follow:ack"
+ACK_SYNC = "ack"
+
+GAP_WAIT = (20 * MILLISECOND, 80 * MILLISECOND)
+"""How long a gap may close by itself before it is pulled (rule 4: a short jittered time)."""
+ASK_AGAIN = (2 * SECOND, 3 * SECOND)
+ACK_AFTER = 200 * MILLISECOND
+"""Acknowledgements of a burst are one: only the last position counts."""
+AHEAD_LIMIT = 256
+"""Entries kept that came before their predecessors; more are dropped and pulled again."""
+
+
+class Received(msgspec.Struct, frozen=True):
+    """An entry in order, on its way into the replica."""
+
+    due: int
+    entry: LogEntry
+    hash: bytes
+    live: bool
+
+
+class Follower:
+    """The replication follower of a node; on the publisher only its acknowledging half is used."""
+
+    def __init__(
+        self,
+        context: Context,
+        replica: Replica,
+        *,
+        applied: Callable[[LogEntry, tuple[RowKey, ...], bool], None],
+        replaced: Callable[[], None],
+        may_acknowledge: Callable[[], bool],
+    ) -> None:
+        """`applied(entry, keys of new rows, live)` hears of every entry, `replaced` of every snapshot."""
+        self._context = context
+        self._replica = replica
+        self._applied = applied
+        self._replaced = replaced
+        self._may_acknowledge = may_acknowledge
+        self.broken = False
+        self.head: Head | None = None
+        self._tail = (replica.epoch, replica.seq, replica.hash)
+        self._queue: deque[Received] = deque()
+        self._ahead: dict[int, tuple[LogEntry, bytes]] = {}
+        self._asking = False
+        self._gap_waiting = False
+        self._request = 0
+        self._parts: dict[int, Snapshot] = {}
+        self._acked: tuple[int, int] | None = None
+        self._syncing: tuple[int, int, str] | None = None
+        self._ack_waiting = False
+        self._acks = 0
+
+    # -- state
+
+    def caught_up(self) -> bool:
+        """Whether the replica is at the head that the publisher last told of; False while none was seen."""
+        return self.head is not None and self._replica.position >= (self.head.epoch, self.head.seq)
+
+    def busy(self) -> bool:
+        """Whether entries are being waited for or brought in."""
+        return bool(self._queue) or (not self.broken and self.head is not None and self._behind())
+
+    def set_broken(self, *, broken: bool) -> None:
+        """The fault `replication break`: nothing from the log reaches this node until it is repaired."""
+        self.broken = broken
+        self._ahead.clear()
+        if not broken and self._context.connected:
+            self._ask()
+
+    # -- the bus
+
+    def connected(self) -> None:
+        """A new session: what was on its way is gone, and the acknowledgement may be unknown to a new broker."""
+        self._asking = self._gap_waiting = False
+        if self._acked is not None:
+            self._publish_ack(*self._acked, self._replica.digest())
+        if self.head is not None and not self.broken and self._behind():
+            self._ask()
+
+    def head_told(self, head: Head) -> None:
+        """The publisher tells where its log ends."""
+        if self.broken or (self.head is not None and self._older(head, self.head)):
+            return
+        self.head = head
+        if head.epoch == self._replica.epoch and self._replica.raise_floor(min(head.floor, self._replica.seq)):
+            self._context.ask(RaiseFloor(self._replica.floor))
+        if self._behind():
+            self._expect_gap_to_close()
+        elif self._replica.position == (head.epoch, head.seq) and self._replica.digest() != head.digest:
+            # S7: equal position, unequal rows. Nothing here can tell who is right, so people are called.
+            self._context.record("alarm", alarm="digest_mismatch", epoch=head.epoch, seq=head.seq)
+
+    def entry_told(self, entry: LogEntry, payload: bytes) -> None:
+        """An entry was published."""
+        if self.broken or entry.epoch < self._tail[0]:
+            return
+        if entry.epoch > self._tail[0]:
+            self._expect_gap_to_close()
+        elif self.is_next(entry):
+            self._receive(entry, entry_hash(payload), live=True)
+            self._receive_ahead()
+        elif entry.seq > self._tail[1]:
+            if len(self._ahead) < AHEAD_LIMIT:
+                self._ahead[entry.seq] = (entry, entry_hash(payload))
+            self._expect_gap_to_close()
+
+    def entries_told(self, answer: Entries) -> None:
+        """The publisher answers a request with what comes after our position."""
+        if self.broken or answer.request != self._request:
+            return
+        for payload in answer.payloads:
+            try:
+                opened = self._context.codec.open(self._context.topics.log_binding(), payload)
+            except Refused as refused:
+                self._context.record("bus_refused", reason=refused.reason, sender=refused.sender)
+                return
+            entry = opened.message
+            publisher = self._context.config.publisher
+            if isinstance(entry, LogEntry) and opened.sender == publisher and self.is_next(entry):
+                self._receive(entry, entry_hash(payload), live=False)
+        self._answered(at_least=answer.head_seq)
+
+    def snapshot_told(self, part: Snapshot) -> None:
+        """One part of a snapshot; when all are there they take the place of everything."""
+        if self.broken or part.request != self._request or part.epoch < self._tail[0]:
+            return
+        self._parts[part.part] = part
+        if len(self._parts) < part.parts:
+            return
+        parts = [self._parts[number] for number in sorted(self._parts)]
+        self._parts = {}
+        rows = tuple(row for each in parts for row in each.rows)
+        self._install(part, rows)
+        self._answered(at_least=part.seq)
+
+    def is_next(self, entry: LogEntry) -> bool:
+        """Whether the entry comes right after the tail, by number and by hash."""
+        epoch, seq, tail_hash = self._tail
+        if entry.epoch != epoch or entry.seq != seq + 1:
+            return False
+        if entry.prev != tail_hash:
+            self._context.record("alarm", alarm="log_fork", epoch=entry.epoch, seq=entry.seq)
+            return False
+        return True
+
+    # -- timers and disk
+
+    def timer(self, token: str) -> None:
+        """One of this file's timers has run out."""
+        if token == GAP_TIMER:
+            self._gap_waiting = False
+            if self._behind() and not self._asking:
+                self._ask()
+        elif token == ASK_TIMER:
+            if self._asking:
+                self._ask()
+        elif token == APPLY_TIMER:
+            self._apply_due()
+        elif token == ACK_TIMER:
+            self._ack_waiting = False
+            self.acknowledge()
+
+    def acknowledge_soon(self) -> None:
+        """The position changed, or files came to agree with it."""
+        if not self._ack_waiting and self._acked != self._replica.position:
+            self._ack_waiting = True
+            self._context.start_timer(ACK_TIMER, ACK_AFTER)
+
+    def acknowledge(self) -> None:
+        """Make the position durable, then tell it: the publisher forgets tombstones on the strength of it."""
+        if self._syncing is not None or self._acked == self._replica.position or not self._may_acknowledge():
+            return
+        self._syncing = (*self._replica.position, self._replica.digest())
+        self._context.ask(SyncDisk(ACK_SYNC))
+
+    def synced(self) -> tuple[int, int] | None:
+        """The position is durable: tell it; returns it."""
+        if self._syncing is None:
+            return None
+        epoch, seq, digest = self._syncing
+        self._syncing = None
+        self._acked = (epoch, seq)
+        self._publish_ack(epoch, seq, digest)
+        if self._acked != self._replica.position:
+            self.acknowledge_soon()
+        return self._acked
+
+    # -- inside
+
+    def _older(self, head: Head, than: Head) -> bool:
+        return (head.epoch, head.seq) < (than.epoch, than.seq)
+
+    def _behind(self) -> bool:
+        if self.head is None:
+            return bool(self._ahead)
+        return (self.head.epoch, self.head.seq) > self._tail[:2] or bool(self._ahead)
+
+    def _expect_gap_to_close(self) -> None:
+        if not self._gap_waiting and not self._asking:
+            self._gap_waiting = True
+            self._context.start_timer(GAP_TIMER, self._context.draw(*GAP_WAIT, "gap", *self._tail[:2]))
+
+    def _ask(self) -> None:
+        self._asking = True
+        self._request += 1
+        self._parts = {}
+        epoch, seq, tail_hash = self._tail
+        topic = self._context.topics.request(self._context.config.name, "catchup")
+        self._context.publish(topic, CatchUp(self._request, epoch, seq, tail_hash))
+        self._context.start_timer(ASK_TIMER, self._context.draw(*ASK_AGAIN, "ask", self._request))
+
+    def _answered(self, *, at_least: int) -> None:
+        self._asking = False
+        self._context.cancel_timer(ASK_TIMER)
+        self._ahead = {seq: held for seq, held in self._ahead.items() if seq > self._tail[1]}
+        self._receive_ahead()
+        if self._behind() or at_least > self._tail[1]:
+            self._expect_gap_to_close()
+
+    def _receive_ahead(self) -> None:
+        while (held := self._ahead.pop(self._tail[1] + 1, None)) is not None:
+            if not self.is_next(held[0]):
+                return
+            self._receive(*held, live=True)
+
+    def _receive(self, entry: LogEntry, digest: bytes, *, live: bool) -> None:
+        self._tail = (entry.epoch, entry.seq, digest)
+        delay = self._context.draw(*self._context.timing.row_replication, "row", entry.epoch, entry.seq)
+        if not delay and not self._queue:
+            self._apply(entry, digest, live=live)
+            return
+        due = self._context.now.lab + delay
+        if self._queue:
+            due = max(due, self._queue[-1].due)
+        else:
+            self._context.start_timer(APPLY_TIMER, delay)
+        self._queue.append(Received(due, entry, digest, live))
+
+    def _apply_due(self) -> None:
+        while self._queue and self._queue[0].due <= self._context.now.lab:
+            received = self._queue.popleft()
+            self._apply(received.entry, received.hash, live=received.live)
+        if self._queue:
+            self._context.start_timer(APPLY_TIMER, self._queue[0].due - self._context.now.lab)
+
+    def _apply(self, entry: LogEntry, digest: bytes, *, live: bool) -> None:
+        new = apply_entry(self._context, self._replica, entry, digest)
+        self._applied(entry, new, live)
+        self.acknowledge_soon()
+
+    def _install(self, snapshot: Snapshot, rows: tuple[Row, ...]) -> None:
+        self._queue.clear()
+        self._context.cancel_timer(APPLY_TIMER)
+        self._tail = (snapshot.epoch, snapshot.seq, snapshot.hash)
+        self._replica.install(
+            epoch=snapshot.epoch,
+            seq=snapshot.seq,
+            entry_hash=snapshot.hash,
+            rows=rows,
+            tombstones=snapshot.tombstones,
+        )
+        self._context.ask(
+            InstallSnapshot(snapshot.epoch, snapshot.seq, snapshot.hash, rows, snapshot.tombstones)
+        )
+        self._context.record("snapshot_installed", epoch=snapshot.epoch, seq=snapshot.seq)
+        self._replaced()
+        self.acknowledge_soon()
+
+    def _publish_ack(self, epoch: int, seq: int, digest: str) -> None:
+        self._acks += 1
+        topic = self._context.topics.ack(self._context.config.name)
+        self._context.publish(topic, Ack(epoch, seq, digest, self._acks), retain=True)
+
+
+def apply_entry(context: Context, replica: Replica, entry: LogEntry, digest: bytes) -> tuple[RowKey, ...]:
+    """Bring an entry into replica and disk; return the keys of rows that were not there before."""
+    new = tuple(row.key for row in entry.adds if row.key not in replica.rows)
+    tombstones = replica.apply(entry, digest)
+    context.ask(ApplyEntry(entry.epoch, entry.seq, digest, entry.op_id, entry.removes, entry.adds, tombstones))
+    context.record("row_applied", entry.op_id, epoch=entry.epoch, seq=entry.seq)
+    return new

@@ -1,0 +1,118 @@
+"""Self-signed identity certificates, as the product makes them at installation and on regeneration.
+
+Shell side: it takes a private key. The same key, serial and start give the same bytes (PKCS#1 v1.5 and RFC 6979 use
+no randomness), which is what lets the simulation replay an installation.
+"""
+
+from datetime import datetime, timedelta
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from ucmlab.node.keyring import IdentityKey
+from ucmlab.node.rulebook import IdentityProfile
+
+_EXTENDED_KEY_USAGE = {
+    "server": ExtendedKeyUsageOID.SERVER_AUTH,
+    "client": ExtendedKeyUsageOID.CLIENT_AUTH,
+    "ipsec": x509.ObjectIdentifier("1.3.6.1.5.5.7.3.5"),
+}
+_KEY_USAGE = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+
+
+class Organization(msgspec.Struct, frozen=True):
+    """What installation asks about the owner, beside names. Parts that are empty stay out of the certificate."""
+
+    name: str = "ucmlab"
+    unit: str = ""
+    """OU; the product leaves it out by default from 14SU1 (B.4)."""
+    locality: str = "San Jose"
+    state: str = "California"
+    country: str = "US"
+
+
+def make_identity(
+    profile: IdentityProfile,
+    *,
+    key: IdentityKey,
+    fqdn: str,
+    serial: int,
+    not_before: datetime,
+    organization: Organization | None = None,
+) -> bytes:
+    """Make a self-signed certificate by a profile; return its DER.
+
+    Args:
+        serial: Positive, at most 159 bits; from the caller's stream of randomness. Names CAPF certificates too.
+        not_before: Aware; the node's wall clock. Fractions of a second are dropped.
+
+    Raises:
+        ValueError: a name is longer than X.509 allows (common name: 64 characters).
+    """
+    host, _, domain = fqdn.partition(".")
+    fields = {"fqdn": fqdn, "host": host, "domain": domain, "hex": f"{serial & 0xFFFFFFFF:08x}"}
+    subject = _subject(profile.cn.format(**fields).rstrip("."), organization or Organization())
+    start = not_before.replace(microsecond=0)
+    builder = (
+        x509.CertificateBuilder(subject_name=subject, issuer_name=subject, serial_number=serial)
+        .public_key(key.public_key())
+        .not_valid_before(start)
+        # Years of 365 days, less a second: so do dates in captured certificates add up (wire-interfaces 3.2).
+        .not_valid_after(start + timedelta(days=365 * profile.years, seconds=-1))
+    )
+    builder = _with_extensions(builder, profile, key=key, dns=[name.format(**fields) for name in profile.dns])
+    return _sign(builder, key).public_bytes(Encoding.DER)
+
+
+def _subject(common_name: str, organization: Organization) -> x509.Name:
+    # Least specific first, so that RFC 4514 text begins with the CN, as the product shows it.
+    parts = (
+        (NameOID.COUNTRY_NAME, organization.country),
+        (NameOID.STATE_OR_PROVINCE_NAME, organization.state),
+        (NameOID.LOCALITY_NAME, organization.locality),
+        (NameOID.ORGANIZATION_NAME, organization.name),
+        (NameOID.ORGANIZATIONAL_UNIT_NAME, organization.unit),
+        (NameOID.COMMON_NAME, common_name),
+    )
+    return x509.Name([x509.NameAttribute(oid, value) for oid, value in parts if value])
+
+
+def _with_extensions(
+    builder: x509.CertificateBuilder, profile: IdentityProfile, *, key: IdentityKey, dns: list[str]
+) -> x509.CertificateBuilder:
+    usages = [_EXTENDED_KEY_USAGE[usage] for usage in profile.extended_key_usage]
+    key_usage = x509.KeyUsage(**{usage: usage in profile.key_usage for usage in _KEY_USAGE})
+    # The key identifier tells a renewed certificate from the one before it, which has the same subject.
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    builder = (
+        builder.add_extension(key_usage, critical=True)
+        .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in dns]), critical=False)
+        .add_extension(identifier, critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier), critical=False)
+    )
+    if profile.ca:
+        return builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)  # X-01
+    return builder
+
+
+def _sign(builder: x509.CertificateBuilder, key: IdentityKey) -> x509.Certificate:
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        # B.4: SHA-384 or more for a 384-bit key.
+        digest = hashes.SHA384() if key.key_size > 256 else hashes.SHA256()
+        return builder.sign(key, digest, ecdsa_deterministic=True)
+    return builder.sign(key, hashes.SHA256())

@@ -1,0 +1,137 @@
+"""Performs the core's commands about private keys: makes identities and OAuth keys, seals them, opens what was sealed.
+
+The core asks by name and hears public values; the bytes stay between here and the key ring. Nothing is decided here:
+which certificate is made, and when, is the core's; how it looks is the rule book's.
+"""
+
+import secrets
+from pathlib import Path
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from ucmlab.node.commands import Command, MakeAuthz, MakeIdentity, OpenKeys, SealKeys
+from ucmlab.node.config import NodeConfig
+from ucmlab.node.durable import PUBLIC, make_folder, replace_file
+from ucmlab.node.errors import SealBroken
+from ucmlab.node.events import AuthzMade, Event, IdentityMade, KeysOpened, KeysSealed
+from ucmlab.node.identity import make_identity
+from ucmlab.node.instant import Instant, to_datetime
+from ucmlab.node.keyring import KeyRing
+from ucmlab.node.privatefile import read_private, write_private
+from ucmlab.node.rulebook import RuleBook
+from ucmlab.node.sealing import sealing_info
+
+AUTHZ = "authz"
+SERIAL_BITS = 158
+"""RFC 5280, 4.1.2.2 bounds a serial number at 20 octets, of which the first bit is the sign."""
+
+
+class KeyCommands:
+    """The shell's side of everything private on one node."""
+
+    def __init__(self, home: Path, config: NodeConfig, rulebook: RuleBook, ring: KeyRing) -> None:
+        """Tidy up after whatever ended the last run."""
+        self._home = home
+        self._config = config
+        self._rulebook = rulebook
+        self._ring = ring
+        self._generations_file = home / "private" / "generations.json"
+        ring.clean(unit for unit in rulebook.units.values() if unit.kind == "identity")
+
+    def generations(self) -> dict[str, int]:
+        """Generation of each kind of sealed private material at hand, for `DiskImage.keys`."""
+        authz = self._ring.authz()
+        own = {} if authz is None else {AUTHZ: authz.generation}
+        return {**self._opened(), **own}
+
+    def perform(self, command: Command, now: Instant) -> Event:
+        """Perform one command, completely.
+
+        Raises:
+            OSError: it could not be performed.
+            TypeError: the command does not concern keys.
+        """
+        try:
+            return self._perform(command, now)
+        except (ValueError, KeyError, msgspec.MsgspecError) as error:
+            # A damaged or missing file of ours: for the core that is a disk that failed.
+            raise OSError(f"{type(command).__name__}: {error}") from error
+
+    def _perform(self, command: Command, now: Instant) -> Event:
+        match command:
+            case MakeIdentity(unit=unit):
+                return IdentityMade(unit, self._make_identity(unit, now))
+            case MakeAuthz(generation=generation):
+                self._ring.make_authz(generation)
+                return AuthzMade(generation)
+            case SealKeys():
+                return self._seal(command)
+            case OpenKeys():
+                return self._open(command)
+            case _:
+                raise TypeError(f"{type(command).__name__} does not concern keys")
+
+    def _make_identity(self, unit: str, now: Instant) -> bytes:
+        profile = self._rulebook.identities[unit]
+        # The key is durable before the certificate: a certificate without its key serves nobody.
+        key = self._ring.make_identity_key(self._rulebook.units[unit], profile.key)
+        der = make_identity(
+            profile,
+            key=key,
+            fqdn=self._config.fqdn,
+            serial=1 + secrets.randbits(SERIAL_BITS),
+            not_before=to_datetime(now.wall),
+        )
+        self._write_certificate(unit, der)
+        return der
+
+    def _write_certificate(self, unit: str, der: bytes) -> None:
+        path = self._home / self._rulebook.units[unit].certificate_file
+        make_folder(path.parent)
+        pem = x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM)
+        replace_file(path, pem, mode=PUBLIC, durable=True)
+
+    def _seal(self, command: SealKeys) -> KeysSealed:
+        kind, recipient = command.kind, command.recipient
+        public = next(member.sealing for member in self._config.members if member.name == recipient)
+        info = self._info(kind, command.generation, sender=self._config.name, recipient=recipient)
+        if kind == AUTHZ:
+            blob = self._ring.seal_authz(recipient_public=public, info=info)
+        else:
+            unit = self._rulebook.units[kind]
+            pem = (self._home / unit.certificate_file).read_bytes()
+            der = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
+            blob = self._ring.seal_identity(unit, der, recipient_public=public, info=info)
+        return KeysSealed(recipient, kind, command.generation, blob)
+
+    def _open(self, command: OpenKeys) -> KeysOpened:
+        kind, generation = command.kind, command.generation
+        info = self._info(kind, generation, sender=command.sender, recipient=self._config.name)
+        try:
+            der = self._store(kind, command.blob, info)
+        except SealBroken:
+            return KeysOpened(kind, generation, ok=False)
+        if kind != AUTHZ:
+            opened = {**self._opened(), kind: generation}
+            write_private(self._generations_file, msgspec.json.encode(opened))
+        return KeysOpened(kind, generation, ok=True, der=der)
+
+    def _store(self, kind: str, blob: bytes, info: bytes) -> bytes:
+        if kind == AUTHZ:
+            self._ring.open_authz(blob, info=info)
+            return b""
+        der = self._ring.open_identity(self._rulebook.units[kind], blob, info=info)
+        self._write_certificate(kind, der)
+        return der
+
+    def _info(self, kind: str, generation: int, *, sender: str, recipient: str) -> bytes:
+        return sealing_info(
+            cluster=self._config.cluster, operation=f"{kind}/{generation}", sender=sender, recipient=recipient
+        )
+
+    def _opened(self) -> dict[str, int]:
+        if not self._generations_file.exists():
+            return {}
+        return msgspec.json.decode(read_private(self._generations_file), type=dict[str, int])

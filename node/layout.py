@@ -1,0 +1,72 @@
+"""Where things lie below a node's home, and how its identity certificates are read. Writes nothing."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ucmlab.node.keyring import KeyRing
+from ucmlab.node.rulebook import RuleBook
+from ucmlab.node.trust_files import read_certificate
+
+
+class HomeLayout:
+    """The paths of one node. Units of all roles have a place; a node uses those of its own."""
+
+    def __init__(self, home: Path, rulebook: RuleBook) -> None:
+        """Name the home; nothing is touched."""
+        self.home = home
+        units = rulebook.units.values()
+        self.trust_folders = {unit.name: home / unit.trust_folder for unit in units if unit.kind == "trust"}
+        """Trust unit to the folder of its certificate files."""
+        self.identity_files = {unit.name: home / unit.certificate_file for unit in units if unit.kind == "identity"}
+        """Identity unit to its certificate file."""
+
+    @property
+    def replica(self) -> Path:
+        """The database replica; SQLite keeps its WAL beside it."""
+        return self.home / "db" / "replica.sqlite"
+
+    @property
+    def log(self) -> Path:
+        """The folder of the cluster's log."""
+        return self.home / "log"
+
+    @property
+    def state(self) -> Path:
+        """Boot number and other facts that fit in one small file."""
+        return self.home / "state" / "node.json"
+
+    @property
+    def orders(self) -> Path:
+        """Ids of service orders that took effect."""
+        return self.home / "state" / "orders"
+
+    @property
+    def own_folders(self) -> tuple[Path, ...]:
+        """Folders that must be there before anything of ours is written."""
+        return self.replica.parent, self.log, self.state.parent
+
+    @property
+    def folders_with_temporaries(self) -> tuple[Path, ...]:
+        """Folders in which a kill may have left a temporary; those with private keys are the key ring's."""
+        certificates = [path.parent for path in self.identity_files.values()]
+        folders = (*self.own_folders, *certificates, *self.trust_folders.values())
+        return tuple(dict.fromkeys(folders))
+
+
+def read_identities(layout: HomeLayout) -> dict[str, bytes]:
+    """Identity unit to the DER of its certificate, for those that are there and can be read."""
+    found = {unit: read_certificate(path) for unit, path in layout.identity_files.items()}
+    return {unit: der for unit, der in found.items() if der is not None}
+
+
+def read_key_generations(home: Path, rulebook: RuleBook, identities: Mapping[str, bytes]) -> dict[str, int]:
+    """Generation of each kind of private material that the cluster shares: `authz`, and identities like ITLRecovery.
+
+    Raises:
+        OSError: the OAuth keys are there and cannot be read.
+    """
+    authz = KeyRing(home).authz()
+    # An identity of the cluster is made once and has no second generation yet, so its presence says it all.
+    shared = [profile.unit for profile in rulebook.identities.values() if profile.distributed_to]
+    generations = {unit: 1 for unit in shared if unit in identities}
+    return generations if authz is None else {"authz": authz.generation, **generations}

@@ -1,0 +1,177 @@
+"""Distinguished names, read from their DER: text for people (RFC 4514), bytes for OpenSSL's subject hash.
+
+Own code, because names are half the time that `cryptography` spends on a certificate and each lab has few of them:
+here they are remembered by their bytes. It reads the names of certificates that `cryptography` has accepted, and
+takes older encodings (T61, BMP) too, which real CA certificates have.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+SEQUENCE = 0x30
+_SET = 0x31
+_UTF8 = 0x0C
+_LONG_FORM = 0x80
+_ENCODINGS = {
+    _UTF8: "utf-8",
+    0x12: "ascii",  # NumericString
+    0x13: "ascii",  # PrintableString
+    0x14: "latin-1",  # T61String, as everybody reads it
+    0x16: "ascii",  # IA5String
+    0x1A: "ascii",  # VisibleString
+    0x1C: "utf-32-be",  # UniversalString
+    0x1E: "utf-16-be",  # BMPString
+}
+_CANONICAL = frozenset({_UTF8, 0x13, 0x14, 0x16, 0x1A, 0x1C, 0x1E})
+"""String types that OpenSSL folds into UTF-8 before it hashes (ASN1_MASK_CANON); the others it hashes as they are."""
+_COMMON_NAME = b"\x55\x04\x03"
+_SHORT = {
+    _COMMON_NAME: "CN",
+    b"\x55\x04\x06": "C",
+    b"\x55\x04\x07": "L",
+    b"\x55\x04\x08": "ST",
+    b"\x55\x04\x09": "STREET",
+    b"\x55\x04\x0a": "O",
+    b"\x55\x04\x0b": "OU",
+    b"\x09\x92\x26\x89\x93\xf2\x2c\x64\x01\x01": "UID",
+    b"\x09\x92\x26\x89\x93\xf2\x2c\x64\x01\x19": "DC",
+}
+_ESCAPED = {ord(character): f"\\{character}" for character in '"+,;<>\\'} | {0: "\\00"}
+
+
+class Name(NamedTuple):
+    """A distinguished name, read."""
+
+    text: str
+    """RFC 4514: most specific part first."""
+    common_name: str
+    """The last CN, or empty."""
+    first_value: str
+    """The first value of all, or empty."""
+
+
+class Attribute(NamedTuple):
+    """One attribute of a name, as encoded."""
+
+    oid: bytes
+    tag: int
+    value: bytes
+
+
+def start_of_value(data: bytes) -> int:
+    """Where the contents of the DER value at the start of `data` begin; beyond the end if it is cut off."""
+    if len(data) < 2 or data[1] < _LONG_FORM:
+        return 2
+    return 2 + (data[1] & 0x7F)
+
+
+def end_of_value(data: bytes) -> int:
+    """Where the DER value at the start of `data` ends; beyond the end if it is cut off."""
+    start = start_of_value(data)
+    if len(data) < 2:
+        return start
+    return start + (data[1] if data[1] < _LONG_FORM else int.from_bytes(data[2:start]))
+
+
+def issuer_and_subject(certificate: bytes) -> tuple[bytes, bytes]:
+    """Cut issuer and subject out of a DER certificate, each with its header."""
+    to_be_signed = _contents(_contents(certificate))
+    # version [0] (absent in version 1), serial number, signature algorithm, issuer, validity, subject
+    parts = _values(to_be_signed, count=6)
+    at = 3 if to_be_signed[0] == 0xA0 else 2
+    return parts[at], parts[at + 2]
+
+
+@lru_cache(maxsize=4096)
+def read(raw: bytes) -> Name:
+    """Read a DER name.
+
+    Raises:
+        ValueError: it is malformed, or a string is not in the encoding that it claims.
+    """
+    relative = _attributes(raw)
+    flat = [attribute for group in relative for attribute in group]
+    common = [_text(attribute) for attribute in flat if attribute.oid == _COMMON_NAME]
+    return Name(
+        ",".join("+".join(_rfc4514(attribute) for attribute in group) for group in reversed(relative)),
+        common[-1] if common else "",
+        _text(flat[0]) if flat else "",
+    )
+
+
+def canonical(raw: bytes) -> bytes:
+    """What OpenSSL hashes (x509_name_canon): folded strings in UTF-8, sets sorted, no outer header."""
+    return b"".join(
+        _encode(_SET, b"".join(sorted(_canonical_attribute(attribute) for attribute in group)))
+        for group in _attributes(raw)
+    )
+
+
+def _canonical_attribute(attribute: Attribute) -> bytes:
+    oid = _encode(0x06, attribute.oid)
+    if attribute.tag not in _CANONICAL:
+        return _encode(SEQUENCE, oid + _encode(attribute.tag, attribute.value))
+    # bytes.lower and bytes.split know ASCII only, as OpenSSL does here.
+    folded = b" ".join(_text(attribute).encode().lower().split())
+    return _encode(SEQUENCE, oid + _encode(_UTF8, folded))
+
+
+def _attributes(raw: bytes) -> list[list[Attribute]]:
+    return [[_attribute(part) for part in _values(_contents(group))] for group in _values(_contents(raw))]
+
+
+def _attribute(raw: bytes) -> Attribute:
+    oid, value = _values(_contents(raw))
+    return Attribute(_contents(oid), value[0], _contents(value))
+
+
+def _rfc4514(attribute: Attribute) -> str:
+    kind = _SHORT.get(attribute.oid) or _dotted(attribute.oid)
+    if attribute.tag not in _ENCODINGS:
+        return f"{kind}=#{_encode(attribute.tag, attribute.value).hex()}"
+    text = _text(attribute).translate(_ESCAPED)
+    if text[:1] in ("#", " "):
+        text = f"\\{text}"
+    return f"{kind}={text[:-1]}\\ " if text.endswith(" ") and text != "\\ " else f"{kind}={text}"
+
+
+def _text(attribute: Attribute) -> str:
+    encoding = _ENCODINGS.get(attribute.tag)
+    return attribute.value.hex() if encoding is None else attribute.value.decode(encoding)
+
+
+def _dotted(oid: bytes) -> str:
+    arcs, arc = list[int](), 0
+    for byte in oid:
+        arc = arc << 7 | byte & 0x7F
+        if byte < _LONG_FORM:
+            arcs.append(arc)
+            arc = 0
+    if not arcs:
+        raise ValueError("an object identifier is empty")
+    first = min(arcs[0] // 40, 2)
+    return ".".join(map(str, [first, arcs[0] - 40 * first, *arcs[1:]]))
+
+
+def _values(data: bytes, count: int = -1) -> list[bytes]:
+    """Cut concatenated DER values apart, at most `count` of them."""
+    parts: list[bytes] = []
+    while data and len(parts) != count:
+        end = end_of_value(data)
+        if end > len(data):
+            raise ValueError("a value is cut off")
+        parts.append(data[:end])
+        data = data[end:]
+    return parts
+
+
+def _contents(value: bytes) -> bytes:
+    return value[start_of_value(value) : end_of_value(value)]
+
+
+def _encode(tag: int, contents: bytes) -> bytes:
+    length = len(contents)
+    if length < _LONG_FORM:
+        return bytes((tag, length)) + contents
+    octets = length.to_bytes((length.bit_length() + 7) // 8)
+    return bytes((tag, _LONG_FORM | len(octets))) + octets + contents

@@ -1,0 +1,267 @@
+"""Operations that wait: uploads, deletes and what Change Notification proposes, until each ends in exactly one reply.
+
+An open operation is a value in the table, in memory only: after a crash, files, replica and log tell what happened and
+the comparison of Change Notification finishes or undoes it (design 3). What this file keeps:
+
+- changes of one unit on one node run one at a time; later ones wait in line;
+- a proposal is repeated under its operation id until answered or past its deadline in lab time;
+- it ends `done` (the log has it), `refused` (nothing changed), `partial` (this node's file written, the publisher
+  known to be away) or `indefinite` (asked, no answer in time).
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+from ucmlab.broker.messages import Answer, Proposal, Row, RowKey
+from ucmlab.node.commands import Reply
+from ucmlab.node.context import Context
+from ucmlab.node.errors import Refusal
+from ucmlab.node.events import Delete, Upload
+from ucmlab.node.filing import Filing
+from ucmlab.node.instant import SECOND
+from ucmlab.node.replica import Replica
+from ucmlab.node.trust_rules import Wanted, judge_delete, judge_upload, product_text
+
+DEADLINE = 60 * SECOND
+REPEAT = (2 * SECOND, 3 * SECOND)
+TIMER = "operation:"
+
+
+class OpenOperation:
+    """One operation under way."""
+
+    def __init__(self, proposal: Proposal, *, units: tuple[str, ...], asked: bool, cause: str) -> None:
+        """`asked`: an operator waits for the reply. `cause`: the id of what led to it."""
+        self.proposal = proposal
+        self.units = units
+        self.asked = asked
+        self.cause = cause
+        self.sent = False
+        self.written: list[RowKey] = []
+        self.removed: list[Row] = []
+        self.warnings: tuple[str, ...] = ()
+
+
+class Operations:
+    """The table of open operations of one node."""
+
+    def __init__(
+        self,
+        context: Context,
+        filing: Filing,
+        replica: Replica,
+        *,
+        submit: Callable[[Proposal], bool],
+        publisher_away: Callable[[], bool],
+    ) -> None:
+        """`submit` hands a proposal to the publisher and tells whether it left this node."""
+        self._context = context
+        self._filing = filing
+        self._replica = replica
+        self._submit = submit
+        self._publisher_away = publisher_away
+        self._open: dict[str, OpenOperation] = {}
+        self._occupied: dict[str, str] = {}
+        self._line: deque[Upload | Delete] = deque()
+        self._proposed = 0
+
+    def open(self) -> int:
+        """How many are under way or wait in line."""
+        return len(self._open) + len(self._line)
+
+    def occupied(self, unit: str) -> bool:
+        """Whether an operation is changing the unit."""
+        return unit in self._occupied
+
+    # -- what operators ask for
+
+    def ask(self, request: Upload | Delete) -> None:
+        """Take an operator's request, or put it in line behind the one that changes its unit."""
+        if request.op_id in self._open or any(waiting.op_id == request.op_id for waiting in self._line):
+            return
+        unit = request.purpose if isinstance(request, Upload) else request.unit
+        if unit in self._occupied or any(line_unit(waiting) == unit for waiting in self._line):
+            self._line.append(request)
+            return
+        self._begin(request)
+
+    def _begin(self, request: Upload | Delete) -> None:
+        self._context.cause = request.cause or self._context.cause
+        self._context.record("operation", request.op_id, phase="begun", kind=type(request).__name__.lower())
+        try:
+            if isinstance(request, Upload):
+                wanted = judge_upload(self._context, self._replica, self._filing, request)
+            else:
+                wanted = judge_delete(self._context, self._replica, self._filing, request)
+        except Refusal as refusal:
+            text = product_text(self._context.rulebook, refusal.reason, line_unit(request), refusal.text)
+            self._reply(request.op_id, "refused", reason=refusal.reason, text=text)
+            return
+        self._propose(request.op_id, wanted, asked=True)
+
+    # -- what Change Notification and the installation ask for
+
+    def propose_file(self, unit: str, fingerprint: str) -> None:
+        """Put a file that no row names to the publisher, under the id kept beside it (design 4)."""
+        file = self._filing.get(unit, fingerprint)
+        if file is None:
+            return
+        op_id = file.op_id or self._own_id("resync")
+        if op_id in self._open:
+            return
+        listed = self._context.rulebook.units[unit].replicated
+        holders = None if listed else (self._context.config.name,)
+        row = Row(unit, fingerprint, file.der, file.description, holders)
+        kind = "upload" if file.op_id else "resync"
+        self._propose(op_id, Wanted(kind, removes=(), adds=(row,)), asked=False)
+
+    def propose_mapping(self, key: RowKey) -> None:
+        """Put this node back among the holders of a row: what Change Notification did before 11.0."""
+        row = self._replica.rows[key]
+        me = (self._context.config.name,)
+        wanted = Wanted("map", removes=(), adds=(Row(row.unit, row.fingerprint, row.der, row.description, me),))
+        self._propose(self._own_id("map"), wanted, asked=False)
+
+    def propose_installation(self, op_id: str, rows: tuple[Row, ...]) -> None:
+        """Put the rows of a fresh installation to the publisher; asked for again until it is answered."""
+        self._propose(op_id, Wanted("install", removes=(), adds=rows), asked=False)
+
+    def _own_id(self, kind: str) -> str:
+        self._proposed += 1
+        return f"{kind}-{self._context.config.name}-{self._context.boot}-{self._proposed}"
+
+    # -- the way of a proposal
+
+    def _propose(self, op_id: str, wanted: Wanted, *, asked: bool) -> None:
+        deadline = self._context.now.lab + DEADLINE
+        proposal = Proposal(op_id, wanted.kind, wanted.removes, wanted.adds, deadline)
+        units = tuple(dict.fromkeys([unit for unit, _ in wanted.removes] + [row.unit for row in wanted.adds]))
+        operation = OpenOperation(proposal, units=units, asked=asked, cause=self._context.cause)
+        self._open[op_id] = operation
+        if asked:
+            self._occupied.update(dict.fromkeys(units, op_id))
+            operation.warnings = wanted.warnings
+            self._change_files(operation)
+        if asked and self._publisher_away():
+            self._context.record("db_write_failed", op_id, reason="publisher_unreachable")
+            self._end(operation, "partial", reason="publisher_unreachable")
+            return
+        self._send(operation)
+
+    def _change_files(self, operation: OpenOperation) -> None:
+        """This node's files first, the database after (domain.md 0.3, fact 2)."""
+        proposal = operation.proposal
+        for unit, fingerprint in proposal.removes:
+            row = self._replica.rows.get((unit, fingerprint))
+            if row is not None and self._filing.get(unit, fingerprint) is not None:
+                operation.removed.append(row)
+            self._filing.remove(unit, fingerprint, op_id=proposal.op_id)
+        for row in proposal.adds:
+            if self._filing.get(row.unit, row.fingerprint) is None:
+                operation.written.append(row.key)
+                self._filing.write(row, op_id=proposal.op_id)
+
+    def _send(self, operation: OpenOperation) -> None:
+        op_id = operation.proposal.op_id
+        left = operation.proposal.not_after - self._context.now.lab
+        delay = min(left, self._context.draw(*REPEAT, "repeat", op_id, self._context.now.lab))
+        self._context.start_timer(TIMER + op_id, delay)
+        operation.sent = self._submit(operation.proposal) or operation.sent
+
+    def connected(self) -> None:
+        """A new session: ask again at once."""
+        for operation in list(self._open.values()):
+            self._send(operation)
+
+    def timer(self, op_id: str) -> None:
+        """Ask again, or give up."""
+        operation = self._open.get(op_id)
+        if operation is None:
+            return
+        if self._context.now.lab < operation.proposal.not_after:
+            self._send(operation)
+        elif operation.proposal.kind == "install":
+            self._renew(operation)
+        elif operation.sent:
+            self._end(operation, "indefinite", reason="publisher_unreachable")
+        else:
+            self._context.record("db_write_failed", op_id, reason="publisher_unreachable")
+            self._end(operation, "partial", reason="publisher_unreachable")
+
+    def _renew(self, operation: OpenOperation) -> None:
+        """A node that is being installed has nothing else to do: it asks until it is answered."""
+        old = operation.proposal
+        deadline = self._context.now.lab + DEADLINE
+        operation.proposal = Proposal(old.op_id, old.kind, old.removes, old.adds, deadline)
+        self._send(operation)
+
+    def answered(self, answer: Answer) -> bool:
+        """The publisher has decided; False when nobody waits for it any more."""
+        operation = self._open.get(answer.op_id)
+        if operation is None:
+            return False
+        for row in operation.proposal.adds:
+            self._filing.settle(row.unit, row.fingerprint)
+        if answer.outcome == "refused":
+            self._put_back(operation)
+        self._end(operation, answer.outcome, reason=answer.reason, text=answer.text, nodes=answer.nodes)
+        return True
+
+    def _put_back(self, operation: OpenOperation) -> None:
+        """A refused change leaves the files that the rows name."""
+        for row in operation.proposal.adds:
+            if row.key not in self._replica.rows and operation.proposal.kind != "install":
+                self._filing.remove(*row.key, op_id=operation.proposal.op_id)
+        for row in operation.removed:
+            if row.key in self._replica.rows:
+                self._filing.write(row)
+
+    def _end(
+        self,
+        operation: OpenOperation,
+        outcome: str,
+        *,
+        reason: str = "",
+        text: str = "",
+        nodes: dict[str, str] | None = None,
+    ) -> None:
+        op_id = operation.proposal.op_id
+        self._close(op_id)
+        self._context.cancel_timer(TIMER + op_id)
+        for unit in operation.units:
+            if self._occupied.get(unit) == op_id:
+                del self._occupied[unit]
+        if operation.asked:
+            if reason and not text:
+                text = product_text(self._context.rulebook, reason, operation.units[0])
+            self._reply(op_id, outcome, reason=reason, text=text, warnings=operation.warnings, nodes=nodes or {})
+            self._next_in_line()
+        else:
+            self._context.record("operation", op_id, phase="ended", outcome=outcome, reason=reason)
+
+    def _close(self, op_id: str) -> None:
+        """From here on the operation is nobody's: a repeated answer finds nothing."""
+        del self._open[op_id]
+
+    def _reply(
+        self,
+        op_id: str,
+        outcome: str,
+        *,
+        reason: str = "",
+        text: str = "",
+        warnings: tuple[str, ...] = (),
+        nodes: dict[str, str] | None = None,
+    ) -> None:
+        self._context.record("operation", op_id, phase="ended", outcome=outcome, reason=reason)
+        self._context.ask(Reply(op_id, outcome, reason, text, warnings, nodes or {}))
+
+    def _next_in_line(self) -> None:
+        waiting, self._line = self._line, deque()
+        for request in waiting:
+            self.ask(request)
+
+
+def line_unit(request: Upload | Delete) -> str:
+    """The unit that a waiting request wants to change."""
+    return request.purpose if isinstance(request, Upload) else request.unit

@@ -1,0 +1,38 @@
+"""What a running core tells about itself: read by shells for `dump`, `wait --converged` and time stepping."""
+
+from typing import Literal
+
+import msgspec
+
+
+class ServiceStatus(msgspec.Struct, frozen=True):
+    """One service. `since` is a lab instant; `loaded` maps identity units to fingerprints."""
+
+    state: Literal["started", "starting", "stopping", "stopped"]
+    kind: Literal["feature", "network"]
+    enabled: bool
+    since: int
+    loaded: dict[str, str]
+    pending: tuple[str, ...]
+
+
+class NodeStatus(msgspec.Struct, frozen=True):
+    """A core, seen from outside."""
+
+    boot: int
+    epoch: int
+    seq: int
+    digest: str
+    """SHA-256 over the replica's sorted `unit TAB fingerprint LF` lines (design 7.2)."""
+    files_agree: bool
+    """Files equal rows for the units on Change Notification's list."""
+    change_notification: bool
+    open_operations: int
+    catching_up: bool
+    connected: bool
+    installed: bool
+    replication_broken: bool
+    keys: dict[str, int]
+    services: dict[str, ServiceStatus]
+    head: tuple[int, int] | None
+    """The end of the log, on the publisher; None elsewhere."""

@@ -1,0 +1,135 @@
+"""What an operator may do to trust stores, judged before anything changes (R-072..R-083, B.10, X-04, X-05, X-09).
+
+The node judges with its own files and replica; the publisher judges again with the log's rows (`publisher/judging.py`)
+and has the last word. A refusal carries a stable reason word and the product's text.
+"""
+
+import msgspec
+
+from ucmlab.broker.messages import Row, RowKey
+from ucmlab.node.certificates import Certificate, check_trust_certificate, parse, read_upload
+from ucmlab.node.context import Context
+from ucmlab.node.errors import Refusal
+from ucmlab.node.events import Delete, Upload
+from ucmlab.node.filing import Filing
+from ucmlab.node.replica import Replica
+from ucmlab.node.rulebook import Operation, RuleBook, Unit
+
+
+class Wanted(msgspec.Struct, frozen=True):
+    """A change of rows that was found permissible here."""
+
+    kind: str
+    removes: tuple[RowKey, ...]
+    adds: tuple[Row, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def judge_upload(context: Context, replica: Replica, filing: Filing, request: Upload) -> Wanted:
+    """What an upload changes.
+
+    Raises:
+        Refusal: the purpose, the node or a certificate does not allow it.
+    """
+    unit = trust_unit(context, request.purpose)
+    certificates = read_upload(request.data)
+    for certificate in certificates:
+        check_trust_certificate(certificate, context.now.wall)
+    removes: list[RowKey] = []
+    adds: list[Row] = []
+    for target in (unit.name, *copies(context, unit)):
+        holders = None if context.rulebook.units[target].replicated else (context.config.name,)
+        for certificate in certificates:
+            removes += same_name_rule(held_rows(context, replica, target), certificate)
+            adds.append(Row(target, certificate.fingerprint, certificate.der, request.description, holders))
+    return Wanted("upload", removes=tuple(removes), adds=tuple(adds), warnings=present_already(replica, filing, adds))
+
+
+def judge_delete(context: Context, replica: Replica, filing: Filing, request: Delete) -> Wanted:
+    """What a delete changes.
+
+    Raises:
+        Refusal: it is no trust certificate (R-073, R-074), this node does not have it, or only the publisher may.
+    """
+    unit = context.rulebook.units.get(request.unit)
+    if unit is None:
+        raise Refusal("not_found", "there is no such unit")
+    if unit.kind == "identity":
+        raise Refusal("not_deletable", "it is an identity")
+    check_publisher_only(context, unit, "delete")
+    row = replica.rows.get((unit.name, request.fingerprint))
+    held = row is not None and row.held_by(context.config.name)
+    if not held and filing.get(unit.name, request.fingerprint) is None:
+        raise Refusal("not_found", f"{context.config.name} does not hold it")
+    context.record("delete_warning", request.op_id, unit=unit.name, fingerprint=request.fingerprint)
+    return Wanted("delete", removes=((unit.name, request.fingerprint),), adds=())
+
+
+def same_name_rule(rows: list[Row], new: Certificate) -> list[RowKey]:
+    """The rows that `new` takes the place of: one certificate per common name and unit, the newer start wins (B.10).
+
+    Raises:
+        Refusal: `same_cn_older_start`, there is one of that name that starts later, or at the same moment.
+    """
+    replaced: list[RowKey] = []
+    for row in rows:
+        if row.fingerprint == new.fingerprint:
+            continue
+        old = parse(row.der)
+        if old.common_name != new.common_name or not new.common_name:
+            continue
+        if old.not_before >= new.not_before:
+            raise Refusal("same_cn_older_start", f"{new.common_name} is there with a later start")
+        replaced.append(row.key)
+    return replaced
+
+
+def trust_unit(context: Context, purpose: str) -> Unit:
+    """The trust unit that an upload's purpose names, on this node.
+
+    Raises:
+        Refusal: there is no such unit here, it is an identity without a CSR, or only the publisher may.
+    """
+    unit = context.rulebook.units.get(purpose)
+    if unit is None:
+        raise Refusal("wrong_purpose", "there is no such purpose")
+    check_publisher_only(context, unit, "upload")
+    if context.config.role not in unit.roles:
+        raise Refusal("wrong_purpose", f"{context.config.name} has no such unit")
+    if unit.kind == "identity":
+        # Certificate requests come with the rule book's issue; until then no node ever has one, and the product's
+        # answer to a leaf without a request is this (B.10).
+        raise Refusal("csr_missing", "no certificate request was made")
+    return unit
+
+
+def check_publisher_only(context: Context, unit: Unit, operation: Operation) -> None:
+    """Refuse what only the first node may do (R-030, R-072, R-082)."""
+    if operation in unit.publisher_only and not context.config.is_publisher:
+        raise Refusal("publisher_only", f"{context.config.publisher} is the publisher")
+
+
+def copies(context: Context, unit: Unit) -> tuple[str, ...]:
+    """Units that an upload on the publisher goes to as well (R-019); elsewhere CAPF-trust stays alone (C-10)."""
+    return unit.copied_to if context.config.is_publisher else ()
+
+
+def held_rows(context: Context, replica: Replica, unit: str) -> list[Row]:
+    """The unit's rows that this node holds."""
+    return [row for row in replica.of_unit(unit) if row.held_by(context.config.name)]
+
+
+def present_already(replica: Replica, filing: Filing, adds: list[Row]) -> tuple[str, ...]:
+    """Say which certificates are there already; a second upload changes nothing (X-05, X-17)."""
+    return tuple(
+        f"{row.unit} already holds {row.fingerprint}"
+        for row in adds
+        if row.key in replica.rows and filing.get(*row.key) is not None
+    )
+
+
+def product_text(rulebook: RuleBook, reason: str, unit: str, detail: str = "") -> str:
+    """What the product says when it refuses something about a unit."""
+    known = rulebook.units.get(unit)
+    folder = known.folder if known is not None else ""
+    return rulebook.refusal_text(reason, unit=unit, purpose=unit, folder=folder, detail=detail)

@@ -1,0 +1,373 @@
+"""The first node: a node (`ucmlab.node.core`) with the authority over the log and the keys of the cluster on top.
+
+Three rules govern this file (anchors.md iv, v):
+
+- one writer: every change of rows goes through `_commit`, which appends durably *before* anybody is told;
+- one content per `(epoch, seq)`: a publisher that finds that somebody has seen more than its own log holds (it was
+  restored or rebuilt) starts a higher epoch before it writes again;
+- one answer per operation id, however often it is asked.
+"""
+
+import msgspec
+
+from ucmlab.broker import topics
+from ucmlab.broker.codec import Opened
+from ucmlab.broker.messages import (
+    Ack,
+    Answer,
+    Birth,
+    CatchUp,
+    Entries,
+    Head,
+    KeysInstalled,
+    LogEntry,
+    Proposal,
+    ServiceOrder,
+    ServiceReport,
+    Snapshot,
+)
+from ucmlab.node.commands import AppendLog, BeginEpoch, MakeAuthz, RaiseFloor, RecordAnswer, Reply
+from ucmlab.node.core import NodeCore
+from ucmlab.node.errors import Refusal
+from ucmlab.node.events import AuthzMade, DiskImage, KeysSealed, OrderService, RegenerateAuthz
+from ucmlab.node.following import apply_entry
+from ucmlab.node.instant import MILLISECOND
+from ucmlab.node.status import NodeStatus
+from ucmlab.node.trust_rules import Wanted, product_text
+from ucmlab.publisher.authz import AUTHZ, KeyDistribution
+from ucmlab.publisher.authz import TIMER as KEYS_TIMER
+from ucmlab.publisher.judging import judge
+from ucmlab.publisher.log import Log
+
+HEAD_TIMER = "publisher:head"
+HEAD_AFTER = 50 * MILLISECOND
+"""A burst of entries is followed by one head; entries carry their own numbers."""
+BATCH = 200
+"""Entries, or rows of a snapshot, in one message: well below any broker's packet limit."""
+
+
+class PublisherCore(NodeCore):
+    """The publisher."""
+
+    # -- life
+
+    def _take(self, image: DiskImage) -> None:
+        super()._take(image)
+        self.log = Log(epoch=image.log.epoch, floor=image.log.floor, floor_hash=image.log.floor_hash)
+        self.distribution = KeyDistribution(self.context)
+        self._births: dict[str, Birth] = {}
+        self._acks: dict[str, tuple[int, int]] = {}
+        self._ack_counts: dict[str, tuple[int, int]] = {}
+        self._seen = (0, 0)
+        self._head_due = False
+        self._authz_request = ""
+        for op_id, outcome, reason, seq in image.log.answers:
+            self.log.remember(self._make_answer(op_id, outcome, reason, seq))
+        self._replay(image.log.payloads)
+        if self.log.epoch == 0:
+            self._begin_epoch(1)
+
+    def _replay(self, payloads: tuple[bytes, ...]) -> None:
+        """The log is the truth; the replica on disk may be behind it by what was lost or not yet applied."""
+        for payload in payloads:
+            opened = self.context.codec.open(self.context.topics.log_binding(), payload)
+            entry = opened.message
+            if not isinstance(entry, LogEntry):
+                continue
+            digest = self.log.append(entry, payload)
+            self.log.remember(self._make_answer(entry.op_id, "done", "", entry.seq))
+            if (entry.epoch, entry.seq) > self.replica.position:
+                self.replica.epoch = entry.epoch
+                apply_entry(self.context, self.replica, entry, digest)
+
+    def _begin_epoch(self, epoch: int) -> None:
+        """Start over with the rows at hand, above everything that anybody has seen."""
+        self.log.begin_epoch(epoch)
+        self.context.ask(BeginEpoch(epoch))
+        self.replica.install(
+            epoch=epoch, seq=0, entry_hash=b"", rows=tuple(self.replica.rows.values()), tombstones=()
+        )
+        self.context.record("epoch_begun", epoch=epoch)
+        self._acks.clear()
+        self._head_soon()
+
+    def _installed(self) -> None:
+        super()._installed()
+        if AUTHZ not in self.keys:
+            self.context.ask(MakeAuthz(1))
+
+    # -- the bus
+
+    def _filters(self) -> tuple[str, ...]:
+        return self.context.topics.publisher_filters()
+
+    def _connected(self) -> None:
+        super()._connected()
+        self._publish_head()
+        self.distribution.repeat()
+
+    def _heard(self, address: topics.Address, opened: Opened, payload: bytes) -> bool:
+        sender = opened.sender
+        own = sender == address.node
+        match opened.message:
+            case Proposal() as proposal if address.kind == "req" and own:
+                self._proposed(proposal, sender)
+            case CatchUp() as request if address.kind == "req" and own:
+                self._catch_up(request, sender)
+            case Ack() as ack if address.kind == "ack" and own:
+                self._ack_told(ack, sender, opened.boot)
+            case Birth() as birth if address.kind == "birth" and own:
+                self._birth_told(sender, birth)
+            case KeysInstalled() as keys if address.kind == "req" and own:
+                self.distribution.confirmed(sender, keys.kind, keys.generation)
+            case Head() as head if sender == self.config.name:
+                self._somebody_saw((head.epoch, head.seq))
+            case ServiceReport() as report if address.kind == "state" and own:
+                self.ordering.reported(sender, report)
+            case ServiceOrder() if address.kind == "cmd" and own:
+                pass  # a node's order to itself: on the bus for those who watch
+            case _:
+                return super()._heard(address, opened, payload)
+        return True
+
+    def _birth_told(self, sender: str, birth: Birth) -> None:
+        known = self._births.get(sender)
+        if known is not None and birth.boot < known.boot:
+            return
+        self._births[sender] = birth
+        if sender == self.config.name:
+            return
+        if birth.state != "up":
+            self.distribution.member_left(sender)
+            return
+        for kind in self._shared_kinds(sender):
+            if kind in self.keys and kind not in birth.keys:
+                self.distribution.deliver(sender, kind, self.keys[kind])
+
+    def _shared_kinds(self, member: str) -> tuple[str, ...]:
+        """Private material that the member gets: authz keys, and cluster-wide identities of its role."""
+        role = next(each.role for each in self.config.members if each.name == member)
+        profiles = self.context.rulebook.identity_profiles(self.config.role)
+        return (AUTHZ, *(profile.unit for profile in profiles if role in profile.distributed_to))
+
+    def _publisher_away(self) -> bool:
+        return False
+
+    # -- proposals
+
+    def _submit(self, proposal: Proposal) -> bool:
+        """This node's own proposals take the short way; the answer comes like any other."""
+        answer = self._decide(proposal, self.config.name)
+        if answer is not None:
+            self._answered(answer)
+        return True
+
+    def _proposed(self, proposal: Proposal, origin: str) -> None:
+        answer = self._decide(proposal, origin)
+        if answer is not None:
+            self.context.publish(self.context.topics.answer(origin, "propose"), answer)
+
+    def _decide(self, proposal: Proposal, origin: str) -> Answer | None:
+        known = self.log.answer(proposal.op_id)
+        if known is not None:
+            return known
+        if self.context.now.lab > proposal.not_after:
+            return None
+        try:
+            wanted = judge(
+                self.context.rulebook,
+                self.config,
+                self.replica,
+                proposal,
+                origin=origin,
+                now=self.context.now,
+            )
+        except Refusal as refusal:
+            return self._refuse(proposal, refusal)
+        if not wanted.adds and not wanted.removes:
+            return self._make_answer(proposal.op_id, "done", "already_present", self.log.head[1])
+        return self._commit(proposal, origin, wanted)
+
+    def _refuse(self, proposal: Proposal, refusal: Refusal) -> Answer:
+        self.context.ask(RecordAnswer(proposal.op_id, refusal.reason))
+        unit = proposal.adds[0].unit if proposal.adds else proposal.removes[0][0]
+        text = product_text(self.context.rulebook, refusal.reason, unit, refusal.text)
+        answer = self._make_answer(proposal.op_id, "refused", refusal.reason, self.log.head[1], text)
+        self.log.remember(answer)
+        return answer
+
+    def _commit(self, proposal: Proposal, origin: str, wanted: Wanted) -> Answer:
+        """Append, durably; then this node's own replica, the bus, and whoever asked."""
+        epoch, seq = self.log.head
+        entry = LogEntry(
+            epoch=epoch,
+            seq=seq + 1,
+            prev=self.log.head_hash,
+            op_id=proposal.op_id,
+            origin=origin,
+            kind=wanted.kind,
+            removes=wanted.removes,
+            adds=wanted.adds,
+            at=self.context.now.wall,
+        )
+        payload = self.context.codec.seal(self.context.topics.log_binding(), entry, self.context.cause)
+        self._append(entry, payload)
+        return self._make_answer(proposal.op_id, "done", "", entry.seq, origin=origin)
+
+    def _append(self, entry: LogEntry, payload: bytes) -> None:
+        self.context.ask(AppendLog(entry.epoch, entry.seq, entry.op_id, payload))
+        digest = self.log.append(entry, payload)
+        self.context.record("log_appended", entry.op_id, epoch=entry.epoch, seq=entry.seq, kind=entry.kind)
+        self.log.remember(self._make_answer(entry.op_id, "done", "", entry.seq, origin=entry.origin))
+        new = apply_entry(self.context, self.replica, entry, digest)
+        cause = self.context.cause
+        if self.context.connected:
+            self._publish_entry(entry, payload)
+        self._applied(entry, new, True)
+        self.context.cause = cause
+        self.follower.acknowledge_soon()
+        self._head_soon()
+
+    def _publish_entry(self, entry: LogEntry, payload: bytes) -> None:
+        unit = entry.adds[0].unit if entry.adds else entry.removes[0][0]
+        self.context.publish_sealed(self.context.topics.log(unit), payload)
+
+    def _make_answer(
+        self, op_id: str, outcome: str, reason: str, seq: int, text: str = "", *, origin: str = ""
+    ) -> Answer:
+        nodes: dict[str, str] = {}
+        if outcome == "done":
+            for member in self.config.members:
+                nodes[member.name] = self._reach(member.name, origin)
+        return Answer(op_id, outcome, reason, text, self.log.epoch, seq, nodes)  # type: ignore[arg-type]  # callers' literals
+
+    def _reach(self, member: str, origin: str) -> str:
+        if member in (self.config.name, origin):
+            return "done"
+        birth = self._births.get(member)
+        return "pending" if birth is not None and birth.state == "up" else "unreachable"
+
+    # -- followers
+
+    def _catch_up(self, request: CatchUp, member: str) -> None:
+        payloads = self.log.after(request.seq, request.hash) if request.epoch == self.log.epoch else None
+        topic = self.context.topics.answer(member, "catchup")
+        if payloads is None:
+            for part in self._snapshot(request.request):
+                self.context.publish(topic, part)
+        else:
+            self.context.publish(topic, Entries(request.request, payloads[:BATCH], self.log.head[1]))
+
+    def _snapshot(self, request: int) -> list[Snapshot]:
+        rows = tuple(self.replica.rows.values())
+        tombstones = tuple((unit, fingerprint, seq) for (unit, fingerprint), seq in self.replica.tombstones.items())
+        chunks = [rows[at : at + BATCH] for at in range(0, len(rows), BATCH)] or [()]
+        epoch, seq = self.log.head
+        return [
+            Snapshot(request, epoch, seq, self.log.head_hash, part, len(chunks), chunk, tombstones if not part else ())
+            for part, chunk in enumerate(chunks)
+        ]
+
+    def _ack_told(self, ack: Ack, sender: str, boot: int) -> None:
+        if (boot, ack.count) <= self._ack_counts.get(sender, (0, 0)):
+            return
+        self._ack_counts[sender] = (boot, ack.count)
+        self._acknowledged(sender, (ack.epoch, ack.seq))
+        if (ack.epoch, ack.seq) == self.replica.position and ack.digest != self.replica.digest():
+            self.context.record("alarm", alarm="digest_mismatch", member=sender, epoch=ack.epoch, seq=ack.seq)
+
+    def _acknowledged(self, member: str, position: tuple[int, int]) -> None:
+        self._somebody_saw(position)
+        self._acks[member] = position
+        if self._floor() > self.log.floor:
+            self._head_soon()
+
+    def _somebody_saw(self, position: tuple[int, int]) -> None:
+        """Somebody saw what this log does not hold: it was restored from something older. Never write there again."""
+        if position > max(self.log.head, self._seen):
+            self._seen = position
+            self._begin_epoch(position[0] + 1)
+
+    def _synced(self) -> None:
+        position = self.follower.synced()
+        if position is not None:
+            self._acknowledged(self.config.name, position)
+
+    def _floor(self) -> int:
+        """What every member, online or not, has acknowledged (S14); nothing while one of them was never heard of."""
+        floor = self.log.head[1]
+        for member in self.config.members:
+            epoch, seq = self._acks.get(member.name, (0, 0))
+            if epoch != self.log.epoch:
+                return self.log.floor
+            floor = min(floor, seq)
+        return floor
+
+    def _head_soon(self) -> None:
+        if not self._head_due:
+            self._head_due = True
+            self.context.start_timer(HEAD_TIMER, HEAD_AFTER)
+
+    def _publish_head(self) -> None:
+        self._head_due = False
+        floor = self._floor()
+        if self.replica.raise_floor(floor):
+            self.log.raise_floor(floor)
+            self.context.ask(RaiseFloor(floor))
+        epoch, seq = self.log.head
+        head = Head(epoch, seq, self.log.head_hash, self.replica.digest(), self.log.floor)
+        self.context.publish(self.context.topics.head(), head, retain=True)
+
+    def _caught_up(self) -> bool:
+        return True
+
+    # -- services and keys
+
+    def _order_service(self, event: OrderService) -> None:
+        """From the publisher's Control Center every node can be chosen (R-157)."""
+        if all(member.name != event.node for member in self.config.members):
+            text = self.context.rulebook.refusal_text("not_found", unit=event.node)
+            self.context.ask(Reply(event.op_id, "refused", "not_found", text))
+            return
+        not_after = self.ordering.give(event)
+        if event.node == self.config.name:
+            self._carry_out(event.op_id, event.service, event.action, not_after)
+
+    def _regenerate_authz(self, event: RegenerateAuthz) -> None:
+        self._authz_request = event.op_id
+        self.context.cause = event.cause
+        self.context.ask(MakeAuthz(self.keys.get(AUTHZ, 0) + 1))
+
+    def _publisher_keys(self, event: AuthzMade | KeysSealed) -> None:
+        if isinstance(event, KeysSealed):
+            self.distribution.sealed(event.recipient, event.kind, event.generation, event.blob)
+            return
+        self.keys[AUTHZ] = event.generation
+        self.context.record("authz_made", self._authz_request, generation=event.generation)
+        nodes = {self.config.name: "done"}
+        for member, birth in self._births.items():
+            if member == self.config.name:
+                continue
+            nodes[member] = "pending" if birth.state == "up" else "unreachable"
+            if birth.state == "up":
+                self.distribution.deliver(member, AUTHZ, event.generation)
+        if self._authz_request:
+            self.context.ask(Reply(self._authz_request, "done", nodes=nodes))
+            self._authz_request = ""
+
+    # -- timers
+
+    def _timer(self, token: str) -> None:
+        if token == HEAD_TIMER:
+            self._publish_head()
+        elif token == KEYS_TIMER:
+            self.distribution.repeat()
+        else:
+            super()._timer(token)
+
+    def status(self) -> NodeStatus:
+        """The node as seen from outside, with the end of its log."""
+        known = super().status()
+        return msgspec.structs.replace(
+            known, head=self.log.head, open_operations=known.open_operations + self.distribution.busy()
+        )

@@ -1,0 +1,155 @@
+"""The publisher's judgement of a proposal: every rule again, with the log's own rows (design 4).
+
+Pure: rows, tombstones, the proposal and the publisher's clock in; the change to append, or the refusal, out. What the
+proposer believed about other nodes' rows does not count, and holders are decided here.
+"""
+
+from ucmlab.broker.messages import Proposal, Row, RowKey
+from ucmlab.node.certificates import check_trust_certificate, parse
+from ucmlab.node.config import NodeConfig
+from ucmlab.node.errors import Refusal
+from ucmlab.node.instant import Instant
+from ucmlab.node.replica import Replica
+from ucmlab.node.rulebook import Operation, RuleBook, Unit
+from ucmlab.node.trust_rules import Wanted, same_name_rule
+
+
+def judge(  # noqa: PLR0913  # all of it is read, none of it belongs together
+    rulebook: RuleBook, config: NodeConfig, replica: Replica, proposal: Proposal, *, origin: str, now: Instant
+) -> Wanted:
+    """What to append for a proposal; empty when the log has it already.
+
+    Raises:
+        Refusal: a rule does not allow it.
+    """
+    match proposal.kind:
+        case "upload" | "resync":
+            return judge_adds(rulebook, config, replica, proposal, origin=origin, now=now)
+        case "delete":
+            return judge_removes(rulebook, config, replica, proposal, origin=origin)
+        case "map":
+            return judge_mapping(replica, proposal, origin=origin)
+        case "install":
+            return judge_installation(rulebook, config, replica, proposal, origin=origin)
+        case _:
+            raise Refusal("wrong_purpose", "there is no such proposal")
+
+
+def judge_adds(
+    rulebook: RuleBook, config: NodeConfig, replica: Replica, proposal: Proposal, *, origin: str, now: Instant
+) -> Wanted:
+    """An upload, or a file that a node found without a row."""
+    removes: list[RowKey] = []
+    adds: dict[RowKey, Row] = {}
+    for row in proposal.adds:
+        unit = trust_unit_for(rulebook, config, row.unit, origin, "upload")
+        certificate = parse(row.der)
+        check_fingerprint(row)
+        if proposal.kind == "upload":
+            check_trust_certificate(certificate, now.wall)
+        elif config.replication == "modern" and row.key in replica.tombstones:
+            raise Refusal("not_found", "it was deleted")
+        known = replica.rows.get(row.key)
+        if known is not None and known.held_by(origin):
+            continue
+        rows = [held for held in replica.of_unit(unit.name) if held.held_by(origin)]
+        for key in same_name_rule(rows, certificate):
+            dropped = without_holder(rulebook, config, replica.rows[key], origin)
+            if dropped is None:
+                removes.append(key)
+            else:
+                adds[key] = dropped
+        adds[row.key] = with_holder(unit, row, known, origin)
+    return Wanted(proposal.kind, removes=tuple(removes), adds=tuple(adds.values()))
+
+
+def judge_removes(
+    rulebook: RuleBook, config: NodeConfig, replica: Replica, proposal: Proposal, *, origin: str
+) -> Wanted:
+    """A delete: of the row where its unit's deletes reach the cluster, else of this holder."""
+    removes: list[RowKey] = []
+    adds: list[Row] = []
+    for key in proposal.removes:
+        row = replica.rows.get(key)
+        if row is None:
+            raise Refusal("not_found", "no row names it")
+        trust_unit_for(rulebook, config, row.unit, origin, "delete")
+        left = without_holder(rulebook, config, row, origin)
+        if left is None:
+            removes.append(key)
+        else:
+            adds.append(left)
+    return Wanted("delete", removes=tuple(removes), adds=tuple(adds))
+
+
+def judge_mapping(replica: Replica, proposal: Proposal, *, origin: str) -> Wanted:
+    """A node found a row without its file, wrote the file, and wants to be a holder again (before 11.0)."""
+    adds = []
+    for proposed in proposal.adds:
+        row = replica.rows.get(proposed.key)
+        if row is None:
+            raise Refusal("not_found", "no row names it")
+        if not row.held_by(origin):
+            adds.append(Row(row.unit, row.fingerprint, row.der, row.description, (*(row.holders or ()), origin)))
+    return Wanted("map", removes=(), adds=tuple(adds))
+
+
+def judge_installation(
+    rulebook: RuleBook, config: NodeConfig, replica: Replica, proposal: Proposal, *, origin: str
+) -> Wanted:
+    """A fresh node brings its identities and their copies. Holders are its own word, identities its own only."""
+    members = {member.name for member in config.members}
+    for row in proposal.adds:
+        unit = rulebook.units.get(row.unit)
+        if unit is None or not members.issuperset(row.holders or ()):
+            raise Refusal("wrong_purpose", "not a unit or not the members of this cluster")
+        if unit.kind == "identity" and origin not in (row.holders or ()):
+            raise Refusal("permission", "an identity is for its own node to propose")
+        check_fingerprint(row)
+    adds = tuple(row for row in proposal.adds if row.key not in replica.rows)
+    return Wanted("install", removes=(), adds=adds)
+
+
+def trust_unit_for(
+    rulebook: RuleBook, config: NodeConfig, name: str, origin: str, operation: Operation
+) -> Unit:
+    """The trust unit, if `origin` has it and may change it."""
+    unit = rulebook.units.get(name)
+    if unit is None or unit.kind != "trust":
+        raise Refusal("wrong_purpose", "it is no trust unit")
+    if operation in unit.publisher_only and origin != config.publisher:
+        raise Refusal("publisher_only", f"{config.publisher} is the publisher")
+    return unit
+
+
+def check_fingerprint(row: Row) -> None:
+    """A row whose name is not its content is nobody's certificate."""
+    try:
+        honest = parse(row.der).fingerprint == row.fingerprint
+    except Refusal:
+        honest = False
+    if not honest:
+        raise Refusal("format", "the row's fingerprint is not its certificate's")
+
+
+def with_holder(unit: Unit, row: Row, known: Row | None, origin: str) -> Row:
+    """The row as it is to stand: for everyone in a listed unit, else for one more node."""
+    if unit.replicated:
+        holders = None
+    else:
+        others = () if known is None or known.holders is None else known.holders
+        holders = (*others, origin)
+    return Row(row.unit, row.fingerprint, row.der, row.description, holders)
+
+
+def without_holder(rulebook: RuleBook, config: NodeConfig, row: Row, origin: str) -> Row | None:
+    """The row after a delete on `origin`; None when nothing of it remains.
+
+    Before 11.0 a delete takes away this node's mapping only, and the row goes with its last holder (B.6.2).
+    """
+    unit = rulebook.units[row.unit]
+    if unit.delete_reach(config.replication) == "cluster":
+        return None
+    everyone = tuple(member.name for member in config.members if member.role in unit.roles)
+    left = tuple(name for name in (everyone if row.holders is None else row.holders) if name != origin)
+    return Row(row.unit, row.fingerprint, row.der, row.description, left) if left else None

@@ -1,0 +1,132 @@
+"""A story's own certification authorities. Their keys never leave this module."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from ucmlab.cluster.simkeys import CURVES, POOL, sim_ec, sim_rsa
+
+PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+KeySource = Callable[[str], PrivateKey]
+"""A new key of a kind, as in `rsa-2048` or `ec-256`."""
+
+RSA_SIZES = {"rsa-2048": 2048, "rsa-3072": 3072, "rsa-4096": 4096}
+YEARS_VALID = 10
+CLOCK_MARGIN = timedelta(days=1)
+"""How long before now a CA's validity begins, so that a node with a slow clock accepts it."""
+
+
+class CA:
+    """A certification authority: a root, or below `parent`."""
+
+    def __init__(
+        self,
+        name: str,
+        key: PrivateKey,
+        *,
+        serial: int,
+        not_before: datetime,
+        not_after: datetime,
+        parent: "CA | None" = None,
+    ) -> None:
+        self._name = name
+        self._key = key
+        self._certificate = _certificate(
+            name, key, serial=serial, validity=(not_before, not_after), parent=parent and (parent._certificate, parent._key)
+        )
+
+    @property
+    def name(self) -> str:
+        """The common name."""
+        return self._name
+
+    @property
+    def pem(self) -> bytes:
+        """The certificate in PEM, as `upload` takes it."""
+        return self._certificate.public_bytes(Encoding.PEM)
+
+    @property
+    def der(self) -> bytes:
+        """The certificate in DER."""
+        return self._certificate.public_bytes(Encoding.DER)
+
+    @property
+    def fingerprint(self) -> str:
+        """Lower-case hex SHA-256 of the DER."""
+        return hashlib.sha256(self.der).hexdigest()
+
+    def __repr__(self) -> str:
+        return f"<CA {self._name} {self.fingerprint[:12]}>"
+
+
+def simulation_keys() -> KeySource:
+    """Keys that are the same in every run: the simulation's pool from its end, since nodes take from its start.
+
+    Sizes that the pool does not hold are served at 2048 bits: in the simulation a key's size is no story's subject yet.
+    """
+    taken = 0
+
+    def next_key(kind: str) -> PrivateKey:
+        nonlocal taken
+        taken += 1
+        number = POOL - taken
+        return sim_ec(number, kind) if kind in CURVES else sim_rsa(number)
+
+    return next_key
+
+
+def fresh_keys(kind: str) -> PrivateKey:
+    """A key that nobody else has, for real labs."""
+    if kind in CURVES:
+        return ec.generate_private_key(CURVES[kind]())
+    return rsa.generate_private_key(public_exponent=65537, key_size=RSA_SIZES[kind])
+
+
+def serial_number(seed: int, name: str, number: int) -> int:
+    """A serial that depends on the run's seed and on the how-manieth CA of that name it is; 20 bytes at most."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{name}/{number}".encode()).digest()[:16]) | 1
+
+
+def _certificate(
+    name: str,
+    key: PrivateKey,
+    *,
+    serial: int,
+    validity: tuple[datetime, datetime],
+    parent: tuple[x509.Certificate, PrivateKey] | None,
+) -> x509.Certificate:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    issuer, signing_key = (parent[0].subject, parent[1]) if parent else (subject, key)
+    usage = x509.KeyUsage(
+        digital_signature=False,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=True,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(serial)
+        .not_valid_before(validity[0])
+        .not_valid_after(validity[1])
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signing_key.public_key()), critical=False)
+    )
+    if isinstance(signing_key, rsa.RSAPrivateKey):
+        return builder.sign(signing_key, SHA256())
+    return builder.sign(signing_key, SHA256(), ecdsa_deterministic=True)  # the same bytes in every run

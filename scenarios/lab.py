@@ -1,0 +1,242 @@
+"""The lab in a story's hands: nodes, faults, time, and what is judged.
+
+Everything that acts or passes time is `async`; everything that reads is a plain call and looks at the state now.
+`check` and `holds` record and go on; `must_be`, `wait_until` and `converged` end the story when they fail.
+Times are text: `90s`, `31m`, `1h30m`.
+"""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import msgspec
+
+from ucmlab.broker.messages import AnyMessage, Envelope
+from ucmlab.cluster import state
+from ucmlab.node.instant import duration, to_datetime
+from ucmlab.scenarios.ca import CA, CLOCK_MARGIN, YEARS_VALID, KeySource, serial_number
+from ucmlab.scenarios.node import Node
+from ucmlab.scenarios.telling import Telling
+
+Group = str | Iterable[str | Node]
+"""Nodes on one side of a cut: `"pub sub1"`, or a list of names or nodes."""
+
+_envelope = msgspec.msgpack.Decoder(Envelope).decode
+_body = msgspec.msgpack.Decoder(AnyMessage).decode
+
+
+@dataclass(frozen=True, slots=True)
+class BusMessage:
+    """What one member published on the bus."""
+
+    topic: str
+    sender: str
+    message: AnyMessage
+
+    @property
+    def kind(self) -> str:
+        """The message's type, as in `LogEntry`."""
+        return type(self.message).__name__
+
+
+class Broker:
+    """The bus's broker."""
+
+    def __init__(self, telling: Telling) -> None:
+        self._port = telling.port
+
+    async def kill(self) -> None:
+        """Kill the broker: every connection is reset, and what it held in memory is gone."""
+        await self._port.kill_broker()
+
+    async def start(self) -> None:
+        """Start the broker again, empty."""
+        await self._port.start_broker()
+
+
+class Lab:
+    """A cluster, and the hands that break it."""
+
+    def __init__(self, telling: Telling, keys: KeySource) -> None:
+        self._telling = telling
+        self._port = telling.port
+        self._keys = keys
+        self._authorities: dict[str, int] = {}
+        self._isolated: set[str] = set()
+        self.broker = Broker(telling)
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        """All nodes, the publisher first."""
+        return [Node(self._telling, name) for name in self._port.names]
+
+    @property
+    def now(self) -> datetime:
+        """The lab's wall clock, unskewed."""
+        return to_datetime(self._port.wall())
+
+    def node(self, name: str) -> Node:
+        """A node by name.
+
+        Raises:
+            LookupError: the lab has none of that name.
+        """
+        self._known([name])
+        return Node(self._telling, name)
+
+    async def ca(
+        self,
+        name: str,
+        *,
+        parent: CA | None = None,
+        key: str = "rsa-2048",
+        not_before: datetime | None = None,
+        not_after: datetime | None = None,
+    ) -> CA:
+        """Found a certification authority: a root, or below `parent`. By default it is valid for ten years."""
+        number = self._authorities[name] = self._authorities.get(name, 0) + 1
+        authority = CA(
+            name,
+            self._keys(key),
+            serial=serial_number(self._telling.seed, name, number),
+            not_before=not_before or self.now - CLOCK_MARGIN,
+            not_after=not_after or self.now + timedelta(days=365 * YEARS_VALID),
+            parent=parent,
+        )
+        self._telling.names.made(f"ca:{name}", authority.der)
+        return authority
+
+    @asynccontextmanager
+    async def step(self, title: str, expect: str = "") -> AsyncIterator[None]:
+        """Name what comes next. `expect` is what a class should predict; it judges nothing."""
+        self._telling.begin_step(title, expect)
+        yield
+
+    def check(self, condition: bool, text: str, seen: object = "") -> None:  # noqa: FBT001 (design 7.3 spells it so)
+        """Judge, and go on.
+
+        Args:
+            condition: what must be true.
+            text: the same as a sentence.
+            seen: what the report shows beside a failed check.
+        """
+        self._telling.check(text, held=bool(condition), seen="" if condition else str(seen))
+
+    async def wait(self, time: str) -> None:
+        """Let lab time pass."""
+        await self._port.wait(duration(time))
+
+    async def wait_until(self, predicate: Callable[[], bool], within: str, text: str = "") -> None:
+        """Let lab time pass until the predicate holds. When it never does, the story ends.
+
+        Raises:
+            StoryOver: it did not hold in time.
+        """
+        held = await self._port.wait_until(predicate, duration(within))
+        self._telling.demand(text or f"what the story waited for came within {within}", held=held)
+
+    async def converged(self, within: str) -> None:
+        """Let lab time pass until the cluster has converged (design 7.2). When it never does, the story ends.
+
+        Raises:
+            StoryOver: it did not converge in time.
+        """
+        held = await self._port.wait_until(lambda: state.convergence(self._port).converged, duration(within))
+        self._telling.demand(f"the cluster converged within {within}", held=held)
+
+    async def holds(self, predicate: Callable[[], bool], during: str, text: str) -> None:
+        """Let lab time pass, and judge after every event that the predicate holds all the while."""
+        broken: list[int] = []
+        errors: list[Exception] = []
+
+        def look() -> None:
+            # Called from inside the lab: an error of the story's must surface in the story, not there.
+            try:
+                if not broken and not errors and not predicate():
+                    broken.append(self._port.now())
+            except Exception as error:  # noqa: BLE001 (raised again below)
+                errors.append(error)
+
+        look()
+        end_watch = self._port.watch(look)
+        try:
+            await self._port.wait(duration(during))
+        finally:
+            end_watch()
+        if errors:
+            raise errors[0]
+        at = broken[0] if broken else None
+        self._telling.check(text, held=not broken, expected=f"at all times during {during}", at=at)
+
+    async def partition(self, *groups: Group, broker: int | None = None) -> None:
+        """Cut the network into groups. Nodes that no group names stand together in one more.
+
+        Args:
+            *groups: `"pub sub1"`, or lists of names or nodes.
+            broker: the number of the group that the broker stands in, from 0; by default the publisher's.
+
+        Raises:
+            LookupError: no such node or group.
+            ValueError: a node stands in two groups.
+        """
+        named = [_names(group) for group in groups]
+        listed = [name for group in named for name in group]
+        self._known(listed)
+        if len(set(listed)) != len(listed):
+            raise ValueError(f"a node stands in two groups: {named}")
+        rest = [name for name in self._port.names if name not in listed]
+        whole = [*named, rest] if rest else named
+        if broker is not None and not 0 <= broker < len(whole):
+            raise LookupError(f"no group {broker}; the broker stands in one of the groups 0 to {len(whole) - 1}")
+        self._isolated.clear()
+        await self._port.partition(whole, broker)
+
+    async def isolate(self, node: Node | str) -> None:
+        """Cut one node off from everything; nodes isolated before stay so."""
+        name = _names([node])[0]
+        self._known([name])
+        isolated = self._isolated | {name}
+        await self.partition(*([each] for each in sorted(isolated)))
+        self._isolated = isolated
+
+    async def heal(self) -> None:
+        """Make the network whole again."""
+        self._isolated.clear()
+        await self._port.heal()
+
+    async def break_replication(self, node: Node | str) -> None:
+        """Break the database replication from the publisher to a node; the network stays whole."""
+        await self._set_replication(node, broken=True)
+
+    async def repair_replication(self, node: Node | str) -> None:
+        """Repair the database replication to a node."""
+        await self._set_replication(node, broken=False)
+
+    def events(self, name: str | None = None, node: Node | str | None = None) -> list[dict[str, object]]:
+        """The journal so far, of all events or of one name, of all nodes or of one."""
+        return self._port.events(name, _names([node])[0] if node is not None else None)
+
+    def messages(self, topic_filter: str) -> list[BusMessage]:
+        """What was published on the bus so far on topics that match an MQTT filter."""
+        opened = ((topic, _envelope(payload)) for topic, payload in self._port.messages(topic_filter) if payload)
+        return [BusMessage(topic, envelope.sender, _body(envelope.body)) for topic, envelope in opened]
+
+    def dump(self) -> Mapping[str, object]:
+        """The whole state, as `ucmlab dump --json` prints it."""
+        return state.dump(self._port)
+
+    async def _set_replication(self, node: Node | str, *, broken: bool) -> None:
+        name = _names([node])[0]
+        self._known([name])
+        await self._port.set_replication(name, broken=broken)
+
+    def _known(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name not in self._port.names:
+                raise LookupError(f"the lab has no node {name!r}; it has {', '.join(self._port.names)}")
+
+
+def _names(group: Group) -> list[str]:
+    members = group.replace(",", " ").split() if isinstance(group, str) else group
+    return [member.name if isinstance(member, Node) else member for member in members]

@@ -1,0 +1,187 @@
+"""A node in a story's hands: break it, operate it, look at it.
+
+Reads look at the lab now. On a node that is down they show its disk, and an operation ends `refused`/`node_down`.
+"""
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from ucmlab.cluster.port import NodeView
+from ucmlab.node import commands
+from ucmlab.node.events import Delete, OrderService, Upload
+from ucmlab.scenarios.names import fingerprint as fingerprint_of
+from ucmlab.scenarios.reply import Reply
+from ucmlab.scenarios.telling import Telling
+
+Action = Literal["start", "stop", "restart", "enable", "disable"]
+ENCODINGS = {"pem": Encoding.PEM, "der": Encoding.DER}
+
+
+class Node:
+    """One node of the lab."""
+
+    def __init__(self, telling: Telling, name: str) -> None:
+        self._telling = telling
+        self._port = telling.port
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """The node's name, as in `sub1`."""
+        return self._name
+
+    @property
+    def state(self) -> str:
+        """`starting`, `up`, `paused`, `isolated` or `down`."""
+        return self._view().state
+
+    @property
+    def services(self) -> Mapping[str, str]:
+        """Each service's state: `started`, `starting`, `stopping` or `stopped`."""
+        return {name: service.state for name, service in self._view().services.items()}
+
+    def files(self, unit: str) -> frozenset[str]:
+        """Fingerprints of the trust certificates that lie in this node's files."""
+        return frozenset(fingerprint_of(file.der) for file in self._view().files if file.unit == unit)
+
+    def database(self, unit: str) -> frozenset[str]:
+        """Fingerprints of the rows of this node's replica that name this node among the holders."""
+        return frozenset(row.fingerprint for row in self._view().rows if row.unit == unit and row.held_by(self._name))
+
+    def identity(self, unit: str) -> str:
+        """The fingerprint of an identity certificate.
+
+        Raises:
+            LookupError: this node has no such identity.
+        """
+        identities = self._view().identities
+        if unit not in identities:
+            raise LookupError(f"{self._name} has no identity {unit!r}; it has {', '.join(sorted(identities))}")
+        return fingerprint_of(identities[unit])
+
+    def loaded(self, service: str) -> Mapping[str, str]:
+        """What a service loaded at its last start: unit to fingerprint.
+
+        Raises:
+            LookupError: this node has no such service.
+        """
+        services = self._view().services
+        if service not in services:
+            raise LookupError(f"{self._name} has no service {service!r}; it has {', '.join(sorted(services))}")
+        return services[service].loaded
+
+    def pending(self) -> Mapping[str, list[str]]:
+        """Services that hold an older certificate than the files, and for which units."""
+        return {name: list(service.pending) for name, service in self._view().services.items() if service.pending}
+
+    async def stop(self) -> None:
+        """Stop the node in order."""
+        self._telling.settle_deaths(self._name)
+        await self._port.stop_node(self._name)
+
+    async def start(self) -> None:
+        """Start the node again."""
+        self._telling.settle_deaths(self._name)
+        await self._port.start_node(self._name)
+        self._telling.observe()
+
+    async def kill(self, at: str | None = None) -> None:
+        """Kill the node now, or right after it has performed its next command of that name.
+
+        Args:
+            at: a command of the node, as in `WriteFile` or `AppendLog`. A run in which it never comes is `unknown`.
+
+        Raises:
+            LookupError: there is no such command.
+        """
+        if at is None:
+            self._telling.settle_deaths(self._name)
+        elif at not in (names := sorted(command.__name__ for command in get_args(commands.AnyCommand))):
+            raise LookupError(f"a node performs no command {at!r}; there are {', '.join(names)}")
+        else:
+            self._telling.arm(self._name, at)
+        await self._port.kill_node(self._name, at)
+
+    async def pause(self) -> None:
+        """Freeze the node: it keeps its connections and answers nothing."""
+        await self._port.pause_node(self._name)
+
+    async def resume(self) -> None:
+        """Let a frozen node go on."""
+        await self._port.resume_node(self._name)
+
+    async def upload(self, purpose: str, data: bytes | str, description: str = "") -> Reply:
+        """Upload a certificate or chain, as the dialog of OS Administration does."""
+        blob = data.encode() if isinstance(data, str) else data
+        operation = Upload(op_id=self._telling.operation_id(), purpose=purpose, data=blob, description=description)
+        what = f"upload to {purpose} on {self._name}"
+        return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
+
+    async def delete(self, unit: str, fingerprint: str) -> Reply:
+        """Delete a trust certificate; the warning is confirmed."""
+        operation = Delete(op_id=self._telling.operation_id(), unit=unit, fingerprint=fingerprint)
+        what = f"delete from {unit} on {self._name}"
+        return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
+
+    async def download(self, unit: str, name: str, encoding: str = "pem") -> bytes:
+        """Download a certificate by its file name or fingerprint.
+
+        Args:
+            unit: a trust unit, or an identity unit (whose name is `<unit>.pem`).
+            name: the file's name with or without `.pem`, or the fingerprint.
+            encoding: `pem` or `der`.
+
+        Raises:
+            LookupError: no such certificate or encoding.
+        """
+        if encoding not in ENCODINGS:
+            raise LookupError(f"{encoding!r} is no encoding; there are {', '.join(ENCODINGS)}")
+        view = self._view()
+        found = [(file.name, file.der) for file in view.files if file.unit == unit]
+        if unit in view.identities:
+            found.append((f"{unit}.pem", view.identities[unit]))
+        for file_name, der in found:
+            if name in (file_name, file_name.removesuffix(".pem"), fingerprint_of(der)):
+                return x509.load_der_x509_certificate(der).public_bytes(ENCODINGS[encoding])
+        raise LookupError(f"{self._name} has no {name!r} in {unit}")
+
+    async def restart(self, service: str) -> Reply:
+        """Restart a service."""
+        return await self._order(service, "restart")
+
+    async def start_service(self, name: str) -> Reply:
+        """Start a service."""
+        return await self._order(name, "start")
+
+    async def stop_service(self, name: str, at_boot: bool = True) -> Reply:  # noqa: FBT001, FBT002 (design 7.3 spells it so)
+        """Stop a service.
+
+        Args:
+            name: the service.
+            at_boot: whether it is started again at the node's next start.
+        """
+        reply = await self._order(name, "stop")
+        if at_boot or reply.outcome != "done":
+            return reply
+        return await self._order(name, "disable")
+
+    async def _order(self, service: str, action: Action) -> Reply:
+        operation = OrderService(self._telling.operation_id(), self._name, service, action)
+        what = f"{action} {service} on {self._name}"
+        return Reply(self._telling, what, await self._telling.operate(self._control_center(), operation, what))
+
+    def _control_center(self) -> str:
+        # Services are ordered about from the publisher's Control Center, over the bus. A subscriber's own page does
+        # it when the publisher is no help; and a node that is down is asked itself, because it answers `node_down`.
+        publisher = self._port.names[0]
+        reachable = self.state != "down" and self._port.view(publisher).state == "up"
+        return publisher if reachable else self._name
+
+    def _view(self) -> NodeView:
+        return self._port.view(self._name)
+
+    def __repr__(self) -> str:
+        return f"<Node {self._name}>"

@@ -1,0 +1,131 @@
+"""Tells one story in one lab and judges it. Which lab, is `labs.py`'s business.
+
+The only catch-all of `scenarios/` is here: whatever a story's own code raises is a failed verdict of one line, and
+the whole trace goes to the report folder.
+"""
+
+import asyncio
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.port import LabPort
+from ucmlab.scenarios import names
+from ucmlab.scenarios.budget import Overrun
+from ucmlab.scenarios.ca import CA, KeySource
+from ucmlab.scenarios.lab import Broker, Lab
+from ucmlab.scenarios.node import Node
+from ucmlab.scenarios.reply import Reply
+from ucmlab.scenarios.result import Options, Result, Trouble, again, verdict
+from ucmlab.scenarios.story import Story
+from ucmlab.scenarios.telling import Listener, StoryOver, Telling
+
+BUILT = (Lab, Node, CA, Broker, Reply)
+"""What a story holds; a name that one of these lacks is not built."""
+
+
+async def tell(story: Story, options: Options, *, port: LabPort, keys: KeySource, listener: Listener) -> Result:
+    """Tell a story in a lab that is ready, and judge it.
+
+    Raises:
+        Unusable: the story asks for something that is not built.
+    """
+    started = time.perf_counter()
+    telling = Telling(port, options.seed, listener)
+    trouble = await _script(story, Lab(telling, keys))
+    telling.observe()
+    if options.report is not None:
+        write_journal(Path(options.report) / story.name, port)
+    return _result(story, options, telling, trouble, machine_seconds=time.perf_counter() - started)
+
+
+def write_journal(folder: Path, port: LabPort) -> None:
+    """Write the journal, one event a line, while the lab still stands."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = (msgspec.json.encode(event, order="deterministic") + b"\n" for event in port.events())
+    (folder / "journal.jsonl").write_bytes(b"".join(lines))
+
+
+async def _script(story: Story, lab: Lab) -> Trouble | None:
+    """Run the story's own code: None when it came to its end, or ended itself by a judgment."""
+    try:
+        await story.script(lab)
+    except StoryOver:
+        return None
+    except (asyncio.CancelledError, Overrun) as error:
+        # Only the budget cancels a story's task. Ctrl-C ends the whole run as KeyboardInterrupt, from the loop.
+        return Trouble(f"not over after {story.budget} of machine time: {_place(error, story)}", _trace(error))
+    except (Exception, BaseExceptionGroup) as error:
+        own = [each for each in _leaves(error) if not isinstance(each, StoryOver)]
+        if not own:
+            return None
+        _refuse_unbuilt(own[0], story)
+        return Trouble(_one_line(own[0], story), _trace(error))
+    return None
+
+
+def _refuse_unbuilt(error: BaseException, story: Story) -> None:
+    if isinstance(error, Unusable):
+        raise Unusable(f"{error} ({_place(error, story)})") from error
+    if isinstance(error, AttributeError) and isinstance(error.obj, BUILT):
+        name = f"{type(error.obj).__name__}.{error.name}"
+        raise Unusable(f"the story asks for {name}, which is not built in this version ({_place(error, story)})") from error
+
+
+def _leaves(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for each in error.exceptions:
+            yield from _leaves(each)
+    else:
+        yield error
+
+
+def _one_line(error: BaseException, story: Story) -> str:
+    text = " ".join(str(error.args[0] if isinstance(error, LookupError) and error.args else error).split())
+    return f"{type(error).__name__}{': ' if text else ''}{text} ({_place(error, story)})"
+
+
+def _place(error: BaseException, story: Story) -> str:
+    """The line of the story's file that was being run."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if Path(frame.filename) == story.path]
+    return f"{story.path.name}:{own[-1].lineno}" if own else story.path.name
+
+
+def _trace(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))
+
+
+def _result(
+    story: Story, options: Options, telling: Telling, trouble: Trouble | None, *, machine_seconds: float
+) -> Result:
+    port = telling.port
+    facts = port.facts()
+    views = [port.view(name) for name in port.names]
+    judged, why = verdict(telling, trouble)
+    return Result(
+        story=story.name,
+        again=again(story, options),
+        mode=port.mode,
+        broker=options.broker,
+        seed=options.seed,
+        release=facts.release,
+        profile=facts.profile,
+        replication=facts.replication,
+        timing=options.timing or story.timing,
+        verdict=judged,
+        trouble=why,
+        began=telling.began,
+        ended=port.now(),
+        wall=facts.wall,
+        machine_seconds=machine_seconds,
+        entries=telling.entries,
+        stores=names.stores(views, telling.names),
+        rows=names.rows(views, telling.names),
+        loaded=names.loaded(views, telling.names),
+        outcomes=[[each.node, each.operation, each.outcome, each.reason] for each in telling.outcomes],
+    )

@@ -1,0 +1,156 @@
+"""One telling of one story in one lab: what was done, what was judged, and when.
+
+What a story's author holds (`Lab`, `Node`, `Reply`) is a view of this. Nothing here decides how the cluster behaves;
+everything that decides the verdict is here: a check that failed, an end that came early, a fault that never fired.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+from ucmlab.cluster.port import LabPort, Operation
+from ucmlab.node import commands
+from ucmlab.scenarios.names import Names
+
+Verdict = Literal["held", "failed", "unknown"]
+
+
+class Step(msgspec.Struct, frozen=True, tag=True):
+    """A step began. `at` is a lab instant, as everywhere in this file."""
+
+    title: str
+    expect: str
+    at: int
+
+
+class Check(msgspec.Struct, frozen=True, tag=True):
+    """Something was judged. `expected` and `seen` say more than the text where there is more to say."""
+
+    text: str
+    held: bool
+    at: int
+    expected: str = ""
+    seen: str = ""
+
+
+class Outcome(msgspec.Struct, frozen=True, tag=True):
+    """An operation ended."""
+
+    node: str
+    operation: str
+    outcome: str
+    reason: str
+    at: int
+
+
+Entry = Step | Check | Outcome
+Listener = Callable[[Entry], None]
+
+
+class StoryOver(Exception):
+    """A judgment that ends the story failed; the failed check is recorded already."""
+
+
+@dataclass(slots=True)
+class ArmedKill:
+    """A death that waits for a node's next command of one name."""
+
+    node: str
+    at: str
+    fired: bool | None = None
+    """None while the node has neither died of it nor been ended by anything else."""
+
+
+def _ignore(entry: Entry) -> None:
+    """Listen to nothing."""
+
+
+@dataclass(slots=True)
+class Telling:
+    """The state of one run of one story."""
+
+    port: LabPort
+    seed: int
+    listener: Listener = _ignore
+    entries: list[Entry] = field(default_factory=list)
+    names: Names = field(default_factory=Names)
+    armed: list[ArmedKill] = field(default_factory=list)
+    began: int = 0
+    _operations: int = 0
+    _outcomes: dict[int, Outcome] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """The story begins now, with the certificates of the installation."""
+        self.began = self.port.now()
+        self.observe()
+
+    @property
+    def checks(self) -> list[Check]:
+        """What was judged, in that order."""
+        return [entry for entry in self.entries if isinstance(entry, Check)]
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """How operations ended, in the order in which they were begun."""
+        return [self._outcomes[number] for number in sorted(self._outcomes)]
+
+    def observe(self) -> None:
+        """Name the identity certificates that came up since the last look."""
+        for node in self.port.names:
+            self.names.identities(node, self.port.view(node).identities)
+
+    def begin_step(self, title: str, expect: str) -> None:
+        """Say what comes next, and what a class should predict."""
+        self._record(Step(title, expect, self.port.now()))
+
+    def check(self, text: str, *, held: bool, expected: str = "", seen: str = "", at: int | None = None) -> bool:
+        """Record a judgment and go on."""
+        self._record(Check(text, held, self.port.now() if at is None else at, expected, seen))
+        return held
+
+    def demand(self, text: str, *, held: bool, expected: str = "", seen: str = "") -> None:
+        """Record a judgment; when it failed, the story is over.
+
+        Raises:
+            StoryOver: it failed.
+        """
+        if not self.check(text, held=held, expected=expected, seen=seen):
+            raise StoryOver(text)
+
+    def operation_id(self) -> str:
+        """The next operation's id; the same in every run of the same story."""
+        self._operations += 1
+        return f"story-{self._operations}"
+
+    async def operate(self, node: str, operation: Operation, what: str) -> commands.Reply:
+        """Do an operation and record how it ended."""
+        number = self._operations
+        reply = await self.port.operate(node, operation)
+        self.observe()
+        outcome = Outcome(node, what, reply.outcome, reply.reason, self.port.now())
+        self._outcomes[number] = outcome
+        self._record(outcome)
+        return reply
+
+    def arm(self, node: str, at: str) -> None:
+        """Remember that a death is armed."""
+        self.armed.append(ArmedKill(node, at))
+
+    def settle_deaths(self, node: str) -> None:
+        """Something else is about to end or start this node: whether its armed deaths came is decided now."""
+        died = self.port.view(node).state == "down"
+        for kill in self.armed:
+            if kill.node == node and kill.fired is None:
+                kill.fired = died
+
+    def never_fired(self) -> list[str]:
+        """The faults that were declared and did not happen."""
+        for node in self.port.names:
+            self.settle_deaths(node)
+        return [f"{kill.node} was to die after its next {kill.at}" for kill in self.armed if not kill.fired]
+
+    def _record(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        self.listener(entry)

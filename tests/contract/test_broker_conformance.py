@@ -1,0 +1,194 @@
+"""What the bus needs of any broker: the table of measurements that ruled out every pip-installable one.
+
+The same operations run against the embedded broker and against Mosquitto, over both protocol versions.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.unit.broker.wire_client import PATIENCE, WireClient
+from ucmlab.broker.access import allow_everyone, allow_everything
+from ucmlab.broker.core import BrokerCore
+from ucmlab.broker.packets import V5, V311, Connect, ConnectProperties, Disconnect, Subscription, Will
+from ucmlab.broker.server import EmbeddedBroker
+
+MOSQUITTO = Path("/usr/sbin/mosquitto")
+
+
+@pytest.fixture(params=["embedded", "mosquitto"])
+async def port(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[int]:
+    async with AsyncExitStack() as stack:
+        if request.param == "embedded":
+            yield await embedded(stack)
+        else:
+            yield await mosquitto(stack, tmp_path)
+
+
+async def embedded(stack: AsyncExitStack) -> int:
+    broker = EmbeddedBroker(BrokerCore(allow_everyone, allow_everything))
+    await broker.start()
+    stack.push_async_callback(broker.stop)
+    return broker.port
+
+
+async def mosquitto(stack: AsyncExitStack, folder: Path) -> int:
+    if not MOSQUITTO.exists():
+        pytest.skip(f"{MOSQUITTO} is not installed")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    config = folder / "mosquitto.conf"
+    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nlog_dest stderr\n")
+    process = await asyncio.create_subprocess_exec(MOSQUITTO, "-v", "-c", config, stderr=asyncio.subprocess.PIPE)
+
+    async def stop() -> None:
+        process.kill()
+        await process.communicate()
+
+    stack.push_async_callback(stop)
+    assert process.stderr is not None
+    async with asyncio.timeout(PATIENCE):
+        while b"running" not in (line := await process.stderr.readline()):
+            assert line, "mosquitto ended before it was ready"
+    return port
+
+
+@pytest.fixture(params=[V311, V5], ids=["3.1.1", "5"])
+def version(request: pytest.FixtureRequest) -> int:
+    return int(request.param)
+
+
+async def client(port: int, name: str, version: int = V5, **fields: bool) -> WireClient:
+    found, answer = await WireClient.connected(port, Connect(name, version, **fields))
+    assert answer.reason_code == 0
+    return found
+
+
+async def test_a_fresh_subscriber_gets_all_of_1000_retained_messages(port: int, version: int) -> None:
+    publisher = await client(port, "publisher")
+    for n in range(1000):
+        await publisher.publish(f"retained/{n}", b"x" * 200, retain=True)
+    subscriber = await client(port, "subscriber", version)
+
+    await subscriber.subscribe(Subscription("retained/#", 1))
+
+    messages = await subscriber.messages(1000)
+    assert {message.topic for message in messages} == {f"retained/{n}" for n in range(1000)}
+    assert all(message.retain for message in messages)
+    assert await subscriber.all_messages() == []
+
+
+async def test_an_empty_message_that_is_not_retained_leaves_the_retained_one(port: int, version: int) -> None:
+    publisher = await client(port, "publisher", version)
+    await publisher.publish("topic", b"kept", retain=True)
+    await publisher.publish("topic", b"")
+    subscriber = await client(port, "subscriber", version)
+
+    await subscriber.subscribe(Subscription("topic", 1))
+
+    assert [message.payload for message in await subscriber.messages(1)] == [b"kept"]
+
+
+async def test_an_empty_retained_message_clears(port: int, version: int) -> None:
+    publisher = await client(port, "publisher", version)
+    await publisher.publish("topic", b"kept", retain=True)
+    await publisher.publish("topic", b"", retain=True)
+    subscriber = await client(port, "subscriber", version)
+
+    await subscriber.subscribe(Subscription("#", 1))
+
+    assert await subscriber.all_messages() == []
+
+
+async def test_a_lasting_session_gets_20_messages_in_order_when_it_returns(port: int, version: int) -> None:
+    properties = ConnectProperties(session_expiry_interval=1000) if version == V5 else None
+    lasting = Connect("subscriber", version, clean_start=False, properties=properties)
+    subscriber, _ = await WireClient.connected(port, lasting)
+    await subscriber.subscribe(Subscription("queue/#", 1))
+    subscriber.send(Disconnect())
+    await subscriber.closed()
+    publisher = await client(port, "publisher")
+    for n in range(20):
+        await publisher.publish(f"queue/{n % 3}", b"%d" % n)
+
+    subscriber, answer = await WireClient.connected(port, lasting)
+
+    assert answer.session_present
+    assert [message.payload for message in await subscriber.messages(20)] == [b"%d" % n for n in range(20)]
+    assert await subscriber.all_messages() == []
+
+
+async def test_a_lost_socket_publishes_the_will_once_and_keeps_it(port: int, version: int) -> None:
+    watcher = await client(port, "watcher", version)
+    await watcher.subscribe(Subscription("will", 1))
+    will = Will("will", b"lost", 1, retain=True)
+    mortal, _ = await WireClient.connected(port, Connect("mortal", version, will=will))
+
+    mortal.abort()
+
+    assert [(message.payload, message.retain) for message in await watcher.messages(1)] == [(b"lost", False)]
+    assert await watcher.all_messages() == []
+    late = await client(port, "late", version)
+    await late.subscribe(Subscription("will", 1))
+    assert [(message.payload, message.retain) for message in await late.all_messages()] == [(b"lost", True)]
+
+
+async def test_a_goodbye_publishes_no_will(port: int, version: int) -> None:
+    watcher = await client(port, "watcher", version)
+    await watcher.subscribe(Subscription("will", 1))
+    mortal, _ = await WireClient.connected(port, Connect("mortal", version, will=Will("will", b"lost", 1)))
+
+    mortal.send(Disconnect())
+    await mortal.closed()
+
+    assert await watcher.all_messages() == []
+
+
+async def test_a_client_without_a_subscription_receives_nothing(port: int, version: int) -> None:
+    publisher = await client(port, "publisher", version)
+    await publisher.publish("first", b"x", retain=True)
+    idle = await client(port, "idle", version)
+
+    await publisher.publish("first", b"y", retain=True)
+    await publisher.publish("second", b"x")
+
+    assert await idle.all_messages() == []
+
+
+async def test_overlapping_subscriptions_deliver_the_highest_qos_and_3_1_1_one_copy(port: int, version: int) -> None:
+    subscriber = await client(port, "subscriber", version)
+    await subscriber.subscribe(Subscription("a/#", 0), Subscription("a/b", 1))
+    publisher = await client(port, "publisher", version)
+
+    await publisher.publish("a/b", b"x")
+
+    messages = await subscriber.all_messages()
+    assert {message.payload for message in messages} == {b"x"}
+    assert max(message.qos for message in messages) == 1
+    # Version 5 lets a broker choose between one copy and one for each subscription; Mosquitto sends two.
+    assert len(messages) == 1 or version == V5
+
+
+async def test_a_client_id_that_connects_again_takes_over(port: int, version: int) -> None:
+    old = await client(port, "same", version)
+
+    new = await client(port, "same", version)
+
+    await old.closed()
+    assert await new.all_messages() == []
+
+
+async def test_messages_of_one_topic_keep_their_order(port: int, version: int) -> None:
+    subscriber = await client(port, "subscriber", version)
+    await subscriber.subscribe(Subscription("log/+", 1))
+    publisher = await client(port, "publisher", version)
+
+    for n in range(200):
+        await publisher.publish("log/unit", b"%d" % n)
+
+    assert [message.payload for message in await subscriber.messages(200)] == [b"%d" % n for n in range(200)]

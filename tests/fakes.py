@@ -1,0 +1,223 @@
+"""Fakes that keep a port's promises, for tests that are not about what is behind the port."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from ucmlab.broker.messages import Row
+from ucmlab.cluster.port import LabFacts, NodeLife, NodeView, Operation, ServiceView
+from ucmlab.node.commands import Reply
+from ucmlab.node.events import Delete, FileImage, OrderService, RegenerateAuthz, Upload
+from ucmlab.node.instant import MINUTE, SECOND, from_rfc3339
+
+TFTP = "Cisco Tftp"
+WALL = from_rfc3339("2026-01-05T08:00:00Z")
+
+
+class FakeNode:
+    """What one node of the fake holds."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.state: NodeLife = "up"
+        self.files: dict[tuple[str, str], FileImage] = {}
+        self.rows: dict[tuple[str, str], Row] = {}
+        self.service = "started"
+        self.dies_after: str | None = None
+
+
+class FakeLab:
+    """A lab in memory: rows reach nodes that are up after two seconds, files after ten. `data` is the DER itself."""
+
+    def __init__(self, names: Sequence[str] = ("pub", "sub1", "sub2")) -> None:
+        self.nodes = {name: FakeNode(name) for name in names}
+        self.broker_up = True
+        self.groups: Sequence[Sequence[str]] = ()
+        self.closed = False
+        self._now = 100 * SECOND
+        self._due: list[tuple[int, Callable[[], None]]] = []
+        self._watchers: list[Callable[[], None]] = []
+        self._journal: list[dict[str, object]] = []
+
+    @property
+    def mode(self) -> Literal["sim", "local"]:
+        return "sim"
+
+    @property
+    def names(self) -> Sequence[str]:
+        return list(self.nodes)
+
+    def now(self) -> int:
+        return self._now
+
+    def wall(self) -> int:
+        return WALL + self._now
+
+    def view(self, node: str) -> NodeView:
+        it = self.nodes[node]
+        up = it.state != "down"
+        loaded = {"tomcat": _fingerprint(_identity(node))} if up and it.service == "started" else {}
+        return NodeView(
+            name=node,
+            role="pub" if node == "pub" else "sub",
+            fqdn=f"{node}.lab.test",
+            state=it.state,
+            pid=None,
+            home="",
+            addresses={},
+            clock_offset=0,
+            epoch=1,
+            seq=0,
+            rows=tuple(it.rows.values()),
+            files=tuple(it.files.values()),
+            paths={},
+            identities={"tomcat": _identity(node)},
+            services={TFTP: ServiceView(it.service if up else "stopped", "feature", True, 0, loaded, ())},
+            authz=None,
+            open_operations=0,
+            replication_broken=False,
+            files_agree=it.files.keys() == it.rows.keys(),
+            change_notification=up,
+        )
+
+    def facts(self) -> LabFacts:
+        return LabFacts(
+            name="fake",
+            mode="sim",
+            release="14SU2",
+            profile="seed",
+            replication="faithful",
+            wall=self.wall(),
+            broker={"kind": "embedded", "url": None, "pid": None},
+            faults=(),
+            head=(1, 0),
+        )
+
+    def events(self, name: str | None = None, node: str | None = None) -> list[dict[str, object]]:
+        return [
+            event for event in self._journal if name in (None, event["event"]) and node in (None, event["node"])
+        ]
+
+    def messages(self, topic_filter: str) -> list[tuple[str, bytes]]:  # noqa: ARG002  # nothing is on this bus
+        return []
+
+    async def start_node(self, node: str) -> None:
+        self.nodes[node].state = "up"
+        others = [other for other in self.nodes.values() if other.name != node]
+        self._after(2 * SECOND, lambda: self.nodes[node].rows.update(others[0].rows))
+        self._after(10 * SECOND, lambda: self._write_files(node))
+
+    async def stop_node(self, node: str) -> None:
+        self.nodes[node].state = "down"
+
+    async def kill_node(self, node: str, at: str | None = None) -> None:
+        if at is None:
+            self.nodes[node].state = "down"
+        else:
+            self.nodes[node].dies_after = at
+
+    async def pause_node(self, node: str) -> None:
+        self.nodes[node].state = "paused"
+
+    async def resume_node(self, node: str) -> None:
+        await self.start_node(node)
+
+    async def kill_broker(self) -> None:
+        self.broker_up = False
+
+    async def start_broker(self) -> None:
+        self.broker_up = True
+
+    async def partition(self, groups: Sequence[Sequence[str]], broker: int | None = None) -> None:  # noqa: ARG002
+        self.groups = groups
+
+    async def heal(self, node: str | None = None) -> None:  # noqa: ARG002
+        self.groups = ()
+
+    async def set_replication(self, node: str, *, broken: bool) -> None:
+        self._record("fault", node, fault="replication", state="broken" if broken else "repaired")
+
+    async def operate(self, node: str, operation: Operation) -> Reply:
+        it = self.nodes[node]
+        if it.state == "down":
+            return Reply(operation.op_id, "refused", "node_down", f"{node} is down")
+        if it.state == "paused":
+            await self.wait(MINUTE)
+            return Reply(operation.op_id, "indefinite")
+        self._record("operation", node, operation_id=operation.op_id)
+        match operation:
+            case Upload():
+                return self._upload(it, operation)
+            case Delete():
+                return self._delete(operation)
+            case OrderService():
+                self.nodes[operation.node].service = "stopped" if operation.action == "stop" else "started"
+            case RegenerateAuthz():
+                pass
+        return Reply(operation.op_id, "done")
+
+    async def wait(self, duration: int) -> None:
+        await self.wait_until(lambda: False, duration)
+
+    async def wait_until(self, predicate: Callable[[], bool], within: int) -> bool:
+        end = self._now + within
+        while not predicate():
+            due = [at for at, _ in self._due if at <= end]
+            if not due:
+                self._now = end
+                return predicate()
+            self._now = min(due)
+            ready = [act for at, act in self._due if at <= self._now]
+            self._due = [(at, act) for at, act in self._due if at > self._now]
+            for act in ready:
+                act()
+                for watcher in list(self._watchers):
+                    watcher()
+        return True
+
+    def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def _upload(self, node: FakeNode, operation: Upload) -> Reply:
+        if not operation.data:
+            return Reply(operation.op_id, "refused", "empty", "there is nothing in it")
+        row = Row(operation.purpose, _fingerprint(operation.data), operation.data, operation.description, None)
+        node.files[row.key] = FileImage(row.unit, f"{row.fingerprint[:8]}.pem", row.der, row.description)
+        if node.dies_after == "WriteFile":
+            node.state, node.dies_after = "down", None
+            return Reply(operation.op_id, "indefinite")
+        node.rows[row.key] = row
+        for other in self.nodes.values():
+            self._after(2 * SECOND, lambda it=other: it.state == "up" and it.rows.update({row.key: row}))  # type: ignore[misc]
+            self._after(10 * SECOND, lambda it=other: self._write_files(it.name))  # type: ignore[misc]
+        return Reply(operation.op_id, "done", nodes=dict.fromkeys(self.nodes, "pending"))
+
+    def _delete(self, operation: Delete) -> Reply:
+        for node in self.nodes.values():
+            node.files.pop((operation.unit, operation.fingerprint), None)
+            node.rows.pop((operation.unit, operation.fingerprint), None)
+        return Reply(operation.op_id, "done")
+
+    def _write_files(self, node: str) -> None:
+        it = self.nodes[node]
+        if it.state == "up":
+            for key, row in it.rows.items():
+                it.files.setdefault(key, FileImage(row.unit, f"{row.fingerprint[:8]}.pem", row.der, row.description))
+
+    def _after(self, delay: int, act: Callable[[], object]) -> None:
+        self._due.append((self._now + delay, lambda: (act(), None)[1]))
+
+    def _record(self, name: str, node: str, **fields: object) -> None:
+        self._journal.append({"id": len(self._journal), "at": self._now, "node": node, "event": name, **fields})
+
+
+def _identity(node: str) -> bytes:
+    return f"identity of {node}".encode()
+
+
+def _fingerprint(der: bytes) -> str:
+    return hashlib.sha256(der).hexdigest()

@@ -1,0 +1,121 @@
+"""A broker core with clients made of numbers, for tests that read as transcripts."""
+
+from ucmlab.broker.access import allow_everyone, allow_everything
+from ucmlab.broker.core import Authenticate, Authorize, BrokerCore, Limits
+from ucmlab.broker.events import (
+    CloseConnection,
+    Command,
+    ConnectionLost,
+    ConnectionOpened,
+    PacketReceived,
+    SendPacket,
+    Tick,
+)
+from ucmlab.broker.packets import (
+    V5,
+    ConnAck,
+    Connect,
+    Disconnect,
+    Packet,
+    PubAck,
+    Publish,
+    SubAck,
+    Subscribe,
+    SubscribeProperties,
+    Subscription,
+)
+
+SECOND = 1_000_000
+
+
+class Playbook:
+    """Drives one core and keeps, per connection, what was sent there and is not yet looked at."""
+
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        authenticate: Authenticate = allow_everyone,
+        authorize: Authorize = allow_everything,
+    ) -> None:
+        self.core = BrokerCore(authenticate, authorize, limits)
+        self.now = 0
+        self.closed: list[int] = []
+        self._out: dict[int, list[Packet]] = {}
+        self._conns = 0
+
+    def does(self, event: ConnectionLost | ConnectionOpened | PacketReceived | Tick) -> list[Command]:
+        commands = self.core.handle(event, self.now)
+        for command in commands:
+            match command:
+                case SendPacket(conn, packet):
+                    self._out.setdefault(conn, []).append(packet)
+                case CloseConnection(conn):
+                    self.closed.append(conn)
+        return commands
+
+    def open(self) -> int:
+        self._conns += 1
+        self.does(ConnectionOpened(self._conns))
+        return self._conns
+
+    def sends(self, conn: int, packet: Packet) -> list[Packet]:
+        """The client sends a packet; returns what it gets back."""
+        self.does(PacketReceived(conn, packet))
+        return self.got(conn)
+
+    def connect(self, packet: Connect) -> int:
+        """A client connects and is accepted."""
+        conn = self.open()
+        answer = self.sends(conn, packet)
+        assert isinstance(answer[0], ConnAck)
+        assert answer[0].reason_code == 0
+        self._out.setdefault(conn, []).extend(answer[1:])
+        return conn
+
+    def refused(self, packet: Connect) -> int:
+        """A client connects and is refused; returns the code."""
+        conn = self.open()
+        (answer,) = self.sends(conn, packet)
+        assert isinstance(answer, ConnAck)
+        assert self.closed == [conn]
+        return int(answer.reason_code)
+
+    def subscribe(self, conn: int, *subscriptions: Subscription, identifier: int | None = None) -> list[Packet]:
+        """Subscribes; returns what came after the SUBACK."""
+        properties = None if identifier is None else SubscribeProperties(identifier)
+        ack, *rest = self.sends(conn, Subscribe(1, subscriptions, properties))
+        assert isinstance(ack, SubAck)
+        return rest
+
+    def got(self, conn: int) -> list[Packet]:
+        """What was sent to the client since it was last asked for."""
+        return self._out.pop(conn, [])
+
+    def messages(self, conn: int) -> list[tuple[str, bytes]]:
+        """Topic and payload of the messages in `got`; QoS 1 is acknowledged until nothing more comes."""
+        found: list[tuple[str, bytes]] = []
+        while packets := self.got(conn):
+            for packet in packets:
+                assert isinstance(packet, Publish)
+                found.append((packet.topic, packet.payload))
+                if packet.qos:
+                    self.does(PacketReceived(conn, PubAck(packet.packet_id)))
+        return found
+
+    def lose(self, conn: int) -> None:
+        self.does(ConnectionLost(conn))
+
+    def wait(self, seconds: float) -> None:
+        self.now += int(seconds * SECOND)
+        self.does(Tick())
+
+    def why(self, conn: int) -> int | None:
+        """The reason of the DISCONNECT that a version 5 client got before it was closed."""
+        assert conn in self.closed
+        last = self.got(conn)[-1:]
+        return int(last[0].reason_code) if last and isinstance(last[0], Disconnect) else None
+
+
+def v5(client_id: str) -> Connect:
+    return Connect(client_id, V5)

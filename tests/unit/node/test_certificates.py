@@ -1,0 +1,346 @@
+import datetime
+import hashlib
+import ipaddress
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    KeySerializationEncryption,
+    NoEncryption,
+    PrivateFormat,
+    pkcs7,
+    pkcs12,
+)
+from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.node.certificate_factory import END, START, certificate, ec_key, name
+from ucmlab.node.certificates import (
+    UPLOAD_LIMIT,
+    Certificate,
+    check_trust_certificate,
+    openssl_subject_hash,
+    parse,
+    pem,
+    read_upload,
+    trust_file_stem,
+)
+from ucmlab.node.errors import Refusal
+from ucmlab.node.instant import SECOND, from_datetime
+
+ROOT = certificate()
+NOW = from_datetime(START) + SECOND
+ED25519 = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32))
+SANS: tuple[x509.GeneralName, ...] = (
+    x509.DNSName("pub.lab.example"),
+    x509.IPAddress(ipaddress.ip_address("10.0.0.1")),
+    x509.RFC822Name("admin@lab.example"),
+)
+NAMES = (
+    name("Corp Root CA"),
+    name("  VeriSign   Class 3 CA - G3 "),
+    name('a,b+c"d\\e;f<g>#'),
+    name("Ünïcode ÄRGER 公司"),
+    name("ITLRECOVERY_pub.lab.example"),
+    x509.Name([]),
+    x509.Name([x509.NameAttribute(NameOID.EMAIL_ADDRESS, "Admin@Lab.Example")]),
+    x509.Name([x509.NameAttribute(NameOID.DOMAIN_COMPONENT, "lab"), x509.NameAttribute(NameOID.USER_ID, " #x ")]),
+    x509.Name(
+        [
+            x509.RelativeDistinguishedName(
+                [
+                    x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "Voice"),
+                    x509.NameAttribute(NameOID.COMMON_NAME, "two in one"),
+                ]
+            ),
+            x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, "last CN")]),
+        ]
+    ),
+)
+
+
+def refused(data: bytes) -> str:
+    with pytest.raises(Refusal) as refusal:
+        read_upload(data)
+    return refusal.value.reason
+
+
+def judged(der: bytes, *, wall: int = NOW) -> str:
+    with pytest.raises(Refusal) as refusal:
+        check_trust_certificate(parse(der), wall)
+    return refusal.value.reason
+
+
+def private_key(encoding: Encoding, form: PrivateFormat, protection: KeySerializationEncryption | None = None) -> bytes:
+    return ec_key().private_bytes(encoding, form, protection or NoEncryption())
+
+
+def stem(common_name: str) -> str:
+    return trust_file_stem(parse(certificate(common_name)), "cn")
+
+
+def test_a_certificate_is_read_into_values() -> None:
+    der = certificate("pub.lab.example", serial=0xAB, sans=SANS, ca=True)
+    assert parse(der) == Certificate(
+        der=der,
+        fingerprint=hashlib.sha256(der).hexdigest(),
+        serial="ab",
+        subject="CN=pub.lab.example,O=Lab\\, Inc.,C=US",
+        issuer="CN=pub.lab.example,O=Lab\\, Inc.,C=US",
+        common_name="pub.lab.example",
+        first_name="US",
+        not_before=from_datetime(START),
+        not_after=from_datetime(END),
+        key="ec-256",
+        key_bits=256,
+        is_ca=True,
+        self_signed=True,
+        sans=("pub.lab.example", "10.0.0.1"),
+    )
+
+
+@pytest.mark.parametrize("subject", NAMES)
+def test_names_are_written_as_rfc_4514_has_them(subject: x509.Name) -> None:
+    der = certificate(subject=subject)
+    assert parse(der).subject == x509.load_der_x509_certificate(der).subject.rfc4514_string()
+
+
+@given(st.text(min_size=1, max_size=20))
+def test_any_common_name_is_written_as_rfc_4514_has_it(text: str) -> None:
+    der = certificate(text)
+    assert parse(der).subject == x509.load_der_x509_certificate(der).subject.rfc4514_string()
+    assert parse(der).common_name == text
+
+
+@pytest.mark.parametrize(
+    ("key", "described"),
+    [
+        (ec.derive_private_key(5, ec.SECP384R1()), "ec-384"),
+        (ec.derive_private_key(5, ec.SECP521R1()), "ec-521"),
+        (ec.derive_private_key(5, ec.SECP256K1()), "secp256k1-256"),
+        (ED25519, "ed25519"),
+    ],
+)
+def test_keys_are_described(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey, described: str) -> None:
+    assert parse(certificate(key=key)).key == described
+
+
+def test_a_serial_of_zero_is_read_without_a_warning() -> None:
+    # Well-known roots of the 1990s have it; filterwarnings = error would turn a warning into a failure.
+    der = certificate(serial=1)
+    assert parse(der.replace(b"\x02\x01\x01\x30", b"\x02\x01\x00\x30", 1)).serial == "0"
+
+
+@pytest.mark.rule("R-028")
+def test_pem_and_der_are_accepted() -> None:
+    assert read_upload(ROOT) == read_upload(pem(ROOT).encode()) == (parse(ROOT),)
+
+
+def test_pem_is_written_as_openssl_writes_it() -> None:
+    loaded = x509.load_der_x509_certificate(ROOT)
+    assert pem(ROOT).encode() == loaded.public_bytes(Encoding.PEM)
+
+
+def test_a_pem_file_may_hold_several_certificates_and_text_around_them() -> None:
+    other = certificate("Corp Issuing CA")
+    text = f"Certificate:\n    Data:\n        Version: 3\n{pem(ROOT)}\n subject=CN = x\r\n{pem(other)} end"
+    assert read_upload(text.replace("\n", "\r\n").encode()) == (parse(ROOT), parse(other))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b" \r\n\t", "empty"),
+        (b"hello", "format"),
+        (b"\x00\x01\x02", "format"),
+        (b"0", "format"),
+        (b"0\x82", "format"),
+        (b"-----BEGIN CERTIFICATE-----", "format"),
+        (pem(ROOT).encode()[:-30], "format"),
+        (pem(ROOT).replace("MII", "M!I", 1).encode(), "format"),
+        (pem(ROOT).replace("CERTIFICATE", "CERTIFICATE REQUEST").encode(), "format"),
+        (pem(ROOT).encode() + b"-----BEGIN CERTIFICATE-----\n", "format"),
+        (ROOT[:-1], "format"),
+        (b"0\x03\x02\x01\x05", "format"),
+        (ROOT + b"\n", "trailing_data"),
+        (ROOT + ROOT, "trailing_data"),
+        (pem(ROOT + b"\0").encode(), "trailing_data"),
+        (b"0" * (UPLOAD_LIMIT + 1), "too_large"),
+        (pem(ROOT).encode() * 10_000, "too_large"),
+    ],
+)
+def test_what_is_no_certificate_is_refused(data: bytes, reason: str) -> None:
+    assert refused(data) == reason
+
+
+@pytest.mark.rule("X-15", "R-028")
+def test_containers_are_no_certificates() -> None:
+    loaded = x509.load_der_x509_certificate(ROOT)
+    assert refused(pkcs7.serialize_certificates([loaded], Encoding.PEM)) == "format"
+    assert refused(pkcs7.serialize_certificates([loaded], Encoding.DER)) == "format"
+    assert refused(pkcs12.serialize_key_and_certificates(b"x", ec_key(), loaded, None, NoEncryption())) == "format"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        private_key(Encoding.PEM, PrivateFormat.PKCS8),
+        private_key(Encoding.PEM, PrivateFormat.TraditionalOpenSSL),
+        private_key(Encoding.PEM, PrivateFormat.OpenSSH),
+        private_key(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")),
+        private_key(Encoding.DER, PrivateFormat.PKCS8),
+        private_key(Encoding.DER, PrivateFormat.TraditionalOpenSSL),
+        private_key(Encoding.DER, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")),
+        ED25519.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
+        pem(ROOT).encode() + private_key(Encoding.PEM, PrivateFormat.PKCS8),
+        private_key(Encoding.PEM, PrivateFormat.PKCS8)[:60],
+        private_key(Encoding.PEM, PrivateFormat.PKCS8).lower(),
+        pem(private_key(Encoding.DER, PrivateFormat.PKCS8)).encode(),
+        ROOT + private_key(Encoding.DER, PrivateFormat.PKCS8),
+        private_key(Encoding.DER, PrivateFormat.PKCS8) + ROOT,
+    ],
+)
+def test_a_private_key_is_refused_and_never_quoted(data: bytes) -> None:
+    with pytest.raises(Refusal) as refusal:
+        read_upload(data)
+    assert refusal.value.reason == "private_key"
+    assert refusal.value.text in ("a PEM block is a private key", "it is a private key in DER")
+    assert refusal.value.__cause__ is None
+
+
+Mutation = tuple[int, bytes]
+
+
+@given(
+    st.sampled_from([ROOT, certificate("pub", sans=SANS, ca=True), certificate(subject=NAMES[-1], key=ED25519)]),
+    st.lists(st.tuples(st.integers(0, 700), st.binary(max_size=2)), max_size=4),
+    st.integers(0, 700),
+    st.booleans(),
+)
+def test_damaged_certificates_are_refused_and_nothing_else(
+    der: bytes, mutations: list[Mutation], cut: int, as_pem: bool
+) -> None:
+    damaged = bytearray(der)
+    for at, replacement in mutations:
+        damaged[at : at + 1] = replacement
+    data = bytes(damaged[: cut or None])
+    try:
+        for read in read_upload(pem(data).encode() if as_pem else data):
+            trust_file_stem(read, "cn_serial")
+            openssl_subject_hash(read.der)
+            check_trust_certificate(read, NOW)
+    except Refusal as refusal:
+        assert re.fullmatch(r"[a-z_0-9]+", refusal.reason)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_refused_and_nothing_else(data: bytes) -> None:
+    with pytest.raises(Refusal):
+        read_upload(b"0" + data)
+
+
+@pytest.mark.rule("B.10")
+def test_a_proper_trust_certificate_is_accepted() -> None:
+    check_trust_certificate(parse(ROOT), NOW)
+
+
+@pytest.mark.rule("B.4", "B.10")
+def test_a_key_over_4096_bits_is_refused() -> None:
+    public = {bits: rsa.RSAPublicNumbers(65537, (1 << bits) - 1).public_key() for bits in (4096, 4104)}
+    check_trust_certificate(parse(certificate(public=public[4096])), NOW)
+    assert judged(certificate(public=public[4104])) == "key_over_4096"
+
+
+@pytest.mark.rule("X-06")
+@pytest.mark.parametrize("key", [ED25519, ec.derive_private_key(5, ec.SECP256K1())])
+def test_other_keys_than_rsa_and_nist_curves_are_refused(
+    key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey,
+) -> None:
+    assert judged(certificate(key=key)) == "key_type"
+
+
+@pytest.mark.rule("B.4", "B.10")
+@pytest.mark.parametrize(
+    "der", [certificate("*.lab.example"), certificate("lab", sans=(x509.DNSName("*.lab.example"),))]
+)
+def test_a_wildcard_is_refused(der: bytes) -> None:
+    assert judged(der) == "wildcard"
+
+
+@pytest.mark.rule("B.10")
+def test_validity_includes_both_ends() -> None:
+    root = parse(ROOT)
+    check_trust_certificate(root, root.not_before)
+    check_trust_certificate(root, root.not_after)
+    assert judged(ROOT, wall=root.not_before - 1) == "not_yet_valid"
+    assert judged(ROOT, wall=root.not_after + 1) == "expired"
+
+
+def test_the_time_of_expiry_is_told() -> None:
+    with pytest.raises(Refusal, match="not after 2031-01-01T00:00:00Z"):
+        check_trust_certificate(parse(ROOT), from_datetime(END) + SECOND)
+
+
+@pytest.mark.rule("B.5")
+@pytest.mark.parametrize(
+    ("common_name", "expected"),
+    [
+        ("VeriSign Class 3 Secure Server CA - G3", "VeriSign_Class_3_Secure_Server_CA_-_G3"),
+        ("CAPF-36205338", "CAPF-36205338"),
+        ("../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd"),
+        (".", "%2E"),
+        ("公", "%E5%85%AC"),
+        ("a%b\0", "a%25b%00"),
+    ],
+)
+def test_trust_files_are_named_by_common_name(common_name: str, expected: str) -> None:
+    assert stem(common_name) == expected
+
+
+@pytest.mark.rule("B.5")
+def test_trust_files_may_carry_the_serial_in_whole_bytes() -> None:
+    assert trust_file_stem(parse(certificate("Cisco_Root_CA_M2", serial=1)), "cn_serial") == "Cisco_Root_CA_M2_01"
+    assert trust_file_stem(parse(certificate("x", serial=0x1AB)), "cn_serial") == "x_01ab"
+
+
+def test_a_trust_file_without_a_common_name_has_a_name_too() -> None:
+    assert trust_file_stem(parse(certificate(subject=x509.Name([]))), "cn") == "unnamed"
+    only = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Lab")])
+    assert trust_file_stem(parse(certificate(subject=only)), "cn") == "Lab"
+
+
+@given(st.text(min_size=1, max_size=64), st.text(min_size=1, max_size=64))
+def test_trust_file_names_are_safe_and_tell_names_apart(one: str, other: str) -> None:
+    assert re.fullmatch(r"(?!\.)[A-Za-z0-9._%-]{1,120}", stem(one))
+    if one.replace(" ", "_") != other.replace(" ", "_"):
+        assert stem(one) != stem(other)
+
+
+@pytest.mark.rule("B.5")
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="compares with the openssl command")
+@pytest.mark.parametrize("subject", NAMES)
+def test_the_subject_hash_is_that_of_openssl(subject: x509.Name, tmp_path: Path) -> None:
+    path = tmp_path / "certificate.pem"
+    der = certificate(subject=subject)
+    path.write_text(pem(der), encoding="ascii")
+    shown = subprocess.run(
+        ["openssl", "x509", "-in", str(path), "-noout", "-hash"], check=True, capture_output=True, text=True
+    )
+    assert openssl_subject_hash(der) == shown.stdout.strip()
+
+
+def test_validity_is_told_at_any_instant() -> None:
+    day = datetime.timedelta(days=1)
+    instants = {"valid": START + day, "expired": END + day, "not_yet_valid": START - day}
+    assert {name: parse(ROOT).validity(from_datetime(at)) for name, at in instants.items()} == {
+        name: name for name in instants
+    }

@@ -1,0 +1,45 @@
+"""A story that never ends is a failed run, not a hung pipeline."""
+
+import asyncio
+import time
+
+import pytest
+
+from ucmlab.scenarios import budget
+from ucmlab.scenarios.budget import Overrun, machine_time
+
+
+async def bounded(seconds: float, work: "asyncio.Future[None] | None" = None) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    with machine_time(seconds, task):
+        await (work or asyncio.get_running_loop().create_future())
+
+
+def test_a_story_that_waits_for_ever_is_cancelled() -> None:
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(bounded(0.05))
+
+
+def test_a_story_that_never_awaits_is_ended_by_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "GRACE_S", 0.05)
+
+    async def spin() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        with machine_time(0.05, task):
+            while True:
+                time.process_time()
+
+    with pytest.raises(Overrun):
+        asyncio.run(spin())
+
+
+def test_a_story_within_its_budget_hears_nothing() -> None:
+    async def quick() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        with machine_time(10, task):
+            pass
+
+    asyncio.run(quick())
