@@ -34,8 +34,8 @@ class AccessRule(msgspec.Struct, frozen=True, gc=False):
     """One permission, or with `allow=False` one refusal, which outweighs every permission.
 
     In `filter`, `%u` stands for the user name and `%c` for the client id. A name that holds `/`, `+` or `#` matches no
-    such rule: else a client could widen its own rule by the name it chooses. A `subscribe` rule applies to filters that it
-    covers whole; a refusal therefore wants a `receive` rule beside it, because `#` is not inside `secret/#`.
+    such rule: else a client could widen its own rule by the name it chooses. A `subscribe` rule applies to filters
+    that it covers whole; a refusal therefore wants a `receive` rule beside it, because `#` is not inside `secret/#`.
     """
 
     action: Action

@@ -11,8 +11,8 @@ Why ours, and not a library's. Looked at in the package index, by metadata and s
 - The clients (paho, gmqtt, zmqtt, aiomqtt) parse inside their connection objects; amqtt is asyncio throughout and 3.1.1
   only.
 
-None speaks both, and 3.1.1 is what aiomqtt 2 and mosquitto_sub speak unless told otherwise. Two libraries with two packet
-models would cost more than these lines. When 3.1.1 may go, `mqtt5` can take this module's place.
+None speaks both, and 3.1.1 is what aiomqtt 2 and mosquitto_sub speak unless told otherwise. Two libraries with two
+packet models would cost more than these lines. When 3.1.1 may go, `mqtt5` can take this module's place.
 
 What is checked here is what concerns one packet alone: form, reserved bits, strings, properties that may not be there.
 What depends on the connection (topic aliases, who may send what) is the core's. Length fields longer than they need be
@@ -235,7 +235,7 @@ class Decoder:
     """Cuts a byte stream into packets.
 
     Args:
-        version: the protocol level to read with; `None` reads a CONNECT first and takes the level from it, as servers do.
+        version: the protocol level to read with; `None` takes it from the CONNECT that must come first, as servers do.
         max_packet_size: the largest packet taken, in bytes; a larger one is refused as soon as its length is known.
     """
 
@@ -277,6 +277,9 @@ class Decoder:
         pos = 0
         size = len(data)
         while size - pos >= 2:
+            if self.version is None and data[pos] >> 4 != 1:
+                # Said at once: of a stranger's noise no complete packet may ever come.
+                raise forbidden("the first packet is not CONNECT")
             # Nearly all packets of a bus have a remaining length of one or two bytes.
             length = data[pos + 1]
             body = pos + 2
@@ -311,10 +314,7 @@ class Decoder:
     def _read_one(self, first: int, data: bytes, pos: int, end: int) -> Packet:
         kind = first >> 4
         version = self.version
-        if version is None:
-            if kind != 1:
-                raise forbidden("the first packet is not CONNECT")
-        elif kind == 3:
+        if kind == 3 and version is not None:
             return _decode_publish(first & 0x0F, data, pos, end, version)
         if first & 0x0F != _FLAGS.get(kind, 0):
             raise malformed("reserved flags are set in the fixed header")

@@ -1,4 +1,4 @@
-"""Who subscribed to what: filters in a tree of levels, so that a topic finds its subscribers without trying them all."""
+"""Who subscribed to what: filters in a tree of levels, so that a topic need not try every filter."""
 
 import msgspec
 

@@ -1,6 +1,9 @@
 """What each member of a lab may do on its bus, as rules for the broker (design 5: a node only under its own topics)."""
 
-from ucmlab.broker.access import AccessRule
+from collections.abc import Callable
+from functools import lru_cache
+
+from ucmlab.broker.access import AccessRule, Account, Accounts, Action, ClientIdentity
 from ucmlab.broker.topics import Topics
 
 
@@ -20,3 +23,15 @@ def observer_rules(cluster: str) -> tuple[AccessRule, ...]:
     """The read-only account for people and pipelines: everything of the cluster, nothing to write."""
     everything = f"{Topics(cluster).root}/#"
     return (AccessRule("subscribe", everything), AccessRule("receive", everything))
+
+
+@lru_cache(maxsize=32)
+def access_list(cluster: str, members: tuple[str, ...]) -> Callable[[ClientIdentity, Action, str], bool]:
+    """The broker's question answered for all members, the publisher first; every answer is found once and remembered.
+
+    Topics are few and known (their levels are members, units, services), so what is remembered stays small.
+    """
+    accounts = Accounts(
+        Account(name, b"", b"", member_rules(cluster, name, publisher=members[0]), name) for name in members
+    )
+    return lru_cache(maxsize=65_536)(accounts.authorize)

@@ -141,7 +141,7 @@ def _tls(spec: BrokerSpec) -> ssl.SSLContext | None:
             raise ValueError(f"a broker that listens on {spec.host} must speak TLS (design 5)")
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*spec.tls)
+    context.load_cert_chain(spec.tls)
     return context
 
 

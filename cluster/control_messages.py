@@ -154,7 +154,7 @@ FromBroker = Listening | Counted | Published | Crashed
 
 
 class NodeSpec(_Message, frozen=True):
-    """Everything that a node's process is told at its start. Its secrets are in its home."""
+    """Everything that a node's process is told at its start."""
 
     lab: str
     config: NodeConfig
@@ -173,8 +173,8 @@ class BrokerSpec(_Message, frozen=True):
     host: str
     port: int
     accounts: tuple[Account, ...]
-    tls: tuple[str, str] | None
-    """Certificate and key file; None listens in plain, on loopback only."""
+    tls: str | None
+    """PEM file with key and certificate; None listens in plain, on loopback only."""
 
 
 class Spawn(_Message, frozen=True):

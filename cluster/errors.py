@@ -1,7 +1,7 @@
 """What the lab says when it cannot do what it was asked."""
 
 
-class Unusable(Exception):
+class Unusable(Exception):  # noqa: N818  it names what the operator asked for, which is no error of ours
     """It could not be carried out as asked (no such node, no lab, unreadable file): exit status 2, everywhere.
 
     The text is one line for the operator: why, and what would work.

@@ -84,8 +84,7 @@ class Node:
         )
         birth = Topics(config.cluster).birth(config.name)
         will = Will(birth, codec.seal(birth, Birth("lost", self.image.boot, {}, {})))
-        endpoint = msgspec.structs.replace(spec.endpoint, password=ring.bus.password)
-        self.bus: Bus = AiomqttBus(endpoint, self.shell, will=will)
+        self.bus: Bus = AiomqttBus(spec.endpoint, self.shell, will=will)
         self.bus.stall(stalled=spec.stalled)
 
     async def run(self, *, replication_broken: bool) -> None:

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -61,9 +62,11 @@ class ForkServerProcess:
             start_new_session=True,
         )
         theirs.close()
+        ours.setblocking(False)
         self._sock = ours
         self._children: dict[int, Child] = {}
         self._asked = 0
+        self._waiting: deque[tuple[bytes, socket.socket]] = deque()
         self._lost: Callable[[], None] = lambda: None
         self._listening = False
 
@@ -75,9 +78,9 @@ class ForkServerProcess:
     def attach(self, lost: Callable[[], None]) -> None:
         """Serve the running event loop from now on; `lost` hears when the fork server is gone, and all with it."""
         self._lost = lost
-        self._sock.setblocking(False)
         asyncio.get_running_loop().add_reader(self._sock.fileno(), self._on_readable)
         self._listening = True
+        self._flush()
 
     def spawn(self, spec: NodeSpec | BrokerSpec, ended: Callable[[int], None]) -> tuple[Child, socket.socket]:
         """Ask for a process; returns it and our end of its control channel. `ended` hears its exit status."""
@@ -85,21 +88,40 @@ class ForkServerProcess:
         self._asked += 1
         child = Child(self._asked, ended)
         self._children[child.number] = child
-        with theirs:
-            try:
-                socket.send_fds(self._sock, [_encode(Spawn(child.number, spec))], [theirs.fileno()])
-            except OSError:
-                self._end_all()
+        self._waiting.append((_encode(Spawn(child.number, spec)), theirs))
+        self._flush()
         return child, ours
 
     def close(self) -> None:
         """End it, and with it everything it forked that still runs; returns when it is gone."""
-        if self._listening:
-            asyncio.get_running_loop().remove_reader(self._sock.fileno())
-            self._listening = False
+        self._stop_listening()
         self._sock.close()
         self._process.kill()
         self._process.wait()
+
+    def _flush(self) -> None:
+        # The kernel queues ten such messages and no more, and while the fork server imports it takes none.
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            data, theirs = self._waiting[0]
+            try:
+                socket.send_fds(self._sock, [data], [theirs.fileno()])
+            except BlockingIOError:
+                if self._listening:
+                    loop.add_writer(self._sock.fileno(), self._flush)
+                return
+            except OSError:
+                break  # it is gone; reading tells
+            self._waiting.popleft()
+            theirs.close()
+        if self._listening:
+            loop.remove_writer(self._sock.fileno())
+
+    def _stop_listening(self) -> None:
+        if self._listening:
+            self._listening = False
+            asyncio.get_running_loop().remove_reader(self._sock.fileno())
+            asyncio.get_running_loop().remove_writer(self._sock.fileno())
 
     def _on_readable(self) -> None:
         while self._listening:
@@ -110,8 +132,7 @@ class ForkServerProcess:
             except OSError:
                 data = b""
             if not data:
-                asyncio.get_running_loop().remove_reader(self._sock.fileno())
-                self._listening = False
+                self._stop_listening()
                 self._end_all()
                 self._lost()
                 return
@@ -127,6 +148,8 @@ class ForkServerProcess:
 
     def _end_all(self) -> None:
         # The kernel has killed what the fork server had forked.
+        while self._waiting:
+            self._waiting.popleft()[1].close()
         children, self._children = self._children, {}
         for child in children.values():
             child.end(-signal.SIGKILL)

@@ -17,7 +17,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -37,6 +37,13 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _DOMAIN_LIMIT = 189
 """A DNS name has at most 253 characters, of which a node's host name and its dot take up to 64."""
 _ROLE_PREFIXES: dict[str, Role] = {"sub": "sub", "tftp": "tftp", "imp": "imp"}
+
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "profile": get_args(Profile),
+    "replication": ("auto", *get_args(Policy)),
+    "timing": get_args(Timing),
+}
 
 
 class TopologyNode(msgspec.Struct, frozen=True):
@@ -168,7 +175,7 @@ def _within(limits: Limits, nodes: Iterable[TopologyNode]) -> None:
     for asked, most, what in bounds:
         if asked > most:
             raise Unusable(
-                f"{asked} {what} are more than the product's {most}; name fewer, or say beyond_product = true in lab.toml"
+                f"{asked} {what} are more than the product's {most}; name fewer, or set beyond_product in lab.toml"
             )
 
 
@@ -201,4 +208,6 @@ def _check_domain(domain: str) -> None:
 def _naming_the_key(error: msgspec.ValidationError) -> str:
     # msgspec puts the place last, as "... - at `$.key`".
     problem, _, place = str(error).partition(" - at `$.")
-    return f"{place.rstrip('`')}: {problem}" if place else problem
+    key = place.rstrip("`")
+    allowed = _CHOICES.get(key)
+    return f"{key}: {problem}" + (f"; there are {', '.join(allowed)}" if allowed else "")

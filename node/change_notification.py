@@ -17,7 +17,7 @@ What a comparison does with a difference is the policy's table:
 from collections import deque
 from collections.abc import Callable
 
-from ucmlab.broker.messages import LogEntry, Row, RowKey
+from ucmlab.broker.messages import LogEntry, RowKey
 from ucmlab.node.commands import ReadFiles
 from ucmlab.node.context import Context
 from ucmlab.node.events import FilesRead
@@ -52,6 +52,9 @@ class ChangeNotification:
         self._propose_mapping = propose_mapping
         self._occupied = occupied
         self._caught_up = caught_up
+        units = context.rulebook.units_of(context.config.role)
+        self._stores = tuple(unit for unit in units if unit.kind == "trust")
+        self._listed = tuple(unit.name for unit in units if unit.replicated)
         self.running = False
         self._first_comparison_due = False
         self._notices: deque[tuple[int, LogEntry, tuple[RowKey, ...]]] = deque()
@@ -117,17 +120,15 @@ class ChangeNotification:
         self._filing.take(event.files)
         self._context.record("resync")
         cause = self._context.cause
-        for unit in self._context.rulebook.units_of(self._context.config.role):
-            if unit.kind == "trust" and not self._occupied(unit.name):
+        for unit in self._stores:
+            if not self._occupied(unit.name):
                 self._compare_unit(unit.name, listed=unit.replicated)
         self._context.cause = cause
 
     def agrees(self) -> bool:
         """Whether files equal rows for the listed units of this node."""
         return all(
-            self._filing.fingerprints(unit.name).keys() == {row.fingerprint for row in self._wanted(unit.name)}
-            for unit in self._context.rulebook.units_of(self._context.config.role)
-            if unit.replicated
+            self._filing.fingerprints(unit).keys() == self._replica.of_unit(unit).keys() for unit in self._listed
         )
 
     def _concerns(self, entry: LogEntry) -> bool:
@@ -150,9 +151,11 @@ class ChangeNotification:
 
     def _compare_unit(self, unit: str, *, listed: bool) -> None:
         if listed:
-            for row in self._wanted(unit):
+            files, me = self._filing.fingerprints(unit), self._context.config.name
+            for row in [row for fingerprint, row in self._replica.of_unit(unit).items() if fingerprint not in files]:
                 self._filing.write(row)
-                if not row.held_by(self._context.config.name):
+                # Only before 11.0 can a listed row be without this node: it was deleted here, and comes back.
+                if not row.held_by(me):
                     self._propose_mapping(row.key)
         for fingerprint, file in list(self._filing.fingerprints(unit).items()):
             if (unit, fingerprint) in self._replica.rows:
@@ -166,9 +169,3 @@ class ChangeNotification:
             self._filing.remove(unit, fingerprint)
         else:
             self._propose_file(unit, fingerprint)
-
-    def _wanted(self, unit: str) -> list[Row]:
-        """Rows that files of this node are to follow; in `legacy` also those that only other nodes still hold."""
-        legacy = self._context.config.replication == "legacy"
-        me = self._context.config.name
-        return [row for row in self._replica.of_unit(unit) if legacy or row.held_by(me)]

@@ -77,3 +77,8 @@ class LabClock:
 def machine_ns() -> int:
     """CLOCK_MONOTONIC in nanoseconds."""
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+
+def machine_wall() -> int:
+    """The machine's wall clock, microseconds since 1970. Labs begin with it; nothing measures with it."""
+    return time.time_ns() // 1000

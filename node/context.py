@@ -11,10 +11,12 @@ from ucmlab.broker.messages import AnyMessage
 from ucmlab.broker.topics import Topics
 from ucmlab.node.commands import AnyCommand, CancelTimer, Publish, Record, StartTimer
 from ucmlab.node.config import NodeConfig
-from ucmlab.node.instant import Instant
+from ucmlab.node.instant import SECOND, Instant
 from ucmlab.node.rulebook import RuleBook
 
 NEVER = Instant(0, 0)
+REPEAT_FIRST = 2 * SECOND
+REPEAT_LAST = 60 * SECOND
 
 
 class Context:
@@ -68,6 +70,11 @@ class Context:
         record_id = f"{self.config.name}.{self.boot}.{self._records}"
         self.commands.append(Record(record_id, name, self.cause, op_id, fields))
         self.cause = record_id
+
+    def backoff(self, attempt: int, *what: object) -> int:
+        """How long to wait before asking again: about 2 s at first, doubling, about a minute at most, with jitter."""
+        longest = min(REPEAT_FIRST << min(attempt, 5), REPEAT_LAST)
+        return self.draw(longest * 3 // 4, longest, *what, attempt)
 
     def draw(self, low: int, high: int, *what: object) -> int:
         """Draw a delay in [low, high] from the run's seed: the same for the same `what`, in every mode."""

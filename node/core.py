@@ -118,6 +118,7 @@ class NodeCore:
             applied=self._applied,
             replaced=self._replaced,
             may_acknowledge=self._may_acknowledge,
+            publisher_away=self._publisher_away,
         )
 
     def _make_operations(self) -> Operations:
@@ -189,8 +190,7 @@ class NodeCore:
             case KeysOpened():
                 self._keys_opened(event)
             case ReplicationSet():
-                self.follower.set_broken(broken=event.broken)
-                self.context.record("fault", fault="replication", state="broken" if event.broken else "repaired")
+                self._set_replication(broken=event.broken)
             case CommandFailed():
                 self.context.record("alarm", event.op_id, alarm="command_failed", command=event.command)
             case AuthzMade() | KeysSealed():
@@ -345,6 +345,11 @@ class NodeCore:
         """Identity units and the fingerprints of what is on disk."""
         return {unit: parse(der).fingerprint for unit, der in self.identities.items()}
 
+    def _set_replication(self, *, broken: bool) -> None:
+        if broken != self.follower.broken:
+            self.context.record("fault", fault="replication", state="broken" if broken else "repaired")
+            self.follower.set_broken(broken=broken)
+
     # -- services
 
     def _service_changed(self, service: str, running: bool) -> None:  # noqa: FBT001  # a callback
@@ -428,7 +433,7 @@ class NodeCore:
             digest=self.replica.digest(),
             files_agree=self.change_notification.agrees(),
             change_notification=self.change_notification.running,
-            open_operations=self._open_operations(),
+            open_operations=self.open_operations(),
             catching_up=self.follower.busy(),
             connected=self.context.connected,
             installed=self.installation.complete,
@@ -438,7 +443,8 @@ class NodeCore:
             head=None,
         )
 
-    def _open_operations(self) -> int:
+    def open_operations(self) -> int:
+        """What this node has begun and not ended."""
         return (
             self.operations.open()
             + self.services.busy()

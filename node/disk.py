@@ -13,7 +13,6 @@ This file decides nothing: what is written, and whether it may be, is the core's
 while the node runs; who only wants to look uses `ucmlab.cluster.homeview`.
 """
 
-import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -164,7 +163,7 @@ class NodeDisk:
     def _change_log(self, command: AppendLog | RecordAnswer | BeginEpoch) -> None:
         log = self._log
         if log is None:
-            raise OSError(errno.EINVAL, f"{type(command).__name__}: only the publisher keeps the log")
+            raise OSError(f"{type(command).__name__}: only the publisher keeps the log")
         match command:
             case AppendLog(epoch=epoch, seq=seq, op_id=op_id, payload=payload):
                 log.append(epoch=epoch, seq=seq, op_id=op_id, payload=payload)
@@ -215,7 +214,7 @@ def read_state(path: Path) -> NodeState:
     except FileNotFoundError:
         return NodeState()
     except msgspec.MsgspecError as error:
-        raise OSError(errno.EILSEQ, f"{path} was not written by ucmlab: {error}") from error
+        raise OSError(f"{path} was not written by ucmlab: {error}") from error
 
 
 @contextmanager
@@ -224,4 +223,4 @@ def _as_os_errors() -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, msgspec.MsgspecError) as error:
-        raise OSError(errno.EIO, str(error)) from error
+        raise OSError(str(error)) from error

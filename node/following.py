@@ -14,7 +14,7 @@ from ucmlab.broker.codec import Refused
 from ucmlab.broker.messages import Ack, CatchUp, Entries, Head, LogEntry, Row, RowKey, Snapshot
 from ucmlab.node.commands import ApplyEntry, InstallSnapshot, RaiseFloor, SyncDisk
 from ucmlab.node.context import Context
-from ucmlab.node.instant import MILLISECOND, SECOND
+from ucmlab.node.instant import MILLISECOND
 from ucmlab.node.log_hash import entry_hash
 from ucmlab.node.replica import Replica
 
@@ -26,7 +26,6 @@ ACK_SYNC = "ack"
 
 GAP_WAIT = (20 * MILLISECOND, 80 * MILLISECOND)
 """How long a gap may close by itself before it is pulled (rule 4: a short jittered time)."""
-ASK_AGAIN = (2 * SECOND, 3 * SECOND)
 ACK_AFTER = 200 * MILLISECOND
 """Acknowledgements of a burst are one: only the last position counts."""
 AHEAD_LIMIT = 256
@@ -53,6 +52,7 @@ class Follower:
         applied: Callable[[LogEntry, tuple[RowKey, ...], bool], None],
         replaced: Callable[[], None],
         may_acknowledge: Callable[[], bool],
+        publisher_away: Callable[[], bool] = lambda: False,
     ) -> None:
         """`applied(entry, keys of new rows, live)` hears of every entry, `replaced` of every snapshot."""
         self._context = context
@@ -60,6 +60,7 @@ class Follower:
         self._applied = applied
         self._replaced = replaced
         self._may_acknowledge = may_acknowledge
+        self._publisher_away = publisher_away
         self.broken = False
         self.head: Head | None = None
         self._tail = (replica.epoch, replica.seq, replica.hash)
@@ -68,6 +69,7 @@ class Follower:
         self._asking = False
         self._gap_waiting = False
         self._request = 0
+        self._attempts = 0
         self._parts: dict[int, Snapshot] = {}
         self._acked: tuple[int, int] | None = None
         self._syncing: tuple[int, int, str] | None = None
@@ -86,9 +88,12 @@ class Follower:
 
     def set_broken(self, *, broken: bool) -> None:
         """The fault `replication break`: nothing from the log reaches this node until it is repaired."""
+        if broken == self.broken:
+            return
         self.broken = broken
         self._ahead.clear()
-        if not broken and self._context.connected:
+        self._asking = False
+        if not broken:
             self._ask()
 
     # -- the bus
@@ -177,6 +182,7 @@ class Follower:
                 self._ask()
         elif token == ASK_TIMER:
             if self._asking:
+                self._attempts += 1
                 self._ask()
         elif token == APPLY_TIMER:
             self._apply_due()
@@ -225,16 +231,20 @@ class Follower:
             self._context.start_timer(GAP_TIMER, self._context.draw(*GAP_WAIT, "gap", *self._tail[:2]))
 
     def _ask(self) -> None:
-        self._asking = True
+        """Ask for what is missing. Nobody is asked who is known to be away: the publisher's return brings a head."""
+        self._asking = self._context.connected and not self.broken and not self._publisher_away()
+        if not self._asking:
+            return
         self._request += 1
         self._parts = {}
         epoch, seq, tail_hash = self._tail
         topic = self._context.topics.request(self._context.config.name, "catchup")
         self._context.publish(topic, CatchUp(self._request, epoch, seq, tail_hash))
-        self._context.start_timer(ASK_TIMER, self._context.draw(*ASK_AGAIN, "ask", self._request))
+        self._context.start_timer(ASK_TIMER, self._context.backoff(self._attempts, "ask", self._request))
 
     def _answered(self, *, at_least: int) -> None:
         self._asking = False
+        self._attempts = 0
         self._context.cancel_timer(ASK_TIMER)
         self._ahead = {seq: held for seq, held in self._ahead.items() if seq > self._tail[1]}
         self._receive_ahead()

@@ -57,8 +57,12 @@ def make_identity(
     """Make a self-signed certificate by a profile; return its DER.
 
     Args:
+        profile: What is made.
+        key: Of the kind that the profile names; the caller has made or found it.
+        fqdn: The node's; host and domain are taken from it.
         serial: Positive, at most 159 bits; from the caller's stream of randomness. Names CAPF certificates too.
         not_before: Aware; the node's wall clock. Fractions of a second are dropped.
+        organization: What installation asked; the default is the lab's.
 
     Raises:
         ValueError: a name is longer than X.509 allows (common name: 64 characters).
@@ -113,6 +117,6 @@ def _with_extensions(
 def _sign(builder: x509.CertificateBuilder, key: IdentityKey) -> x509.Certificate:
     if isinstance(key, ec.EllipticCurvePrivateKey):
         # B.4: SHA-384 or more for a 384-bit key.
-        digest = hashes.SHA384() if key.key_size > 256 else hashes.SHA256()
+        digest = hashes.SHA256() if isinstance(key.curve, ec.SECP256R1) else hashes.SHA384()
         return builder.sign(key, digest, ecdsa_deterministic=True)
     return builder.sign(key, hashes.SHA256())

@@ -5,7 +5,6 @@ member. RSA keys are taken from `private/spare/` where the lab has put some (50 
 """
 
 import hashlib
-import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
@@ -213,7 +212,7 @@ class KeyRing:
         current, before = self._key_files(unit)
         private_folder(current.parent)
         if current.exists():
-            os.replace(current, before)
+            current.replace(before)
             sync_folder(current.parent)
         # The product protects the file with a passphrase that lies beside it (B.5); not simulated: it protects nothing.
         write_private(current, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))

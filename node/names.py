@@ -11,7 +11,10 @@ from typing import NamedTuple
 SEQUENCE = 0x30
 _SET = 0x31
 _UTF8 = 0x0C
+_VERSION = 0xA0
 _LONG_FORM = 0x80
+_HEADER = 2
+"""Bytes of the shortest header: tag and length."""
 _ENCODINGS = {
     _UTF8: "utf-8",
     0x12: "ascii",  # NumericString
@@ -60,17 +63,17 @@ class Attribute(NamedTuple):
 
 def start_of_value(data: bytes) -> int:
     """Where the contents of the DER value at the start of `data` begin; beyond the end if it is cut off."""
-    if len(data) < 2 or data[1] < _LONG_FORM:
-        return 2
-    return 2 + (data[1] & 0x7F)
+    if len(data) < _HEADER or data[1] < _LONG_FORM:
+        return _HEADER
+    return _HEADER + (data[1] & 0x7F)
 
 
 def end_of_value(data: bytes) -> int:
     """Where the DER value at the start of `data` ends; beyond the end if it is cut off."""
     start = start_of_value(data)
-    if len(data) < 2:
+    if len(data) < _HEADER:
         return start
-    return start + (data[1] if data[1] < _LONG_FORM else int.from_bytes(data[2:start]))
+    return start + (data[1] if data[1] < _LONG_FORM else int.from_bytes(data[_HEADER:start]))
 
 
 def issuer_and_subject(certificate: bytes) -> tuple[bytes, bytes]:
@@ -78,7 +81,7 @@ def issuer_and_subject(certificate: bytes) -> tuple[bytes, bytes]:
     to_be_signed = _contents(_contents(certificate))
     # version [0] (absent in version 1), serial number, signature algorithm, issuer, validity, subject
     parts = _values(to_be_signed, count=6)
-    at = 3 if to_be_signed[0] == 0xA0 else 2
+    at = 3 if to_be_signed[0] == _VERSION else 2
     return parts[at], parts[at + 2]
 
 

@@ -23,7 +23,6 @@ from ucmlab.node.replica import Replica
 from ucmlab.node.trust_rules import Wanted, judge_delete, judge_upload, product_text
 
 DEADLINE = 60 * SECOND
-REPEAT = (2 * SECOND, 3 * SECOND)
 TIMER = "operation:"
 
 
@@ -37,6 +36,7 @@ class OpenOperation:
         self.asked = asked
         self.cause = cause
         self.sent = False
+        self.attempts = 0
         self.written: list[RowKey] = []
         self.removed: list[Row] = []
         self.warnings: tuple[str, ...] = ()
@@ -164,7 +164,8 @@ class Operations:
     def _send(self, operation: OpenOperation) -> None:
         op_id = operation.proposal.op_id
         left = operation.proposal.not_after - self._context.now.lab
-        delay = min(left, self._context.draw(*REPEAT, "repeat", op_id, self._context.now.lab))
+        delay = min(left, self._context.backoff(operation.attempts, "repeat", op_id))
+        operation.attempts += 1
         self._context.start_timer(TIMER + op_id, delay)
         operation.sent = self._submit(operation.proposal) or operation.sent
 

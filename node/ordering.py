@@ -10,7 +10,6 @@ from ucmlab.node.context import Context
 from ucmlab.node.events import OrderService
 from ucmlab.node.instant import MINUTE, SECOND
 
-REPEAT = (2 * SECOND, 3 * SECOND)
 PATIENCE = 60 * SECOND
 """How long an order may begin to take effect."""
 COMPLETION = 10 * MINUTE
@@ -25,6 +24,7 @@ class Ordering:
         """None yet."""
         self._context = context
         self._open: dict[str, tuple[OrderService, int, bool]] = {}
+        self._attempts: dict[str, int] = {}
 
     def open(self) -> int:
         """How many are waited for."""
@@ -71,11 +71,14 @@ class Ordering:
     def _send(self, event: OrderService, patience: int) -> None:
         order = ServiceOrder(event.op_id, event.service, event.action, self._open[event.op_id][1])
         self._context.publish(self._context.topics.service_order(event.node, event.service), order)
-        delay = self._context.draw(*REPEAT, "order", event.op_id, self._context.now.lab)
+        attempt = self._attempts.get(event.op_id, 0)
+        self._attempts[event.op_id] = attempt + 1
+        delay = self._context.backoff(attempt, "order", event.op_id)
         self._context.start_timer(TIMER + event.op_id, min(delay, patience - self._context.now.lab))
 
     def _end(self, op_id: str, outcome: str, node: str, *, reason: str, text: str) -> None:
         del self._open[op_id]
+        self._attempts.pop(op_id, None)
         self._context.cancel_timer(TIMER + op_id)
         self._context.record("operation", op_id, phase="ended", outcome=outcome, reason=reason)
         states = {"done": "done", "refused": "refused"}

@@ -31,7 +31,7 @@ def write_private(path: Path, content: bytes) -> None:
     temporary = path.parent / f"{TEMPORARY}{path.name}"
     temporary.unlink(missing_ok=True)
     # O_EXCL and O_NOFOLLOW: whatever appears under that name meanwhile was not made here.
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
@@ -46,7 +46,7 @@ def read_private(path: Path) -> bytes:
         FileNotFoundError: there is none.
         PermissionError: it is not ours alone, so what it holds is not to be trusted.
     """
-    with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as file:
         _check(path, os.fstat(file.fileno()), kind=stat.S_ISREG)
         return file.read()
 

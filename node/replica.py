@@ -21,9 +21,8 @@ class Replica:
         self.seq = image.seq
         self.hash = image.hash
         self.floor = image.floor
-        self.rows: dict[RowKey, Row] = {row.key: row for row in image.rows}
         self.tombstones: dict[RowKey, int] = {(unit, fingerprint): seq for unit, fingerprint, seq in image.tombstones}
-        self._lines = sorted(digest_line(row) for row in image.rows)
+        self._take_rows(image.rows)
 
     @property
     def position(self) -> tuple[int, int]:
@@ -61,9 +60,8 @@ class Replica:
         self.seq = seq
         self.hash = entry_hash
         self.floor = 0
-        self.rows = {row.key: row for row in rows}
         self.tombstones = {(unit, fingerprint): at for unit, fingerprint, at in tombstones}
-        self._lines = sorted(digest_line(row) for row in self.rows.values())
+        self._take_rows(rows)
 
     def raise_floor(self, floor: int) -> bool:
         """Forget tombstones at or below `floor`: every member has them behind it. False when that is no news."""
@@ -75,22 +73,36 @@ class Replica:
 
     def digest(self) -> str:
         """SHA-256 over the sorted lines `unit TAB fingerprint LF` of rows with holders (design 7.2)."""
-        return hashlib.sha256(b"".join(self._lines)).hexdigest()
+        if self._digest is None:
+            self._digest = hashlib.sha256(b"".join(self._lines)).hexdigest()
+        return self._digest
 
-    def of_unit(self, unit: str) -> list[Row]:
-        """All rows of a unit, in the order in which they came."""
-        return [row for row in self.rows.values() if row.unit == unit]
+    def of_unit(self, unit: str) -> dict[str, Row]:
+        """A unit's rows by fingerprint, in the order in which they came; not to be changed."""
+        return self._units.get(unit, {})
+
+    def _take_rows(self, rows: Iterable[Row]) -> None:
+        self.rows: dict[RowKey, Row] = {row.key: row for row in rows}
+        self._units: dict[str, dict[str, Row]] = {}
+        for row in self.rows.values():
+            self._units.setdefault(row.unit, {})[row.fingerprint] = row
+        self._lines = sorted(digest_line(row) for row in self.rows.values())
+        self._digest: str | None = None
 
     def _put(self, row: Row) -> None:
         if row.key not in self.rows:
             insort(self._lines, digest_line(row))
+            self._digest = None
         self.rows[row.key] = row
+        self._units.setdefault(row.unit, {})[row.fingerprint] = row
         self.tombstones.pop(row.key, None)
 
     def _drop(self, key: RowKey) -> None:
         row = self.rows.pop(key, None)
         if row is not None:
+            del self._units[row.unit][row.fingerprint]
             del self._lines[bisect_left(self._lines, digest_line(row))]
+            self._digest = None
 
 
 def digest_line(row: Row) -> bytes:

@@ -270,13 +270,15 @@ def _load(release: str, profile: str) -> RuleBook:
     if profile not in PROFILES:
         raise ValueError(f"{profile!r} is no known profile; there are {', '.join(PROFILES)}")
     at = names.index(release)
+    units = {unit.name: unit for unit in _valid(rules.units, at, names)}
+    services = (_without_missing(service, units) for service in _valid(rules.services, at, names))
     return RuleBook(
         release=rules.releases[at],
         profile=msgspec.convert(profile, Profile),
         releases=names,
-        units={unit.name: unit for unit in _valid(rules.units, at, names)},
-        identities={identity.unit: identity for identity in _valid(rules.identities, at, names)},
-        services={service.name: service for service in _valid(rules.services, at, names)},
+        units=units,
+        identities={made.unit: made for made in _valid(rules.identities, at, names) if made.unit in units},
+        services={service.name: service for service in services},
         timings=rules.timings,
         limits=rules.limits,
         refusals={reason: refusal.text for reason, refusal in rules.refusals.items()},
@@ -293,6 +295,11 @@ def _valid(rows: Iterable[_AnyRow], at: int, names: tuple[str, ...]) -> tuple[_A
         for row in rows
         if (not row.since or at >= names.index(row.since)) and (not row.until or at < names.index(row.until))
     )
+
+
+def _without_missing(service: Service, units: Mapping[str, Unit]) -> Service:
+    """The service, loading only what the release has: the gate of a unit is said once, in `units.toml`."""
+    return msgspec.structs.replace(service, loads=tuple(unit for unit in service.loads if unit in units))
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ is then half done is finished (certificate in place) or forgotten (certificate n
 import binascii
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -108,12 +108,14 @@ class TrustFiles:
         files: list[FileImage] = []
         strays: list[str] = []
         for unit, folder in sorted(self._folders.items()):
-            for path in _named(folder, ".pem"):
+            names = _names(folder)
+            for name in sorted(name for name in names if name.endswith(".pem")):
+                path = folder / name
                 der = read_certificate(path)
                 if der is None:
                     strays.append(f"{path} is no certificate and is left alone")
                 else:
-                    files.append(_image(unit, path, der))
+                    files.append(_image(unit, path, der=der, beside=names))
         return tuple(files), tuple(strays)
 
     def sync(self) -> None:
@@ -189,20 +191,26 @@ def read_certificate(path: Path) -> bytes | None:
         return None
 
 
-def _named(folder: Path, suffix: str) -> list[Path]:
+def _names(folder: Path) -> set[str]:
     try:
         with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if entry.name.endswith(suffix)]
+            return {entry.name for entry in entries}
     except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [folder / name for name in sorted(names)]
+        return set()
 
 
-def _image(unit: str, path: Path, der: bytes) -> FileImage:
-    pending = _pending(pending_path(path))
+def _named(folder: Path, suffix: str) -> list[Path]:
+    return [folder / name for name in sorted(_names(folder)) if name.endswith(suffix)]
+
+
+def _image(unit: str, path: Path, *, der: bytes, beside: Container[str]) -> FileImage:
+    # Most files have nothing beside them: looking into the listing spares two failing opens for each.
+    pending_file, description_file = pending_path(path), description_path(path)
+    pending = _pending(pending_file) if pending_file.name in beside else None
+    description = _text(description_file) if description_file.name in beside else ""
     # Certificate files are people's to replace by hand as well: an id that speaks of another certificate says nothing.
     op_id = pending.op_id if pending is not None and pending.fingerprint == _fingerprint(der) else ""
-    return FileImage(unit, path.name, der, _text(description_path(path)), op_id)
+    return FileImage(unit, path.name, der, description, op_id)
 
 
 def _valid_pending(certificate: Path) -> Pending | None:

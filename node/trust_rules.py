@@ -116,7 +116,7 @@ def copies(context: Context, unit: Unit) -> tuple[str, ...]:
 
 def held_rows(context: Context, replica: Replica, unit: str) -> list[Row]:
     """The unit's rows that this node holds."""
-    return [row for row in replica.of_unit(unit) if row.held_by(context.config.name)]
+    return [row for row in replica.of_unit(unit).values() if row.held_by(context.config.name)]
 
 
 def present_already(replica: Replica, filing: Filing, adds: list[Row]) -> tuple[str, ...]:

@@ -8,10 +8,8 @@ that was down during a regeneration keeps the old one, as in the product, until 
 from ucmlab.broker.messages import SealedKeys
 from ucmlab.node.commands import SealKeys
 from ucmlab.node.context import Context
-from ucmlab.node.instant import SECOND
 
 TIMER = "keys:repeat"
-REPEAT = (2 * SECOND, 3 * SECOND)
 AUTHZ = "authz"
 
 
@@ -23,6 +21,7 @@ class KeyDistribution:
         self._context = context
         self._due: dict[tuple[str, str], int] = {}
         self._blobs: dict[tuple[str, str], SealedKeys] = {}
+        self._attempts = 0
 
     def busy(self) -> int:
         """Deliveries not yet confirmed."""
@@ -41,7 +40,8 @@ class KeyDistribution:
         if self._due.get((member, kind)) == generation:
             self._blobs[member, kind] = SealedKeys(generation, kind, blob)
             self._send(member, kind)
-            self._context.start_timer(TIMER, self._context.draw(*REPEAT, "keys", self._context.now.lab))
+            self._attempts = 0
+            self._context.start_timer(TIMER, self._context.backoff(self._attempts, "keys"))
 
     def confirmed(self, member: str, kind: str, generation: int) -> None:
         """The member has it."""
@@ -58,7 +58,8 @@ class KeyDistribution:
         for member, kind in self._blobs:
             self._send(member, kind)
         if self._due:
-            self._context.start_timer(TIMER, self._context.draw(*REPEAT, "keys", self._context.now.lab))
+            self._attempts += 1
+            self._context.start_timer(TIMER, self._context.backoff(self._attempts, "keys"))
 
     def _send(self, member: str, kind: str) -> None:
         self._context.publish(self._context.topics.keys(member), self._blobs[member, kind])

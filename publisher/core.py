@@ -321,6 +321,9 @@ class PublisherCore(NodeCore):
     def _caught_up(self) -> bool:
         return True
 
+    def _set_replication(self, *, broken: bool) -> None:
+        """Nothing is replicated to the publisher: its replica is fed by its own log."""
+
     # -- services and keys
 
     def _order_service(self, event: OrderService) -> None:
@@ -367,7 +370,8 @@ class PublisherCore(NodeCore):
 
     def status(self) -> NodeStatus:
         """The node as seen from outside, with the end of its log."""
-        known = super().status()
-        return msgspec.structs.replace(
-            known, head=self.log.head, open_operations=known.open_operations + self.distribution.busy()
-        )
+        return msgspec.structs.replace(super().status(), head=self.log.head)
+
+    def open_operations(self) -> int:
+        """Also keys that are on their way to somebody."""
+        return super().open_operations() + self.distribution.busy()

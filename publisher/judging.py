@@ -52,7 +52,7 @@ def judge_adds(
         known = replica.rows.get(row.key)
         if known is not None and known.held_by(origin):
             continue
-        rows = [held for held in replica.of_unit(unit.name) if held.held_by(origin)]
+        rows = [held for held in replica.of_unit(unit.name).values() if held.held_by(origin)]
         for key in same_name_rule(rows, certificate):
             dropped = without_holder(rulebook, config, replica.rows[key], origin)
             if dropped is None:

@@ -2,9 +2,10 @@
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 GRACE_S = 5.0
 """Between asking a story to end and taking it by force, which only code that never awaits needs."""
@@ -15,20 +16,23 @@ class Overrun(BaseException):
 
 
 @contextmanager
-def machine_time(seconds: float, task: "asyncio.Task[object]") -> Iterator[None]:
+def machine_time(seconds: float, task: "asyncio.Task[Any]", wake: Callable[[], object]) -> Generator[None]:
     """Cancel `task` after so much machine time; raise `Overrun` wherever the program then is, if that did not help.
 
     A signal and no timer of the loop: the simulation's loop has virtual time, and a story may loop without awaiting.
-    It works on the main thread only, which is where every story runs.
+    It works on the main thread only, which is where every story runs. `wake` makes a loop that waits for files look at
+    its tasks again.
     """
     asked = False
+    why = f"not over after {seconds:g} s of machine time"
 
-    def over(signum: int, frame: FrameType | None) -> None:
+    def over(_signal: int, _frame: FrameType | None) -> None:
         nonlocal asked
         if asked:
-            raise Overrun
+            raise Overrun(why)
         asked = True
-        task.cancel()
+        task.cancel(why)
+        wake()
 
     before = signal.signal(signal.SIGALRM, over)
     signal.setitimer(signal.ITIMER_REAL, seconds, GRACE_S)

@@ -9,7 +9,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
-
 from ucmlab.cluster.simkeys import CURVES, POOL, sim_ec, sim_rsa
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
@@ -31,15 +30,13 @@ class CA:
         key: PrivateKey,
         *,
         serial: int,
-        not_before: datetime,
-        not_after: datetime,
+        validity: tuple[datetime, datetime],
         parent: "CA | None" = None,
     ) -> None:
         self._name = name
         self._key = key
-        self._certificate = _certificate(
-            name, key, serial=serial, validity=(not_before, not_after), parent=parent and (parent._certificate, parent._key)
-        )
+        issuer = (parent._certificate, parent._key) if parent is not None else None  # noqa: SLF001  # its own class
+        self._certificate: x509.Certificate = _certificate(name, key, serial=serial, validity=validity, parent=issuer)
 
     @property
     def name(self) -> str:

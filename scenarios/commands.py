@@ -9,7 +9,6 @@ from typing import NoReturn
 
 import click
 import msgspec
-
 from ucmlab.cluster.errors import Unusable
 from ucmlab.scenarios import junit, report
 from ucmlab.scenarios.labs import run_story
@@ -28,7 +27,7 @@ Ended = tuple[Story, Result | str]
 @click.command("list")
 @click.option("--tag", help="Only stories with this tag.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_stories(tag: str | None, as_json: bool) -> None:
+def list_stories(tag: str | None, *, as_json: bool) -> None:
     """List the stories of the library."""
     stories = [story for story in map(library_story, library_names()) if tag is None or tag in story.tags]
     if as_json:
@@ -44,20 +43,29 @@ def list_stories(tag: str | None, as_json: bool) -> None:
 @click.command("run")
 @click.argument("names", nargs=-1, metavar="NAME|PATH...")
 @click.option("--all", "everything", is_flag=True, help="All stories of the library.")
-@click.option("--mode", type=click.Choice(["sim", "local"]), default="sim", show_default=True, help="Virtual time, or real processes.")
+@click.option(
+    "--mode",
+    type=click.Choice(["sim", "local"]),
+    default="sim",
+    show_default=True,
+    help="Virtual time, or real processes.",
+)
 @click.option("--broker", default="embedded", show_default=True, help="What carries the bus.")
 @click.option("--release", help="Another release than the story's.")
 @click.option("--profile", help="Another profile than the story's.")
 @click.option("--replication", help="Another replication policy than the story's.")
 @click.option("--timing", type=click.Choice(["instant", "product"]), help="Other delays than the story's.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Delays and serials are drawn from it.")
-@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Stories told at once, each in a process.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Stories told at once, each in a process."
+)
 @click.option("--junit", "junit_file", type=click.Path(dir_okay=False), help="Write JUnit XML.")
 @click.option("--report", type=click.Path(file_okay=False), help="Write DIR/<story>/result.json and the journal.")
 @click.option("--keep", is_flag=True, help="Keep the homes of the nodes (mode local).")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON, and nothing else.")
 def run_stories(
     names: tuple[str, ...],
+    *,
     everything: bool,
     jobs: int,
     junit_file: str | None,
@@ -70,9 +78,7 @@ def run_stories(
     """
     asked = msgspec.convert(options, Options)
     try:
-        if everything == bool(names):
-            raise Unusable("name stories, or say --all; `ucmlab list` shows the library")
-        stories = load_all(library_names() if everything else names)
+        stories = _asked_for(names, everything=everything)
     except Unusable as error:
         _refuse(str(error))
     ended = list(_run(stories, asked, jobs=jobs, quiet=as_json))
@@ -104,6 +110,12 @@ def _word(result: Result | str) -> str:
     return "unusable" if isinstance(result, str) else result.verdict
 
 
+def _asked_for(names: tuple[str, ...], *, everything: bool) -> list[Story]:
+    if everything == bool(names):
+        raise Unusable("name stories, or say --all; `ucmlab list` shows the library")
+    return load_all(library_names() if everything else names)
+
+
 def _run(stories: list[Story], options: Options, *, jobs: int, quiet: bool) -> Iterator[Ended]:
     """Tell them all, in their order; with several jobs each report is printed when its story is over."""
     if jobs == 1 or len(stories) == 1:
@@ -112,7 +124,7 @@ def _run(stories: list[Story], options: Options, *, jobs: int, quiet: bool) -> I
     print_line: report.Printer = _silent if quiet else report.printer()
     # Spawned, not forked: a child of a program that may have threads must not begin with their locks.
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(_told, str(story.path), story.name, options) for story in stories]
+        futures = [pool.submit(_told, _reference(story), story.name, options) for story in stories]
         by_future = dict(zip(futures, stories, strict=True))
         for future in as_completed(futures):
             result = future.result()
@@ -146,11 +158,15 @@ def _live(story: Story, options: Options, *, quiet: bool) -> Ended:
     return story, result
 
 
-def _told(path: str, name: str, options: Options) -> Result | str:
+def _reference(story: Story) -> str:
+    return story.name if story.from_library else str(story.path)
+
+
+def _told(reference: str, name: str, options: Options) -> Result | str:
     """Tell one story in a process of its own, which loads it again: a function does not travel."""
-    story = next(story for story in load(path) if story.name == name)
+    story = next(story for story in load(reference) if story.name == name)
     try:
-        return run_story(story, options, lambda entry: None)
+        return run_story(story, options, lambda _entry: None)
     except Unusable as error:
         return str(error)
 

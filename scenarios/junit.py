@@ -3,15 +3,15 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from junitparser.xunit2 import Error, Failure, JUnitXml, TestCase, TestSuite
-
+from junitparser import Error, Failure
+from junitparser.xunit2 import JUnitXml, TestCase, TestSuite
 from ucmlab.scenarios.result import Result
 from ucmlab.scenarios.telling import Check
 
 
 def write(path: Path, results: Sequence[Result], unusable: Mapping[str, str]) -> None:
     """Write a suite: `failed` is a failure; `unknown` and what could not be told as asked (name to why) are errors."""
-    suite = TestSuite("ucmlab")
+    suite = TestSuite("ucmlab")  # type: ignore[no-untyped-call]  # its author left __init__ bare
     for result in results:
         suite.add_testcase(_case(result))
     for name, why in unusable.items():
@@ -20,9 +20,9 @@ def write(path: Path, results: Sequence[Result], unusable: Mapping[str, str]) ->
         suite.add_testcase(case)
     document = JUnitXml("ucmlab")
     document.add_testsuite(suite)
-    document.update_statistics()
+    document.update_statistics()  # type: ignore[no-untyped-call]
     path.parent.mkdir(parents=True, exist_ok=True)
-    document.write(str(path), pretty=True)
+    document.write(str(path), pretty=True)  # pyright: ignore[reportUnknownMemberType]  # IO without its type
 
 
 def _case(result: Result) -> TestCase:

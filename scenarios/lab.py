@@ -5,16 +5,16 @@ Everything that acts or passes time is `async`; everything that reads is a plain
 Times are text: `90s`, `31m`, `1h30m`.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
-
 from ucmlab.broker.messages import AnyMessage, Envelope
 from ucmlab.cluster import state
 from ucmlab.node.instant import duration, to_datetime
+from ucmlab.node.services import CHANGE_NOTIFICATION
 from ucmlab.scenarios.ca import CA, CLOCK_MARGIN, YEARS_VALID, KeySource, serial_number
 from ucmlab.scenarios.node import Node
 from ucmlab.scenarios.telling import Telling
@@ -63,7 +63,6 @@ class Lab:
         self._port = telling.port
         self._keys = keys
         self._authorities: dict[str, int] = {}
-        self._isolated: set[str] = set()
         self.broker = Broker(telling)
 
     @property
@@ -80,9 +79,9 @@ class Lab:
         """A node by name.
 
         Raises:
-            LookupError: the lab has none of that name.
+            Unusable: the lab has none of that name.
         """
-        self._known([name])
+        self._port.view(name)
         return Node(self._telling, name)
 
     async def ca(
@@ -100,15 +99,14 @@ class Lab:
             name,
             self._keys(key),
             serial=serial_number(self._telling.seed, name, number),
-            not_before=not_before or self.now - CLOCK_MARGIN,
-            not_after=not_after or self.now + timedelta(days=365 * YEARS_VALID),
+            validity=(not_before or self.now - CLOCK_MARGIN, not_after or self.now + timedelta(days=365 * YEARS_VALID)),
             parent=parent,
         )
         self._telling.names.made(f"ca:{name}", authority.der)
         return authority
 
     @asynccontextmanager
-    async def step(self, title: str, expect: str = "") -> AsyncIterator[None]:
+    async def step(self, title: str, expect: str = "") -> AsyncGenerator[None]:
         """Name what comes next. `expect` is what a class should predict; it judges nothing."""
         self._telling.begin_step(title, expect)
         yield
@@ -142,8 +140,8 @@ class Lab:
         Raises:
             StoryOver: it did not converge in time.
         """
-        held = await self._port.wait_until(lambda: state.convergence(self._port).converged, duration(within))
-        self._telling.demand(f"the cluster converged within {within}", held=held)
+        held = await self._port.wait_until(lambda: not self._unsettled(), duration(within))
+        self._telling.demand(f"the cluster converged within {within}", held=held, seen="; ".join(self._unsettled()))
 
     async def holds(self, predicate: Callable[[], bool], during: str, text: str) -> None:
         """Let lab time pass, and judge after every event that the predicate holds all the while."""
@@ -177,32 +175,16 @@ class Lab:
             broker: the number of the group that the broker stands in, from 0; by default the publisher's.
 
         Raises:
-            LookupError: no such node or group.
-            ValueError: a node stands in two groups.
+            Unusable: no such node or group, or a node stands in two groups.
         """
-        named = [_names(group) for group in groups]
-        listed = [name for group in named for name in group]
-        self._known(listed)
-        if len(set(listed)) != len(listed):
-            raise ValueError(f"a node stands in two groups: {named}")
-        rest = [name for name in self._port.names if name not in listed]
-        whole = [*named, rest] if rest else named
-        if broker is not None and not 0 <= broker < len(whole):
-            raise LookupError(f"no group {broker}; the broker stands in one of the groups 0 to {len(whole) - 1}")
-        self._isolated.clear()
-        await self._port.partition(whole, broker)
+        await self._port.partition([_names(group) for group in groups], broker)
 
     async def isolate(self, node: Node | str) -> None:
-        """Cut one node off from everything; nodes isolated before stay so."""
-        name = _names([node])[0]
-        self._known([name])
-        isolated = self._isolated | {name}
-        await self.partition(*([each] for each in sorted(isolated)))
-        self._isolated = isolated
+        """Cut one node off from everything, the bus included; nodes isolated before stay so."""
+        await self._port.isolate(_name(node))
 
     async def heal(self) -> None:
         """Make the network whole again."""
-        self._isolated.clear()
         await self._port.heal()
 
     async def break_replication(self, node: Node | str) -> None:
@@ -215,7 +197,7 @@ class Lab:
 
     def events(self, name: str | None = None, node: Node | str | None = None) -> list[dict[str, object]]:
         """The journal so far, of all events or of one name, of all nodes or of one."""
-        return self._port.events(name, _names([node])[0] if node is not None else None)
+        return self._port.events(name, None if node is None else _name(node))
 
     def messages(self, topic_filter: str) -> list[BusMessage]:
         """What was published on the bus so far on topics that match an MQTT filter."""
@@ -226,17 +208,25 @@ class Lab:
         """The whole state, as `ucmlab dump --json` prints it."""
         return state.dump(self._port)
 
-    async def _set_replication(self, node: Node | str, *, broken: bool) -> None:
-        name = _names([node])[0]
-        self._known([name])
-        await self._port.set_replication(name, broken=broken)
+    def _unsettled(self) -> list[str]:
+        """Why the cluster has not converged; one phrase a cause."""
+        views = [self._port.view(name) for name in self._port.names]
+        # A node that was just booted is waited for: until Change Notification is up, nobody knows of its files.
+        booting = [
+            f"{view.name} is starting Change Notification"
+            for view in views
+            if view.state == "up" and view.services[CHANGE_NOTIFICATION].state == "starting"
+        ]
+        return booting or list(state.convergence_of(self._port.facts(), views).waiting_for)
 
-    def _known(self, names: Iterable[str]) -> None:
-        for name in names:
-            if name not in self._port.names:
-                raise LookupError(f"the lab has no node {name!r}; it has {', '.join(self._port.names)}")
+    async def _set_replication(self, node: Node | str, *, broken: bool) -> None:
+        await self._port.set_replication(_name(node), broken=broken)
+
+
+def _name(node: Node | str) -> str:
+    return node.name if isinstance(node, Node) else node
 
 
 def _names(group: Group) -> list[str]:
     members = group.replace(",", " ").split() if isinstance(group, str) else group
-    return [member.name if isinstance(member, Node) else member for member in members]
+    return [_name(member) for member in members]

@@ -25,7 +25,9 @@ def library_story(name: str) -> Story:
         Unusable: there is none.
     """
     if name not in library_names():
-        raise Unusable(f"no story is named {name!r}; `ucmlab list` shows the library, a file of yours is named by its path")
+        raise Unusable(
+            f"no story is named {name!r}; `ucmlab list` shows the library, a file of yours is named by its path"
+        )
     stories = _stories(import_module(f"{library.__name__}.{name}"))
     return next(story for story in stories if story.name == name)
 

@@ -7,7 +7,6 @@ import hashlib
 from collections.abc import Iterable, Mapping
 
 import msgspec
-
 from ucmlab.cluster.port import NodeView
 
 Stores = dict[str, dict[str, list[str]]]

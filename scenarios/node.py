@@ -8,7 +8,6 @@ from typing import Literal, get_args
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-
 from ucmlab.cluster.port import NodeView
 from ucmlab.node import commands
 from ucmlab.node.events import Delete, OrderService, Upload
@@ -123,7 +122,7 @@ class Node:
     async def delete(self, unit: str, fingerprint: str) -> Reply:
         """Delete a trust certificate; the warning is confirmed."""
         operation = Delete(op_id=self._telling.operation_id(), unit=unit, fingerprint=fingerprint)
-        what = f"delete from {unit} on {self._name}"
+        what = f"delete from {unit} on {self._name}"  # noqa: S608  # no SQL, English
         return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
 
     async def download(self, unit: str, name: str, encoding: str = "pem") -> bytes:

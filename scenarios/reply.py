@@ -55,7 +55,9 @@ class Reply:
         expected = " ".join(filter(None, (outcome, reason)))
         seen = " ".join(filter(None, (self.outcome, self.reason)))
         more = f": {self.text}" if self.text and not held else ""
-        self._telling.demand(f"{self._what} ends {expected}", held=held, expected=expected, seen=seen + more)
+        self._telling.demand(
+            f"{self._what} ends {expected}", held=held, expected=expected, seen=seen + more, evident=True
+        )
 
     def __repr__(self) -> str:
         return f"<Reply {self._what}: {' '.join(filter(None, (self.outcome, self.reason)))}>"

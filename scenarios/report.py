@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 from rich.text import Text
-
 from ucmlab.node.instant import SECOND
 from ucmlab.scenarios.result import Options, Result
 from ucmlab.scenarios.story import Story
@@ -18,7 +17,14 @@ WIDTH = 110
 MARGIN = " " * 10
 """As wide as a lab time and the blanks after it."""
 
-STYLES = {"title": "bold", "step": "bold cyan", "held": "green", "failed": "bold red", "unknown": "yellow", "dim": "dim"}
+STYLES = {
+    "title": "bold",
+    "step": "bold cyan",
+    "held": "green",
+    "failed": "bold red",
+    "unknown": "yellow",
+    "dim": "dim",
+}
 """What a line means, to how a terminal shows it."""
 
 Line = tuple[str, str]
@@ -49,13 +55,14 @@ def entry_lines(entry: Entry, began: int) -> Iterator[Line]:
             yield f"{time}  {title}", "step"
             if expect:
                 yield from ((line, "dim") for line in _wrapped(f"expect: {expect}", MARGIN))
-        case Check(text=text, held=True):
-            yield f"{time}    held    {text}", "held"
+        case Check(text=text, held=True, evident=evident):
+            if not evident:
+                yield f"{time}    held    {text}", "held"
         case Check(text=text, expected=expected, seen=seen):
             yield f"{time}    FAILED  {text}", "failed"
             yield from ((f"{MARGIN}            {what}", "failed") for what in _difference(expected, seen))
         case Outcome(operation=operation, outcome=outcome, reason=reason):
-            yield f"{time}    {operation}: {' '.join(filter(None, (outcome, reason)))}", "dim"
+            yield f"{time}    {operation}: {' '.join(filter(None, (outcome, reason)))}", ""
 
 
 def ending(result: Result) -> Iterator[Line]:
@@ -63,7 +70,7 @@ def ending(result: Result) -> Iterator[Line]:
     checks = [entry for entry in result.entries if isinstance(entry, Check)]
     failed = sum(not check.held for check in checks)
     count = f"{len(checks)} checks" + (f", {failed} failed" if failed else "")
-    took = f"{clock(result.ended - result.began)} of lab time in {result.machine_seconds:.1f} s"
+    took = f"{clock(result.ended - result.began).strip()} of lab time in {result.machine_seconds:.1f} s"
     yield f"{result.verdict.upper()}  {result.story}: {count}; {took}", result.verdict
     if result.trouble:
         yield from ((line, result.verdict) for line in _wrapped(result.trouble.line, "  "))

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-
 from ucmlab.node.instant import rfc3339
 from ucmlab.scenarios import names
 from ucmlab.scenarios.story import Story

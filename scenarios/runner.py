@@ -9,11 +9,12 @@ import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import msgspec
-
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.port import LabPort
+from ucmlab.node.instant import HOUR
 from ucmlab.scenarios import names
 from ucmlab.scenarios.budget import Overrun
 from ucmlab.scenarios.ca import CA, KeySource
@@ -24,6 +25,8 @@ from ucmlab.scenarios.result import Options, Result, Trouble, again, verdict
 from ucmlab.scenarios.story import Story
 from ucmlab.scenarios.telling import Listener, StoryOver, Telling
 
+HEALTHY_WITHIN = HOUR
+"""More than the slowest start of a service takes."""
 BUILT = (Lab, Node, CA, Broker, Reply)
 """What a story holds; a name that one of these lacks is not built."""
 
@@ -32,15 +35,23 @@ async def tell(story: Story, options: Options, *, port: LabPort, keys: KeySource
     """Tell a story in a lab that is ready, and judge it.
 
     Raises:
-        Unusable: the story asks for something that is not built.
+        Unusable: the story asks for something that is not built, or the cluster never became healthy.
     """
     started = time.perf_counter()
+    if not await port.wait_until(lambda: _healthy(port), HEALTHY_WITHIN):
+        raise Unusable("the services of the lab did not all come up, so no story can begin")
     telling = Telling(port, options.seed, listener)
     trouble = await _script(story, Lab(telling, keys))
     telling.observe()
     if options.report is not None:
         write_journal(Path(options.report) / story.name, port)
     return _result(story, options, telling, trouble, machine_seconds=time.perf_counter() - started)
+
+
+def _healthy(port: LabPort) -> bool:
+    """Whether every service of every node has come to rest: a story begins in a cluster at work, not at its boot."""
+    services = (service for name in port.names for service in port.view(name).services.values())
+    return all(service.state in {"started", "stopped"} for service in services)
 
 
 def write_journal(folder: Path, port: LabPort) -> None:
@@ -57,9 +68,10 @@ async def _script(story: Story, lab: Lab) -> Trouble | None:
     except StoryOver:
         return None
     except (asyncio.CancelledError, Overrun) as error:
-        # Only the budget cancels a story's task. Ctrl-C ends the whole run as KeyboardInterrupt, from the loop.
-        return Trouble(f"not over after {story.budget} of machine time: {_place(error, story)}", _trace(error))
-    except (Exception, BaseExceptionGroup) as error:
+        # Whoever ends a story from outside says why. Ctrl-C is not among them: it ends the whole run from the loop.
+        why = error.args[0] if error.args else "cancelled"
+        return Trouble(f"{why} ({_place(error, story)})", _trace(error))
+    except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001  # the catch-all that this file's first lines name
         own = [each for each in _leaves(error) if not isinstance(each, StoryOver)]
         if not own:
             return None
@@ -73,15 +85,18 @@ def _refuse_unbuilt(error: BaseException, story: Story) -> None:
         raise Unusable(f"{error} ({_place(error, story)})") from error
     if isinstance(error, AttributeError) and isinstance(error.obj, BUILT):
         name = f"{type(error.obj).__name__}.{error.name}"
-        raise Unusable(f"the story asks for {name}, which is not built in this version ({_place(error, story)})") from error
+        raise Unusable(
+            f"the story asks for {name}, which is not built in this version ({_place(error, story)})"
+        ) from error
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for each in error.exceptions:
-            yield from _leaves(each)
-    else:
+    if not isinstance(error, BaseExceptionGroup):
         yield error
+        return
+    # isinstance cannot tell of what the group is; of exceptions it always is.
+    for each in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+        yield from _leaves(each)
 
 
 def _one_line(error: BaseException, story: Story) -> str:
@@ -92,7 +107,7 @@ def _one_line(error: BaseException, story: Story) -> str:
 def _place(error: BaseException, story: Story) -> str:
     """The line of the story's file that was being run."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if Path(frame.filename) == story.path]
+    own = [frame for frame in frames if Path(frame.filename).resolve() == story.path]
     return f"{story.path.name}:{own[-1].lineno}" if own else story.path.name
 
 

@@ -34,10 +34,10 @@ class Story:
     @property
     def from_library(self) -> bool:
         """Whether it is one of ours, and so has a name that `ucmlab run` knows."""
-        return self.path.parent == Path(__file__).parent / "library"
+        return self.path.parent == Path(__file__).resolve().parent / "library"
 
 
-def scenario(
+def scenario(  # noqa: PLR0913  # each is a word of the contract (design 7.3)
     *,
     nodes: str = "pub sub1 sub2",
     release: str = "14SU2",

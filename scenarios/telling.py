@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
-
 from ucmlab.cluster.port import LabPort, Operation
 from ucmlab.node import commands
 from ucmlab.scenarios.names import Names
@@ -33,6 +32,8 @@ class Check(msgspec.Struct, frozen=True, tag=True):
     at: int
     expected: str = ""
     seen: str = ""
+    evident: bool = False
+    """Whether the line before says it already, when it held."""
 
 
 class Outcome(msgspec.Struct, frozen=True, tag=True):
@@ -49,7 +50,7 @@ Entry = Step | Check | Outcome
 Listener = Callable[[Entry], None]
 
 
-class StoryOver(Exception):
+class StoryOver(Exception):  # noqa: N818  # no error: the story ends by a judgment
     """A judgment that ends the story failed; the failed check is recorded already."""
 
 
@@ -74,12 +75,12 @@ class Telling:
     port: LabPort
     seed: int
     listener: Listener = _ignore
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list[Entry])
     names: Names = field(default_factory=Names)
-    armed: list[ArmedKill] = field(default_factory=list)
+    armed: list[ArmedKill] = field(default_factory=list[ArmedKill])
     began: int = 0
     _operations: int = 0
-    _outcomes: dict[int, Outcome] = field(default_factory=dict)
+    _outcomes: dict[int, Outcome] = field(default_factory=dict[int, Outcome])
 
     def __post_init__(self) -> None:
         """The story begins now, with the certificates of the installation."""
@@ -105,18 +106,18 @@ class Telling:
         """Say what comes next, and what a class should predict."""
         self._record(Step(title, expect, self.port.now()))
 
-    def check(self, text: str, *, held: bool, expected: str = "", seen: str = "", at: int | None = None) -> bool:
+    def check(self, text: str, *, held: bool, expected: str = "", seen: str = "", at: int | None = None) -> None:
         """Record a judgment and go on."""
         self._record(Check(text, held, self.port.now() if at is None else at, expected, seen))
-        return held
 
-    def demand(self, text: str, *, held: bool, expected: str = "", seen: str = "") -> None:
+    def demand(self, text: str, *, held: bool, expected: str = "", seen: str = "", evident: bool = False) -> None:
         """Record a judgment; when it failed, the story is over.
 
         Raises:
             StoryOver: it failed.
         """
-        if not self.check(text, held=held, expected=expected, seen=seen):
+        self._record(Check(text, held, self.port.now(), expected, seen, evident))
+        if not held:
             raise StoryOver(text)
 
     def operation_id(self) -> str:

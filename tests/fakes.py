@@ -5,10 +5,12 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from ucmlab.broker.messages import Row
+from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.port import LabFacts, NodeLife, NodeView, Operation, ServiceView
 from ucmlab.node.commands import Reply
 from ucmlab.node.events import Delete, FileImage, OrderService, RegenerateAuthz, Upload
 from ucmlab.node.instant import MINUTE, SECOND, from_rfc3339
+from ucmlab.node.services import CHANGE_NOTIFICATION
 
 TFTP = "Cisco Tftp"
 WALL = from_rfc3339("2026-01-05T08:00:00Z")
@@ -54,6 +56,8 @@ class FakeLab:
         return WALL + self._now
 
     def view(self, node: str) -> NodeView:
+        if node not in self.nodes:
+            raise Unusable(f"there is no node {node!r}; there are {', '.join(self.nodes)}")
         it = self.nodes[node]
         up = it.state != "down"
         loaded = {"tomcat": _fingerprint(_identity(node))} if up and it.service == "started" else {}
@@ -72,7 +76,14 @@ class FakeLab:
             files=tuple(it.files.values()),
             paths={},
             identities={"tomcat": _identity(node)},
-            services={TFTP: ServiceView(it.service if up else "stopped", "feature", True, 0, loaded, ())},
+            services={
+                TFTP: ServiceView(
+                    it.service if up else "stopped", "feature", enabled=True, since=0, loaded=loaded, pending=()
+                ),
+                CHANGE_NOTIFICATION: ServiceView(
+                    "started" if up else "stopped", "network", enabled=True, since=0, loaded={}, pending=()
+                ),
+            },
             authz=None,
             open_operations=0,
             replication_broken=False,
@@ -94,9 +105,7 @@ class FakeLab:
         )
 
     def events(self, name: str | None = None, node: str | None = None) -> list[dict[str, object]]:
-        return [
-            event for event in self._journal if name in (None, event["event"]) and node in (None, event["node"])
-        ]
+        return [event for event in self._journal if name in (None, event["event"]) and node in (None, event["node"])]
 
     def messages(self, topic_filter: str) -> list[tuple[str, bytes]]:  # noqa: ARG002  # nothing is on this bus
         return []
@@ -130,6 +139,9 @@ class FakeLab:
 
     async def partition(self, groups: Sequence[Sequence[str]], broker: int | None = None) -> None:  # noqa: ARG002
         self.groups = groups
+
+    async def isolate(self, node: str) -> None:
+        self.groups = [*(group for group in self.groups if node not in group), [node]]
 
     async def heal(self, node: str | None = None) -> None:  # noqa: ARG002
         self.groups = ()

@@ -16,13 +16,13 @@ from typing import Any, Literal
 
 import msgspec
 
-from ucmlab.broker.access import Account, Accounts
+from ucmlab.broker.access import Action, ClientIdentity
 from ucmlab.broker.codec import BusCodec, Memo
 from ucmlab.broker.core import BrokerCore
 from ucmlab.broker.events import CloseConnection, ConnectionLost, ConnectionOpened, PacketReceived, SendPacket
 from ucmlab.broker.packets import ConnAck, Connect, Disconnect, PubAck, Publish, Subscribe, Subscription, Will
 from ucmlab.broker.signing import KeyedHashSigner, KeyedHashVerifier
-from ucmlab.cluster.access_rules import member_rules
+from ucmlab.cluster.access_rules import access_list
 from ucmlab.cluster.network import Network
 from ucmlab.cluster.sim.disk import SimDisk
 from ucmlab.cluster.sim.keyring import SimKeyRing
@@ -242,19 +242,16 @@ class World:
 
     def start_broker(self) -> None:
         """Start the broker, empty."""
-        accounts = Accounts(self._accounts())
+        accounts = self._access()
         # The simulation's network lets only members speak; names and passwords are the real broker's affair and tested
         # there. What a member may say where is part of the rules, so the access list applies here too.
-        self.broker = BrokerCore(lambda client_id, username, password: True, accounts.authorize)
+        self.broker = BrokerCore(lambda client_id, username, password: True, accounts)
         for node in self.nodes.values():
             if node.wants_connection and node.life == "up":
                 self._connect_soon(node)
 
-    def _accounts(self) -> list[Account]:
-        publisher = next(iter(self.nodes.values())).config.publisher
-        return [
-            Account(name, b"", b"", member_rules(self.cluster, name, publisher=publisher), name) for name in self.nodes
-        ]
+    def _access(self) -> Callable[[ClientIdentity, Action, str], bool]:
+        return access_list(self.cluster, tuple(self.nodes))
 
     def kill_broker(self) -> None:
         """Every connection is reset; what the broker held in memory is gone."""
@@ -415,6 +412,16 @@ class World:
             if node.armed is not None and type(command).__name__ == node.armed:
                 self.kill_node(node.name)
                 return
+
+    def watch_performed(self, kind: type[c.AnyCommand], check: Callable[[SimNode, Any], None]) -> None:
+        """Have `check(node, command)` called after each command of a kind was really performed."""
+        perform = self._perform[kind]
+
+        def performed(node: SimNode, command: Any) -> None:
+            perform(node, command)
+            check(node, command)
+
+        self._perform[kind] = performed
 
     def _performers(self) -> dict[type[c.AnyCommand], Callable[[SimNode, Any], None]]:
         return {

@@ -7,10 +7,10 @@ from ucmlab.scenarios import Lab, scenario
 async def broker_killed_mid_replication(lab: Lab) -> None:
     """The broker is killed right after an upload: what the log has is not lost, whoever missed it asks for it.
 
-    The broker carries, it does not keep: the publisher's log is durable before the answer, so `done` holds however the
-    message fares. Without the bus a subscriber knows that the publisher's database is out of reach, and an upload there
-    ends by half (B.6.5). When the bus is back, replicas pull what they lack. For those rows there was no notice, so the
-    files wait for the comparison, 30 minutes at most (R-022, domain.md 0.3).
+    The broker carries, it does not keep: the publisher's log is durable before the answer, so `done` holds however
+    the message fares. Without the bus a subscriber knows that the publisher's database is out of reach, and an upload
+    there ends by half (B.6.5). When the bus is back, replicas pull what they lack. For those rows there was no
+    notice, so the files wait for the comparison, 30 minutes at most (R-022, domain.md 0.3).
     """
     pub, sub1, sub2 = lab.nodes
     first, second, third = await lab.ca("First Root CA"), await lab.ca("Second Root CA"), await lab.ca("Third Root CA")
@@ -21,7 +21,9 @@ async def broker_killed_mid_replication(lab: Lab) -> None:
         (await pub.upload(unit, first.pem)).must_be("done")
         await lab.broker.kill()
 
-    async with lab.step("Uploads without a bus", expect="done on the publisher, whose database is its own; partial on sub1"):
+    async with lab.step(
+        "Uploads without a bus", expect="done on the publisher, whose database is its own; partial on sub1"
+    ):
         (await pub.upload(unit, second.pem)).must_be("done")
         (await sub1.upload(unit, third.pem)).must_be("partial", "publisher_unreachable")
         await lab.holds(

@@ -7,12 +7,12 @@ from ucmlab.scenarios import Lab, scenario
 async def capf_trust_delete_reaches_publisher(lab: Lab) -> None:
     """Somebody tidies CAPF-trust on sub1 and takes the CA away from the publisher, where CAPF needs it.
 
-    Importing into CAPF-trust is local (R-083), deleting from it reaches every node that holds the certificate (R-080):
-    the asymmetry of X-04. There is no undo but another import (R-078).
+    Importing into CAPF-trust is local (R-083), deleting from it reaches every node that holds the certificate
+    (R-080): the asymmetry of X-04. There is no undo but another import (R-078).
 
     Left to a later issue: the LSC renewals that fail next morning (C-11).
     """
-    pub, sub1, sub2 = lab.nodes
+    pub, sub1, _ = lab.nodes
     root = await lab.ca("LSC Issuing CA")
     fingerprint, unit = root.fingerprint, "CAPF-trust"
 

@@ -7,9 +7,9 @@ from ucmlab.scenarios import Lab, scenario
 async def capf_trust_stays_local(lab: Lab) -> None:
     """A CA is imported into CAPF-trust on sub1, where CAPF does not run: it stays there and helps nobody.
 
-    CAPF-trust is not on Change Notification's list: what is imported works on that node only (R-083). CAPF runs on the
-    publisher, so the CA of its online mode must be imported there. On the publisher the upload goes to CallManager-trust
-    as well, and that unit replicates (R-019, X-05).
+    CAPF-trust is not on Change Notification's list: what is imported works on that node only (R-083). CAPF runs on
+    the publisher, so the CA of its online mode must be imported there. On the publisher the upload goes to
+    CallManager-trust as well, and that unit replicates (R-019, X-05).
 
     Left to a later issue: the LSC request that fails before and succeeds after (C-10).
     """

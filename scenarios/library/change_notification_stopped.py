@@ -10,8 +10,9 @@ async def change_notification_stopped(lab: Lab) -> None:
     """Change Notification is stopped on sub1: its database has the certificate, its files do not.
 
     Database and file system are two copies. Replication carries the row whether the service runs or not; only the
-    service writes the file (B.6.6). OS Administration and services read files, so on sub1 the certificate is not there,
-    and a database query says that it is. Started again, the service compares and writes what is missing (C-05).
+    service writes the file (B.6.6). OS Administration and services read files, so on sub1 the certificate is not
+    there, and a database query says that it is. Started again, the service compares and writes what is missing
+    (C-05).
 
     Left to a later issue: the SIP trunk that fails for calls leaving sub1, and the restart of Cisco CallManager.
     """
@@ -35,5 +36,7 @@ async def change_notification_stopped(lab: Lab) -> None:
 
     async with lab.step("Change Notification is started on sub1", expect="it compares, and writes the file"):
         (await sub1.start_service(CERTCN)).must_be("done")
-        await lab.wait_until(lambda: fingerprint in sub1.files(unit), within="30m", text="sub1 has the file within one cycle")
+        await lab.wait_until(
+            lambda: fingerprint in sub1.files(unit), within="30m", text="sub1 has the file within one cycle"
+        )
         await lab.converged(within="31m")

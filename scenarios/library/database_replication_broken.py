@@ -13,8 +13,8 @@ async def database_replication_broken(lab: Lab) -> None:
     the node's own replica, so restarting it changes nothing. Repairing the replication does: the rows are pulled, and
     the files follow at the next comparison (C-06, B.6).
 
-    Left to a later issue: regenerating Tomcat on the publisher (here a second upload stands in its place) and the page
-    of the publisher that sub2 then cannot open (R-194).
+    Left to a later issue: regenerating Tomcat on the publisher (here a second upload stands in its place) and the
+    page of the publisher that sub2 then cannot open (R-194).
     """
     pub, sub1, sub2 = lab.nodes
     first, second = await lab.ca("Corp Root CA"), await lab.ca("Corp Root CA G2")
@@ -39,6 +39,8 @@ async def database_replication_broken(lab: Lab) -> None:
 
     async with lab.step("The replication is repaired", expect="rows at once, files within one cycle"):
         await lab.repair_replication(sub2)
-        await lab.wait_until(lambda: both <= sub2.database(unit), within="5m", text="sub2 has the rows within five minutes")
+        await lab.wait_until(
+            lambda: both <= sub2.database(unit), within="5m", text="sub2 has the rows within five minutes"
+        )
         await lab.wait_until(lambda: both <= sub2.files(unit), within="31m", text="sub2 has the files within one cycle")
         await lab.converged(within="31m")

@@ -7,10 +7,11 @@ from ucmlab.scenarios import Lab, scenario
 async def deleted_while_a_node_was_down(lab: Lab) -> None:
     """A CA is deleted while sub2 is off; sub2 brings it back to the whole cluster.
 
-    From 11.0 a delete reaches all nodes (R-080, X-09), all that are up. sub2 keeps its file. When it boots, the delete
-    arrives by replication and gives no notice; the comparison then finds a file without a row, and the file system wins
-    over the database: the row is put in again, and spreads (B.6.3, CSCto86463). Deleted again with every node up, it stays
-    away: that is the fix. `--replication modern` shows a cluster that remembers deletions, and this story failing there.
+    From 11.0 a delete reaches all nodes (R-080, X-09), all that are up. sub2 keeps its file. When it boots, the
+    delete arrives by replication and gives no notice; the comparison then finds a file without a row, and the file
+    system wins over the database: the row is put in again, and spreads (B.6.3, CSCto86463). Deleted again with every
+    node up, it stays away: that is the fix. `--replication modern` shows a cluster that remembers deletions, and this
+    story failing there.
     """
     pub, sub1, sub2 = lab.nodes
     root = await lab.ca("Old Root CA")

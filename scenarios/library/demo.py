@@ -7,11 +7,11 @@ from ucmlab.scenarios import Lab, scenario
 async def demo(lab: Lab) -> None:
     """A chain reaches every node, a dead node catches up, a service takes its orders over the bus, a delete is for all.
 
-    Trust in tomcat-trust and CallManager-trust spreads by itself (R-022): certificate management writes its own files,
-    the publisher's database takes the rows, database replication carries them, and Cisco Certificate Change Notification
-    writes the files of the other nodes. A node that was away gets the rows when it comes back; for them there was no
-    notice, so its files follow at Change Notification's comparison (domain.md 0.3). One delete, on any node, reaches all
-    servers (R-080) and cannot be undone (R-078).
+    Trust in tomcat-trust and CallManager-trust spreads by itself (R-022): certificate management writes its own
+    files, the publisher's database takes the rows, database replication carries them, and Cisco Certificate Change
+    Notification writes the files of the other nodes. A node that was away gets the rows when it comes back; for them
+    there was no notice, so its files follow at Change Notification's comparison (domain.md 0.3). One delete, on any
+    node, reaches all servers (R-080) and cannot be undone (R-078).
     """
     pub, sub1, sub2 = lab.nodes
     root = await lab.ca("Corp Root CA")
@@ -19,7 +19,9 @@ async def demo(lab: Lab) -> None:
     partner = await lab.ca("Partner Root CA")
     chain = {root.fingerprint, issuing.fingerprint}
 
-    async with lab.step("The chain of a third-party CA is uploaded on the publisher", expect="rows in seconds, files a little later"):
+    async with lab.step(
+        "The chain of a third-party CA is uploaded on the publisher", expect="rows in seconds, files a little later"
+    ):
         (await pub.upload("tomcat-trust", root.pem + issuing.pem, "Corp PKI")).must_be("done")
         lab.check(chain <= pub.files("tomcat-trust"), "the publisher wrote its own files first")
         lab.check(not chain & sub1.files("tomcat-trust"), "sub1 has no file yet")
@@ -40,7 +42,9 @@ async def demo(lab: Lab) -> None:
         lab.check(partner.fingerprint in sub2.database("CallManager-trust"), "sub2 pulled the row that it had missed")
         lab.check(partner.fingerprint in sub2.files("CallManager-trust"), "and has the file")
 
-    async with lab.step("TFTP on sub1 is stopped and started from the publisher's Control Center", expect="it loads again"):
+    async with lab.step(
+        "TFTP on sub1 is stopped and started from the publisher's Control Center", expect="it loads again"
+    ):
         (await sub1.stop_service("Cisco Tftp")).must_be("done")
         lab.check(sub1.services["Cisco Tftp"] == "stopped", "TFTP on sub1 is stopped")
         lab.check(not sub1.loaded("Cisco Tftp"), "a stopped service holds no certificate")
@@ -49,7 +53,9 @@ async def demo(lab: Lab) -> None:
         orders = [message for message in lab.messages("cucm/v1/+/svc/sub1/+/cmd") if message.kind == "ServiceOrder"]
         lab.check(bool(orders), "the orders went over the bus")
 
-    async with lab.step("The issuing CA is deleted on sub1", expect="it goes everywhere and stays away; the root remains"):
+    async with lab.step(
+        "The issuing CA is deleted on sub1", expect="it goes everywhere and stays away; the root remains"
+    ):
         (await sub1.delete("tomcat-trust", issuing.fingerprint)).must_be("done")
         await lab.converged(within="2m")
         gone = [node.name for node in lab.nodes if issuing.fingerprint not in node.files("tomcat-trust")]

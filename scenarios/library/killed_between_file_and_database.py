@@ -7,15 +7,18 @@ from ucmlab.scenarios import Lab, scenario
 async def killed_between_file_and_database(lab: Lab) -> None:
     """sub1 dies when its file is written and the database knows nothing: Change Notification finishes the upload.
 
-    Certificate management writes the file system first and the database after (domain.md 0.3, facts 1 and 2), and a kill
-    can fall between. The file system wins: at the start of Change Notification a file without a row is put into the
-    database, here under the operation id that was kept beside the file, and from there it reaches everyone (R-022).
+    Certificate management writes the file system first and the database after (domain.md 0.3, facts 1 and 2), and a
+    kill can fall between. The file system wins: at the start of Change Notification a file without a row is put into
+    the database, here under the operation id that was kept beside the file, and from there it reaches everyone
+    (R-022).
     """
     pub, sub1, sub2 = lab.nodes
     root = await lab.ca("Corp Root CA")
     fingerprint, unit = root.fingerprint, "tomcat-trust"
 
-    async with lab.step("sub1 dies right after it has written the file of an upload", expect="a file, and no row anywhere"):
+    async with lab.step(
+        "sub1 dies right after it has written the file of an upload", expect="a file, and no row anywhere"
+    ):
         await sub1.kill(at="WriteFile")
         (await sub1.upload(unit, root.pem)).must_be("indefinite")
         lab.check(sub1.state == "down", "sub1 is dead")
@@ -36,3 +39,5 @@ async def killed_between_file_and_database(lab: Lab) -> None:
         await lab.converged(within="31m")
         for node in (pub, sub2):
             lab.check(fingerprint in node.files(unit), f"{node.name} has the file")
+        await lab.wait("5m")
+        lab.check(set(sub1.services.values()) <= {"started", "stopped"}, "sub1's boot is over")

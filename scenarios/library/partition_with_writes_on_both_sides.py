@@ -7,10 +7,10 @@ from ucmlab.scenarios import Lab, scenario
 async def partition_with_writes_on_both_sides(lab: Lab) -> None:
     """sub2 is cut off, and certificates are uploaded on both sides: nothing that was acknowledged is lost.
 
-    The bus and the publisher stand on one side. There an upload is done. On the other side the file is written and the
-    publisher's database neither takes nor refuses it: no answer in a minute, `indefinite`. After the cut is healed sub2
-    pulls the row that it missed, and its comparison proposes the file that no row names, under the id of that upload: both
-    certificates are everywhere, each from one operation (R-022, B.6).
+    The bus and the publisher stand on one side. There an upload is done. On the other side the file is written and
+    the publisher's database neither takes nor refuses it: no answer in a minute, `indefinite`. After the cut is
+    healed sub2 pulls the row that it missed, and its comparison proposes the file that no row names, under the id of
+    that upload: both certificates are everywhere, each from one operation (R-022, B.6).
     """
     pub, sub1, sub2 = lab.nodes
     here, there = await lab.ca("Main Site CA"), await lab.ca("Branch Site CA")
@@ -32,7 +32,9 @@ async def partition_with_writes_on_both_sides(lab: Lab) -> None:
             text="the other side hears nothing while the cut lasts",
         )
 
-    async with lab.step("The network is healed", expect="rows soon, files within one cycle, both certificates everywhere"):
+    async with lab.step(
+        "The network is healed", expect="rows soon, files within one cycle, both certificates everywhere"
+    ):
         await lab.heal()
         await lab.wait_until(
             lambda: all({here.fingerprint, there.fingerprint} <= node.files(unit) for node in lab.nodes),

@@ -7,10 +7,10 @@ from ucmlab.scenarios import Lab, scenario
 async def publisher_down(lab: Lab) -> None:
     """The publisher is off: its own work is refused, an ordinary upload on a subscriber succeeds by half.
 
-    Phone-Edge-trust is the publisher's alone (R-072). Any other upload writes this node's file and then its row in the
-    publisher's database, which is not there: the file system part succeeds, the database part fails, no other node hears
-    of it (B.6.5). When the publisher is back, the comparison every 30 minutes finds a file without a row and proposes it
-    under the operation's own id (C-08).
+    Phone-Edge-trust is the publisher's alone (R-072). Any other upload writes this node's file and then its row in
+    the publisher's database, which is not there: the file system part succeeds, the database part fails, no other
+    node hears of it (B.6.5). When the publisher is back, the comparison every 30 minutes finds a file without a row
+    and proposes it under the operation's own id (C-08).
 
     Left to later issues: the refusals of CAPF and ITLRecovery regeneration, of the authz keys and of the CTL update.
     """
@@ -34,7 +34,9 @@ async def publisher_down(lab: Lab) -> None:
             text="sub2 hears nothing of it, whatever time passes",
         )
 
-    async with lab.step("The publisher comes back", expect="the row follows at sub1's next comparison, and all nodes get it"):
+    async with lab.step(
+        "The publisher comes back", expect="the row follows at sub1's next comparison, and all nodes get it"
+    ):
         await pub.start()
         await lab.wait_until(
             lambda: all(root.fingerprint in node.files("tomcat-trust") for node in lab.nodes),

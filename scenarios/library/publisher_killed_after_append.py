@@ -7,10 +7,10 @@ from ucmlab.scenarios import Lab, scenario
 async def publisher_killed_after_append(lab: Lab) -> None:
     """The publisher dies when the log has the upload and nobody has heard of it: it happened, and it happened once.
 
-    The operator on sub1 gets no answer: `indefinite`, asked and not known. The log is durable, so the publisher finds the
-    entry when it starts and everybody pulls it; sub1 finds its file named by a row and asks for nothing more. Were the
-    upload proposed a second time, its operation id would be known. In the product the same moment lies between the
-    commit in the publisher's database and the answer to certificate management (domain.md 0.3, R-022).
+    The operator on sub1 gets no answer: `indefinite`, asked and not known. The log is durable, so the publisher finds
+    the entry when it starts and everybody pulls it; sub1 finds its file named by a row and asks for nothing more.
+    Were the upload proposed a second time, its operation id would be known. In the product the same moment lies
+    between the commit in the publisher's database and the answer to certificate management (domain.md 0.3, R-022).
     """
     pub, sub1, sub2 = lab.nodes
     root = await lab.ca("Corp Root CA")
@@ -25,10 +25,14 @@ async def publisher_killed_after_append(lab: Lab) -> None:
 
     async with lab.step("The publisher starts again", expect="the log has the upload, everybody gets it"):
         await pub.start()
-        await lab.wait_until(lambda: fingerprint in pub.database(unit), within="5m", text="the publisher's log has the upload")
+        await lab.wait_until(
+            lambda: fingerprint in pub.database(unit), within="5m", text="the publisher's log has the upload"
+        )
         await lab.converged(within="61m")
         for node in lab.nodes:
-            lab.check(fingerprint in node.files(unit) and fingerprint in node.database(unit), f"{node.name} has row and file")
+            lab.check(
+                fingerprint in node.files(unit) and fingerprint in node.database(unit), f"{node.name} has row and file"
+            )
 
     async with lab.step("Two more cycles pass", expect="nothing is appended again"):
         await lab.wait("61m")

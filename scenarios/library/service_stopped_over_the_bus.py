@@ -9,9 +9,9 @@ TFTP = "Cisco Tftp"
 async def service_stopped_over_the_bus(lab: Lab) -> None:
     """TFTP on sub1 is stopped and started from the publisher's Control Center, across a boot and a cut.
 
-    What is not started at boot stays down over a boot. A service uses what it loaded at its last start (domain.md 0.3,
-    fact 5), so a stopped one holds nothing. An order to a node that is cut off gets no answer; it must not take effect
-    an hour later either, when nobody expects it any more.
+    What is not started at boot stays down over a boot. A service uses what it loaded at its last start (domain.md
+    0.3, fact 5), so a stopped one holds nothing. An order to a node that is cut off gets no answer; it must not take
+    effect an hour later either, when nobody expects it any more.
     """
     pub, sub1, _ = lab.nodes
 
@@ -29,14 +29,20 @@ async def service_stopped_over_the_bus(lab: Lab) -> None:
 
     async with lab.step("TFTP is started", expect="it loads what lies on disk"):
         (await sub1.start_service(TFTP)).must_be("done")
-        lab.check(sub1.loaded(TFTP)["CallManager"] == sub1.identity("CallManager"), "it holds sub1's CallManager certificate")
+        lab.check(
+            sub1.loaded(TFTP)["CallManager"] == sub1.identity("CallManager"), "it holds sub1's CallManager certificate"
+        )
 
-    async with lab.step("sub1 is cut off, and TFTP is ordered to stop", expect="no answer, and no effect after the healing"):
+    async with lab.step(
+        "sub1 is cut off, and TFTP is ordered to stop", expect="no answer, and no effect after the healing"
+    ):
         await lab.isolate(sub1)
         (await sub1.stop_service(TFTP)).must_be("indefinite")
         await lab.wait("10m")
         await lab.heal()
-        await lab.holds(lambda: sub1.services[TFTP] == "started", during="31m", text="TFTP goes on: the order is too old")
+        await lab.holds(
+            lambda: sub1.services[TFTP] == "started", during="31m", text="TFTP goes on: the order is too old"
+        )
 
     async with lab.step("TFTP is restarted twice, and a service that there is not", expect="done, done, refused"):
         (await sub1.restart(TFTP)).must_be("done")

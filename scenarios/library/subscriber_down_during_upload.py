@@ -7,9 +7,9 @@ from ucmlab.scenarios import Lab, scenario
 async def subscriber_down_during_upload(lab: Lab) -> None:
     """A CA is uploaded while sub2 is off: sub2 has it within one cycle of its boot.
 
-    Rows wait for nobody: the publisher's database takes the upload, sub1 gets row and file (R-022). The node that is off
-    pulls the row when it is back, and Change Notification writes the file when it compares at its start. The order of
-    arrival is pub, sub1, sub2 (C-04, B.6).
+    Rows wait for nobody: the publisher's database takes the upload, sub1 gets row and file (R-022). The node that is
+    off pulls the row when it is back, and Change Notification writes the file when it compares at its start. The
+    order of arrival is pub, sub1, sub2 (C-04, B.6).
 
     Left to a later issue: secure LDAP on sub2 failing until then (R-024).
     """
@@ -32,9 +32,17 @@ async def subscriber_down_during_upload(lab: Lab) -> None:
     async with lab.step("sub2 boots", expect="the row by catching up, the file within one cycle"):
         await sub2.start()
         await lab.wait_until(
-            lambda: root.fingerprint in sub2.database("tomcat-trust"), within="5m", text="sub2 pulled the row within five minutes"
+            lambda: root.fingerprint in sub2.database("tomcat-trust"),
+            within="5m",
+            text="sub2 pulled the row within five minutes",
         )
         await lab.wait_until(
-            lambda: root.fingerprint in sub2.files("tomcat-trust"), within="30m", text="sub2 has the file within one cycle"
+            lambda: root.fingerprint in sub2.files("tomcat-trust"),
+            within="30m",
+            text="sub2 has the file within one cycle",
         )
         await lab.converged(within="31m")
+
+    async with lab.step("Five minutes later", expect="every service of sub2 is up and has loaded its certificates"):
+        await lab.wait("5m")
+        lab.check(set(sub2.services.values()) <= {"started", "stopped"}, "sub2's boot is over")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.broker.wire_client import PATIENCE, WireClient
+from tests.unit.broker.wire_client import PATIENCE, Clients
 from ucmlab.broker.access import allow_everyone, allow_everything
 from ucmlab.broker.core import BrokerCore
 from ucmlab.broker.packets import V5, V311, Connect, ConnectProperties, Disconnect, Subscription, Will
@@ -44,7 +44,7 @@ async def mosquitto(stack: AsyncExitStack, folder: Path) -> int:
         port = int(probe.getsockname()[1])
     config = folder / "mosquitto.conf"
     config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nlog_dest stderr\n")
-    process = await asyncio.create_subprocess_exec(MOSQUITTO, "-v", "-c", config, stderr=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(MOSQUITTO, "-c", config, stderr=asyncio.subprocess.PIPE)
 
     async def stop() -> None:
         process.kill()
@@ -63,17 +63,17 @@ def version(request: pytest.FixtureRequest) -> int:
     return int(request.param)
 
 
-async def client(port: int, name: str, version: int = V5, **fields: bool) -> WireClient:
-    found, answer = await WireClient.connected(port, Connect(name, version, **fields))
-    assert answer.reason_code == 0
-    return found
+@pytest.fixture
+async def clients() -> AsyncIterator[Clients]:
+    async with Clients() as made:
+        yield made
 
 
-async def test_a_fresh_subscriber_gets_all_of_1000_retained_messages(port: int, version: int) -> None:
-    publisher = await client(port, "publisher")
+async def test_a_fresh_subscriber_gets_all_of_1000_retained_messages(port: int, clients: Clients, version: int) -> None:
+    publisher = await clients.connect(port, Connect("publisher", V5))
     for n in range(1000):
         await publisher.publish(f"retained/{n}", b"x" * 200, retain=True)
-    subscriber = await client(port, "subscriber", version)
+    subscriber = await clients.connect(port, Connect("subscriber", version))
 
     await subscriber.subscribe(Subscription("retained/#", 1))
 
@@ -83,65 +83,68 @@ async def test_a_fresh_subscriber_gets_all_of_1000_retained_messages(port: int, 
     assert await subscriber.all_messages() == []
 
 
-async def test_an_empty_message_that_is_not_retained_leaves_the_retained_one(port: int, version: int) -> None:
-    publisher = await client(port, "publisher", version)
+async def test_an_empty_message_that_is_not_retained_leaves_the_retained_one(
+    port: int, clients: Clients, version: int
+) -> None:
+    publisher = await clients.connect(port, Connect("publisher", version))
     await publisher.publish("topic", b"kept", retain=True)
     await publisher.publish("topic", b"")
-    subscriber = await client(port, "subscriber", version)
+    subscriber = await clients.connect(port, Connect("subscriber", version))
 
     await subscriber.subscribe(Subscription("topic", 1))
 
     assert [message.payload for message in await subscriber.messages(1)] == [b"kept"]
 
 
-async def test_an_empty_retained_message_clears(port: int, version: int) -> None:
-    publisher = await client(port, "publisher", version)
+async def test_an_empty_retained_message_clears(port: int, clients: Clients, version: int) -> None:
+    publisher = await clients.connect(port, Connect("publisher", version))
     await publisher.publish("topic", b"kept", retain=True)
     await publisher.publish("topic", b"", retain=True)
-    subscriber = await client(port, "subscriber", version)
+    subscriber = await clients.connect(port, Connect("subscriber", version))
 
     await subscriber.subscribe(Subscription("#", 1))
 
     assert await subscriber.all_messages() == []
 
 
-async def test_a_lasting_session_gets_20_messages_in_order_when_it_returns(port: int, version: int) -> None:
+async def test_a_lasting_session_gets_20_messages_in_order_when_it_returns(
+    port: int, clients: Clients, version: int
+) -> None:
     properties = ConnectProperties(session_expiry_interval=1000) if version == V5 else None
     lasting = Connect("subscriber", version, clean_start=False, properties=properties)
-    subscriber, _ = await WireClient.connected(port, lasting)
+    subscriber = await clients.connect(port, lasting)
     await subscriber.subscribe(Subscription("queue/#", 1))
     subscriber.send(Disconnect())
     await subscriber.closed()
-    publisher = await client(port, "publisher")
+    publisher = await clients.connect(port, Connect("publisher", V5))
     for n in range(20):
         await publisher.publish(f"queue/{n % 3}", b"%d" % n)
 
-    subscriber, answer = await WireClient.connected(port, lasting)
+    subscriber = await clients.resume(port, lasting)
 
-    assert answer.session_present
     assert [message.payload for message in await subscriber.messages(20)] == [b"%d" % n for n in range(20)]
     assert await subscriber.all_messages() == []
 
 
-async def test_a_lost_socket_publishes_the_will_once_and_keeps_it(port: int, version: int) -> None:
-    watcher = await client(port, "watcher", version)
+async def test_a_lost_socket_publishes_the_will_once_and_keeps_it(port: int, clients: Clients, version: int) -> None:
+    watcher = await clients.connect(port, Connect("watcher", version))
     await watcher.subscribe(Subscription("will", 1))
     will = Will("will", b"lost", 1, retain=True)
-    mortal, _ = await WireClient.connected(port, Connect("mortal", version, will=will))
+    mortal = await clients.connect(port, Connect("mortal", version, will=will))
 
     mortal.abort()
 
     assert [(message.payload, message.retain) for message in await watcher.messages(1)] == [(b"lost", False)]
     assert await watcher.all_messages() == []
-    late = await client(port, "late", version)
+    late = await clients.connect(port, Connect("late", version))
     await late.subscribe(Subscription("will", 1))
     assert [(message.payload, message.retain) for message in await late.all_messages()] == [(b"lost", True)]
 
 
-async def test_a_goodbye_publishes_no_will(port: int, version: int) -> None:
-    watcher = await client(port, "watcher", version)
+async def test_a_goodbye_publishes_no_will(port: int, clients: Clients, version: int) -> None:
+    watcher = await clients.connect(port, Connect("watcher", version))
     await watcher.subscribe(Subscription("will", 1))
-    mortal, _ = await WireClient.connected(port, Connect("mortal", version, will=Will("will", b"lost", 1)))
+    mortal = await clients.connect(port, Connect("mortal", version, will=Will("will", b"lost", 1)))
 
     mortal.send(Disconnect())
     await mortal.closed()
@@ -149,10 +152,10 @@ async def test_a_goodbye_publishes_no_will(port: int, version: int) -> None:
     assert await watcher.all_messages() == []
 
 
-async def test_a_client_without_a_subscription_receives_nothing(port: int, version: int) -> None:
-    publisher = await client(port, "publisher", version)
+async def test_a_client_without_a_subscription_receives_nothing(port: int, clients: Clients, version: int) -> None:
+    publisher = await clients.connect(port, Connect("publisher", version))
     await publisher.publish("first", b"x", retain=True)
-    idle = await client(port, "idle", version)
+    idle = await clients.connect(port, Connect("idle", version))
 
     await publisher.publish("first", b"y", retain=True)
     await publisher.publish("second", b"x")
@@ -160,10 +163,12 @@ async def test_a_client_without_a_subscription_receives_nothing(port: int, versi
     assert await idle.all_messages() == []
 
 
-async def test_overlapping_subscriptions_deliver_the_highest_qos_and_3_1_1_one_copy(port: int, version: int) -> None:
-    subscriber = await client(port, "subscriber", version)
+async def test_overlapping_subscriptions_deliver_the_highest_qos_and_3_1_1_one_copy(
+    port: int, clients: Clients, version: int
+) -> None:
+    subscriber = await clients.connect(port, Connect("subscriber", version))
     await subscriber.subscribe(Subscription("a/#", 0), Subscription("a/b", 1))
-    publisher = await client(port, "publisher", version)
+    publisher = await clients.connect(port, Connect("publisher", version))
 
     await publisher.publish("a/b", b"x")
 
@@ -174,19 +179,19 @@ async def test_overlapping_subscriptions_deliver_the_highest_qos_and_3_1_1_one_c
     assert len(messages) == 1 or version == V5
 
 
-async def test_a_client_id_that_connects_again_takes_over(port: int, version: int) -> None:
-    old = await client(port, "same", version)
+async def test_a_client_id_that_connects_again_takes_over(port: int, clients: Clients, version: int) -> None:
+    old = await clients.connect(port, Connect("same", version))
 
-    new = await client(port, "same", version)
+    new = await clients.connect(port, Connect("same", version))
 
     await old.closed()
     assert await new.all_messages() == []
 
 
-async def test_messages_of_one_topic_keep_their_order(port: int, version: int) -> None:
-    subscriber = await client(port, "subscriber", version)
+async def test_messages_of_one_topic_keep_their_order(port: int, clients: Clients, version: int) -> None:
+    subscriber = await clients.connect(port, Connect("subscriber", version))
     await subscriber.subscribe(Subscription("log/+", 1))
-    publisher = await client(port, "publisher", version)
+    publisher = await clients.connect(port, Connect("publisher", version))
 
     for n in range(200):
         await publisher.publish("log/unit", b"%d" % n)

@@ -3,11 +3,10 @@
 import os
 import signal
 from pathlib import Path
-from random import Random
 
 import pytest
 
-from tests.unit.node.disk_model import DiskModel, Script, comparable
+from tests.unit.node.disk_model import DiskModel, Script, comparable, seeded
 from ucmlab.node.disk import NodeDisk
 from ucmlab.node.privatefile import TEMPORARY
 from ucmlab.node.rulebook import RuleBook
@@ -15,10 +14,9 @@ from ucmlab.node.rulebook import RuleBook
 RULES = RuleBook.load("14SU2")
 
 
-@pytest.mark.integration
 @pytest.mark.parametrize("seed", range(25))
 def test_a_killed_node_finds_a_prefix_of_its_commands(tmp_path: Path, seed: int) -> None:
-    random, publisher = Random(seed), seed % 3 != 0
+    random, publisher = seeded(seed), seed % 3 != 0
     commands = Script(random, publisher=publisher).commands(400)
     done = performed_until_killed(tmp_path, seed, publisher=publisher, after=random.randint(0, 300))
 
@@ -57,7 +55,7 @@ def performed_until_killed(home: Path, seed: int, *, publisher: bool, after: int
 
 def perform_and_tell(home: Path, seed: int, *, publisher: bool, writer: int) -> None:
     """The child: one byte when the disk is loaded, one after each command; then wait to be killed."""
-    random = Random(seed)
+    random = seeded(seed)
     commands = Script(random, publisher=publisher).commands(400)
     disk = NodeDisk(home, RULES, publisher=publisher)
     disk.load()

@@ -103,6 +103,10 @@ class Playbook:
                     self.does(PacketReceived(conn, PubAck(packet.packet_id)))
         return found
 
+    def acknowledges(self, conn: int, packet: Publish) -> None:
+        """The client has this message."""
+        self.does(PacketReceived(conn, PubAck(packet.packet_id)))
+
     def lose(self, conn: int) -> None:
         self.does(ConnectionLost(conn))
 

@@ -1,5 +1,5 @@
 """Accounts, passwords, and access rules."""
-# ruff: noqa: FBT001, FBT003  packets and verdicts stand in tables
+# ruff: noqa: FBT001  packets and verdicts stand in tables
 
 import pytest
 

@@ -1,5 +1,5 @@
 """Connections of the broker core: who gets in, how long they stay, what they leave behind."""
-# ruff: noqa: FBT001, FBT003  packets and verdicts stand in tables
+# ruff: noqa: FBT003  packets and verdicts stand in tables
 
 import pytest
 
@@ -27,9 +27,9 @@ from ucmlab.broker.packets import (
     Packet,
     PingReq,
     PingResp,
-    PubRel,
     Publish,
     PublishProperties,
+    PubRel,
     Reason,
     Subscribe,
     Subscription,

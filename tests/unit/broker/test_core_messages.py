@@ -21,6 +21,7 @@ from ucmlab.broker.packets import (
     PublishProperties,
     Reason,
     Subscription,
+    Unsubscribe,
 )
 
 
@@ -356,6 +357,7 @@ def test_a_peer_that_does_not_read_gets_its_messages_later_and_bounded() -> None
     assert play.core.stats().clients["s"].dropped == 2
 
 
+@pytest.mark.slow
 def test_packet_identifiers_are_not_used_twice_at_once() -> None:
     play = Playbook()
     pub, sub = play.connect(v5("p")), play.connect(v5("s"))
@@ -431,3 +433,60 @@ def test_a_changed_access_policy_counts_at_once() -> None:
     play.core.access_changed()
 
     assert play.sends(conn, Publish("t", b"x")) == []
+
+
+# --- what a cache or a queue could get wrong --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("filter_", ["t", "+"])
+def test_a_subscription_counts_from_its_suback_to_its_unsuback(filter_: str) -> None:
+    play = Playbook()
+    pub, sub = play.connect(v5("p")), play.connect(v5("s"))
+    play.sends(pub, Publish("t", b"before"))
+
+    play.subscribe(sub, Subscription(filter_))
+    play.sends(pub, Publish("t", b"during"))
+    assert play.messages(sub) == [("t", b"during")]
+
+    play.sends(sub, Unsubscribe(2, (filter_,)))
+    play.sends(pub, Publish("t", b"after"))
+    assert play.got(sub) == []
+
+
+def test_qos_0_does_not_wait_for_a_client_that_left_while_it_did_not_read() -> None:
+    play = Playbook()
+    pub, sub = play.connect(v5("p")), play.connect(lasting("s"))
+    play.subscribe(sub, Subscription("#", 1))
+    play.core.handle(ConnectionPaused(sub), 0)
+    play.sends(pub, Publish("t", b"0"))
+    play.sends(pub, Publish("t", b"1", 1, packet_id=1))
+
+    play.lose(sub)
+
+    assert play.messages(play.connect(lasting("s"))) == [("t", b"1")]
+
+
+def test_nothing_overtakes_what_waits() -> None:
+    play = Playbook()
+    narrow = Connect("s", V5, properties=ConnectProperties(receive_maximum=1))
+    pub, sub = play.connect(v5("p")), play.connect(narrow)
+    play.subscribe(sub, Subscription("#", 1))
+    for n in range(2):
+        play.sends(pub, Publish("t", b"%d" % n, 1, packet_id=1))
+    play.sends(pub, Publish("t", b"2"))
+
+    assert play.messages(sub) == [("t", b"0"), ("t", b"1"), ("t", b"2")]
+
+
+def test_nothing_overtakes_what_is_repeated() -> None:
+    play = Playbook()
+    pub, sub = play.connect(v5("p")), play.connect(lasting("s"))
+    play.subscribe(sub, Subscription("#", 1))
+    for n in range(3):
+        play.sends(pub, Publish("t", b"%d" % n, 1, packet_id=1))
+    play.lose(sub)
+    properties = ConnectProperties(session_expiry_interval=9, receive_maximum=1)
+    back = play.connect(Connect("s", V5, False, properties=properties))
+    play.sends(pub, Publish("t", b"3"))
+
+    assert play.messages(back) == [("t", b"%d" % n) for n in range(4)]

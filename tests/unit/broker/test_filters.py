@@ -1,5 +1,5 @@
 """Topic names and filters: MQTT 4.7, with the standard's own examples."""
-# ruff: noqa: FBT001, FBT003  packets and verdicts stand in tables
+# ruff: noqa: FBT001  packets and verdicts stand in tables
 
 import pytest
 from hypothesis import given

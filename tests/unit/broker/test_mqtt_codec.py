@@ -1,5 +1,5 @@
 """The codec: byte vectors by hand, round trips, and what is no MQTT."""
-# ruff: noqa: FBT001, FBT003  packets and verdicts stand in tables
+# ruff: noqa: FBT003  packets and verdicts stand in tables
 
 from contextlib import suppress
 
@@ -265,8 +265,8 @@ will_properties = st.builds(
     WillProperties, maybe(u32), maybe(flags), maybe(u32), maybe(strings), maybe(strings), maybe(blobs), pairs
 )
 connect_properties = st.builds(
-    ConnectProperties, maybe(u32), maybe(ids), maybe(st.integers(1, 0xFFFF_FFFF)), maybe(u16), maybe(flags), maybe(flags),
-    maybe(strings), maybe(blobs), pairs,
+    ConnectProperties, maybe(u32), maybe(ids), maybe(st.integers(1, 0xFFFF_FFFF)), maybe(u16), maybe(flags),
+    maybe(flags), maybe(strings), maybe(blobs), pairs,
 )  # fmt: skip
 connack_properties = st.builds(
     ConnAckProperties, maybe(u32), maybe(ids), maybe(flags), maybe(flags), maybe(st.integers(1, 0xFFFF_FFFF)),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from typing import Self
 
 from ucmlab.broker.mqtt_codec import Decoder, encode
@@ -93,6 +94,12 @@ class WireClient:
         """Loses the connection without a word."""
         self._writer.transport.abort()
 
+    async def dispose(self) -> None:
+        """Ends the connection if it is still there."""
+        self.abort()
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
+
     async def _message(self) -> Publish:
         return self._taken(await self.receive())
 
@@ -101,3 +108,31 @@ class WireClient:
         if packet.qos:
             self.send(PubAck(packet.packet_id))
         return packet
+
+
+class Clients:
+    """Clients of one test; leaving ends those that are still connected."""
+
+    def __init__(self) -> None:
+        self._made: list[WireClient] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for client in self._made:
+            await client.dispose()
+
+    async def connect(self, port: int, packet: Connect) -> WireClient:
+        """A client that the broker accepted."""
+        client, answer = await WireClient.connected(port, packet)
+        self._made.append(client)
+        assert answer.reason_code == 0
+        return client
+
+    async def resume(self, port: int, packet: Connect) -> WireClient:
+        """A client whose session the broker still had."""
+        client, answer = await WireClient.connected(port, packet)
+        self._made.append(client)
+        assert answer.session_present
+        return client

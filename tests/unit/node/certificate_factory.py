@@ -1,7 +1,7 @@
 """Certificates for tests: any subject, dates, key and extension, quickly (EC keys)."""
 
-import datetime
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from cryptography import x509
@@ -12,8 +12,8 @@ from cryptography.x509.oid import NameOID
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519PublicKey
-START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-END = datetime.datetime(2031, 1, 1, tzinfo=datetime.UTC)
+START = datetime(2026, 1, 1, tzinfo=UTC)
+END = datetime(2031, 1, 1, tzinfo=UTC)
 
 
 @lru_cache(maxsize=1)
@@ -38,8 +38,8 @@ def certificate(
     key: PrivateKey | None = None,
     public: PublicKey | None = None,
     serial: int = 0x0123,
-    start: datetime.datetime = START,
-    end: datetime.datetime = END,
+    start: datetime = START,
+    end: datetime = END,
     sans: Sequence[x509.GeneralName] = (),
     ca: bool = False,
 ) -> bytes:

@@ -42,14 +42,23 @@ def certificate(number: int) -> bytes:
     key = sim_ec(0, "ec-256")
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Root {number}")])
     builder = x509.CertificateBuilder(name, name, key.public_key(), number + 1)
-    builder = builder.not_valid_before(datetime(2026, 1, 1, tzinfo=UTC)).not_valid_after(datetime(2036, 1, 1, tzinfo=UTC))
+    builder = builder.not_valid_before(datetime(2026, 1, 1, tzinfo=UTC)).not_valid_after(
+        datetime(2036, 1, 1, tzinfo=UTC)
+    )
     return builder.sign(key, SHA256()).public_bytes(Encoding.DER)
 
 
-def row(number: int, *, unit: str = "tomcat-trust", description: str = "", holders: tuple[str, ...] | None = None) -> Row:
+def row(
+    number: int, *, unit: str = "tomcat-trust", description: str = "", holders: tuple[str, ...] | None = None
+) -> Row:
     """A row of certificate `number`."""
     der = certificate(number)
     return Row(unit, parse(der).fingerprint, der, description, holders)
+
+
+def seeded(seed: int) -> Random:
+    """A stream that is the same in every run."""
+    return Random(seed)  # noqa: S311  nothing secret is drawn from it
 
 
 class DiskModel:
@@ -178,7 +187,16 @@ class Script:
             yield from self._random.choice(self._kinds())()
 
     def _kinds(self) -> tuple[Callable[[], list[Command]], ...]:
-        return (self._write, self._write, self._remove, self._entry, self._entry, self._entry, self._small, self._floor_up)
+        return (
+            self._write,
+            self._write,
+            self._remove,
+            self._entry,
+            self._entry,
+            self._entry,
+            self._small,
+            self._floor_up,
+        )
 
     def _write(self) -> list[Command]:
         unit, name = self._random.choice(UNITS), self._random.choice(NAMES)

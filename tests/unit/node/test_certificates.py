@@ -1,9 +1,11 @@
-import datetime
+import contextlib
 import hashlib
 import ipaddress
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,16 @@ NAMES = (
     name("Ünïcode ÄRGER 公司"),
     name("ITLRECOVERY_pub.lab.example"),
     x509.Name([]),
+    x509.Name(
+        [
+            x509.RelativeDistinguishedName(
+                [
+                    x509.NameAttribute(NameOID.ORGANIZATION_NAME, "long " * 12),
+                    x509.NameAttribute(NameOID.COMMON_NAME, "enough for two octets of length " * 2),
+                ]
+            )
+        ]
+    ),
     x509.Name([x509.NameAttribute(NameOID.EMAIL_ADDRESS, "Admin@Lab.Example")]),
     x509.Name([x509.NameAttribute(NameOID.DOMAIN_COMPONENT, "lab"), x509.NameAttribute(NameOID.USER_ID, " #x ")]),
     x509.Name(
@@ -220,26 +232,29 @@ def test_a_private_key_is_refused_and_never_quoted(data: bytes) -> None:
 Mutation = tuple[int, bytes]
 
 
+def as_pem(der: bytes) -> bytes:
+    return pem(der).encode()
+
+
 @given(
     st.sampled_from([ROOT, certificate("pub", sans=SANS, ca=True), certificate(subject=NAMES[-1], key=ED25519)]),
     st.lists(st.tuples(st.integers(0, 700), st.binary(max_size=2)), max_size=4),
     st.integers(0, 700),
-    st.booleans(),
+    st.sampled_from([bytes, as_pem]),
 )
 def test_damaged_certificates_are_refused_and_nothing_else(
-    der: bytes, mutations: list[Mutation], cut: int, as_pem: bool
+    der: bytes, mutations: list[Mutation], cut: int, wrap: Callable[[bytes], bytes]
 ) -> None:
     damaged = bytearray(der)
     for at, replacement in mutations:
         damaged[at : at + 1] = replacement
     data = bytes(damaged[: cut or None])
-    try:
-        for read in read_upload(pem(data).encode() if as_pem else data):
+    # A Refusal is an answer; whatever else is raised fails the test.
+    with contextlib.suppress(Refusal):
+        for read in read_upload(wrap(data)):
             trust_file_stem(read, "cn_serial")
             openssl_subject_hash(read.der)
             check_trust_certificate(read, NOW)
-    except Refusal as refusal:
-        assert re.fullmatch(r"[a-z_0-9]+", refusal.reason)
 
 
 @given(st.binary(max_size=200))
@@ -266,6 +281,18 @@ def test_other_keys_than_rsa_and_nist_curves_are_refused(
     key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey,
 ) -> None:
     assert judged(certificate(key=key)) == "key_type"
+
+
+@pytest.mark.rule("X-06")
+def test_a_key_of_an_unknown_algorithm_is_refused() -> None:
+    ec_public_key = bytes.fromhex("06072a8648ce3d0201")
+    assert judged(ROOT.replace(ec_public_key, ec_public_key[:-1] + b"\x09", 1)) == "key_type"
+
+
+def test_names_in_old_encodings_are_read() -> None:
+    old = ROOT.replace(b"\x0c\x0cCorp Root CA", b"\x14\x0cC\xf6rp Root CA")
+    assert parse(old).common_name == "Cörp Root CA"
+    assert trust_file_stem(parse(old), "cn") == "C%C3%B6rp_Root_CA"
 
 
 @pytest.mark.rule("B.4", "B.10")
@@ -318,7 +345,7 @@ def test_a_trust_file_without_a_common_name_has_a_name_too() -> None:
     assert trust_file_stem(parse(certificate(subject=only)), "cn") == "Lab"
 
 
-@given(st.text(min_size=1, max_size=64), st.text(min_size=1, max_size=64))
+@given(st.text(min_size=1, max_size=16), st.text(min_size=1, max_size=16))
 def test_trust_file_names_are_safe_and_tell_names_apart(one: str, other: str) -> None:
     assert re.fullmatch(r"(?!\.)[A-Za-z0-9._%-]{1,120}", stem(one))
     if one.replace(" ", "_") != other.replace(" ", "_"):
@@ -339,7 +366,7 @@ def test_the_subject_hash_is_that_of_openssl(subject: x509.Name, tmp_path: Path)
 
 
 def test_validity_is_told_at_any_instant() -> None:
-    day = datetime.timedelta(days=1)
+    day = timedelta(days=1)
     instants = {"valid": START + day, "expired": END + day, "not_yet_valid": START - day}
     assert {name: parse(ROOT).validity(from_datetime(at)) for name, at in instants.items()} == {
         name: name for name in instants

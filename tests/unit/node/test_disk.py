@@ -5,14 +5,13 @@ import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from random import Random
 from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.node.disk_model import DiskModel, Script, certificate, comparable, row
+from tests.unit.node.disk_model import DiskModel, Script, certificate, comparable, row, seeded
 from ucmlab.node.certificates import pem
 from ucmlab.node.commands import (
     AppendLog,
@@ -252,12 +251,12 @@ def test_a_record_file_cut_anywhere_holds_a_prefix(records: list[bytes], cut: in
 
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32), publisher=st.booleans())
-def test_any_list_of_commands_is_read_back_as_it_was_performed(seed: int, publisher: bool) -> None:
+def test_any_list_of_commands_is_read_back_as_it_was_performed(seed: int, *, publisher: bool) -> None:
     model = DiskModel()
     with TemporaryDirectory() as folder:
         home = Path(folder)
         disk, _ = opened(home, publisher=publisher)
-        for command in Script(Random(seed), publisher=publisher).commands(60):
+        for command in Script(seeded(seed), publisher=publisher).commands(60):
             disk.perform(command)
             model.fold(command)
         disk.close()
@@ -291,12 +290,14 @@ class Guillotine:
 
 
 @pytest.mark.slow
-def test_a_kill_at_any_system_call_leaves_a_prefix_of_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kill_at_any_system_call_leaves_a_prefix_of_the_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     guillotine = Guillotine(monkeypatch)
     for seed in range(60):
-        commands = Script(Random(seed)).commands(30)
+        commands = Script(seeded(seed)).commands(30)
         home = tmp_path / str(seed)
-        done = killed_while_performing(guillotine, home, commands, calls=Random(seed).randint(1, 250))
+        done = killed_while_performing(guillotine, home, commands, calls=seeded(seed).randint(1, 250))
         assert_prefix(home, commands, done)
 
 
@@ -304,11 +305,11 @@ def test_a_kill_at_any_system_call_leaves_a_prefix_of_the_commands(tmp_path: Pat
 def test_a_kill_during_the_tidying_up_loses_nothing_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     guillotine = Guillotine(monkeypatch)
     for seed in range(40):
-        commands = Script(Random(seed)).commands(20)
+        commands = Script(seeded(seed)).commands(20)
         home = tmp_path / str(seed)
-        done = killed_while_performing(guillotine, home, commands, calls=Random(seed).randint(1, 120))
+        done = killed_while_performing(guillotine, home, commands, calls=seeded(seed).randint(1, 120))
         second = NodeDisk(home, RULES, publisher=True)
-        guillotine.calls_left = Random(seed + 1).randint(1, 12)
+        guillotine.calls_left = seeded(seed + 1).randint(1, 12)
         with suppress(Killed):
             second.load()
         guillotine.calls_left = -1

@@ -4,7 +4,6 @@ import asyncio
 import time
 
 import pytest
-
 from ucmlab.scenarios import budget
 from ucmlab.scenarios.budget import Overrun, machine_time
 
@@ -12,12 +11,12 @@ from ucmlab.scenarios.budget import Overrun, machine_time
 async def bounded(seconds: float, work: "asyncio.Future[None] | None" = None) -> None:
     task = asyncio.current_task()
     assert task is not None
-    with machine_time(seconds, task):
+    with machine_time(seconds, task, lambda: asyncio.get_running_loop().call_soon_threadsafe(int)):
         await (work or asyncio.get_running_loop().create_future())
 
 
 def test_a_story_that_waits_for_ever_is_cancelled() -> None:
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(asyncio.CancelledError, match=r"^not over after 0\.05 s of machine time$"):
         asyncio.run(bounded(0.05))
 
 
@@ -27,7 +26,7 @@ def test_a_story_that_never_awaits_is_ended_by_force(monkeypatch: pytest.MonkeyP
     async def spin() -> None:
         task = asyncio.current_task()
         assert task is not None
-        with machine_time(0.05, task):
+        with machine_time(0.05, task, lambda: asyncio.get_running_loop().call_soon_threadsafe(int)):
             while True:
                 time.process_time()
 
@@ -39,7 +38,7 @@ def test_a_story_within_its_budget_hears_nothing() -> None:
     async def quick() -> None:
         task = asyncio.current_task()
         assert task is not None
-        with machine_time(10, task):
+        with machine_time(10, task, lambda: asyncio.get_running_loop().call_soon_threadsafe(int)):
             pass
 
     asyncio.run(quick())

@@ -5,12 +5,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-
-from tests.fakes import FakeLab
-from ucmlab.scenarios import commands
 from ucmlab.scenarios.commands import list_stories, run_stories
 from ucmlab.scenarios.loading import library_names
-from ucmlab.scenarios.result import Options
 
 FILE = '''
 from ucmlab.scenarios import Lab, scenario
@@ -65,7 +61,10 @@ def test_the_library_is_listed_with_titles() -> None:
 def test_the_list_is_narrowed_by_tag_and_printed_as_json() -> None:
     listed = json.loads(CliRunner().invoke(list_stories, ["--tag", "CAPF", "--json"]).output)
     assert listed["schema"] == 1
-    assert {story["name"] for story in listed["stories"]} == {"capf_trust_stays_local", "capf_trust_delete_reaches_publisher"}
+    assert {story["name"] for story in listed["stories"]} == {
+        "capf_trust_stays_local",
+        "capf_trust_delete_reaches_publisher",
+    }
 
 
 @pytest.mark.parametrize(("name", "status"), [("right", 0), ("wrong", 1), ("asking", 2), ("idle", 3)])
@@ -113,7 +112,11 @@ def test_what_cannot_be_done_is_said_in_one_line(arguments: tuple[str, ...], why
 def test_reports_and_junit_are_written(file: str, tmp_path: Path) -> None:
     run(file, "--report", str(tmp_path / "reports"), "--junit", str(tmp_path / "junit.xml"))
     assert sorted(path.name for path in (tmp_path / "reports").iterdir()) == ["idle", "right", "wrong"]
-    assert sorted(path.name for path in (tmp_path / "reports" / "right").iterdir()) == ["journal.jsonl", "report.txt", "result.json"]
+    assert sorted(path.name for path in (tmp_path / "reports" / "right").iterdir()) == [
+        "journal.jsonl",
+        "report.txt",
+        "result.json",
+    ]
     assert "<testsuite" in (tmp_path / "junit.xml").read_text()
 
 

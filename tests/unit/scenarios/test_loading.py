@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-
 from ucmlab.cluster.errors import Unusable
 from ucmlab.scenarios.loading import library_names, library_story, load, load_all
 
@@ -27,7 +26,12 @@ def write(folder: Path, text: str, name: str = "mine.py") -> str:
 
 def test_a_story_is_loaded_from_a_users_file(tmp_path: Path) -> None:
     [story] = load(write(tmp_path, STORY))
-    assert (story.name, story.title, story.nodes, story.tags) == ("my_story", "Its title.", ("pub", "sub1"), ("mine", "small"))
+    assert (story.name, story.title, story.nodes, story.tags) == (
+        "my_story",
+        "Its title.",
+        ("pub", "sub1"),
+        ("mine", "small"),
+    )
     assert (story.release, story.replication, story.timing) == ("14SU2", "auto", "instant")
     assert not story.from_library
 
@@ -77,6 +81,6 @@ def test_a_missing_file_and_an_unknown_name_are_refused(tmp_path: Path) -> None:
 
 def test_two_stories_of_one_name_are_refused(tmp_path: Path) -> None:
     first, second = write(tmp_path, STORY), write(tmp_path, STORY, "other.py")
-    with pytest.raises(Unusable, match="^two stories are named my_story"):
+    with pytest.raises(Unusable, match=r"^two stories are named my_story"):
         load_all([first, second])
     assert [story.name for story in load_all([first, first])] == ["my_story"]

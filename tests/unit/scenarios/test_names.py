@@ -3,10 +3,11 @@
 import hashlib
 import json
 
-from tests.fakes import FakeLab
-from tests.unit.scenarios.told import told
 from ucmlab.scenarios import Lab
 from ucmlab.scenarios.names import Names, fingerprint
+
+from tests.fakes import FakeLab
+from tests.unit.scenarios.told import told
 
 
 def test_a_certificate_is_named_by_where_it_came_from_and_keeps_its_first_name() -> None:
@@ -14,7 +15,11 @@ def test_a_certificate_is_named_by_where_it_came_from_and_keeps_its_first_name()
     names.identities("pub", {"tomcat": b"one", "CAPF": b"two"})
     names.identities("pub", {"tomcat": b"three", "CAPF": b"two"})
     names.made("ca:Root", b"two")
-    assert [names.of(fingerprint(der)) for der in (b"one", b"two", b"three")] == ["pub/tomcat#1", "pub/CAPF#1", "pub/tomcat#2"]
+    assert [names.of(fingerprint(der)) for der in (b"one", b"two", b"three")] == [
+        "pub/tomcat#1",
+        "pub/CAPF#1",
+        "pub/tomcat#2",
+    ]
 
 
 def test_what_nobody_made_came_from_a_file() -> None:
@@ -45,7 +50,7 @@ def test_the_digest_can_be_computed_from_the_result_file() -> None:
 
 def test_the_digest_knows_no_serials_and_no_instants_but_every_store() -> None:
     later = FakeLab()
-    later._now += 999  # noqa: SLF001  # a lab that began at another instant
+    later._now += 999  # a lab that began at another instant
     assert told(upload_one).digest == told(upload_one, seed=2, port=later).digest
 
     async def upload_elsewhere(lab: Lab) -> None:

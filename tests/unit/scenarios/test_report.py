@@ -1,11 +1,14 @@
 """What a person, a pipeline and a later reader get to see."""
 
+# ruff: noqa: FBT003  # `check` takes its condition first, as design 7.3 spells it
+
 import json
 from pathlib import Path
 
-from tests.unit.scenarios.told import as_story, told
 from ucmlab.scenarios import Lab, junit, report
 from ucmlab.scenarios.result import Options
+
+from tests.unit.scenarios.told import as_story, told
 
 
 async def half_right(lab: Lab) -> None:
@@ -31,7 +34,6 @@ def test_a_report_can_be_read_by_a_person() -> None:
         " 0:00:00  An empty file is uploaded",
         "          expect: refused",
         " 0:00:00    upload to tomcat-trust on pub: refused empty",
-        " 0:00:00    held    upload to tomcat-trust on pub ends refused empty",
         " 1:02:03    FAILED  pigs fly",
         "                      seen:     pigs walking",
         f"FAILED  half_right: 2 checks, 1 failed; 1:02:03 of lab time in {result.machine_seconds:.1f} s",

@@ -1,0 +1,51 @@
+"""Options that many commands have, spelled once."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from ucmlab.cluster.errors import Unusable
+
+Command = TypeVar("Command", bound=Callable[..., object])
+DEFAULT_DIRECTORY = Path(".ucmlab")
+
+
+def directory_option(command: Command) -> Command:
+    """`--dir`, then `UCMLAB_DIR`, then `./.ucmlab`; the command gets `directory`, absolute."""
+    return click.option(
+        "--dir",
+        "directory",
+        type=click.Path(path_type=Path),
+        envvar="UCMLAB_DIR",
+        default=DEFAULT_DIRECTORY,
+        show_default=True,
+        show_envvar=True,
+        callback=lambda _context, _option, value: value.absolute(),
+        help="The lab's home.",
+    )(command)
+
+
+def json_option(command: Command) -> Command:
+    """`--json`; the command gets `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")(command)
+
+
+def yes_option(command: Command) -> Command:
+    """`--yes`; the command gets `yes`."""
+    return click.option("--yes", "-y", is_flag=True, help="Do not ask.")(command)
+
+
+def span(text: str) -> int:
+    """A duration as an option writes it, in microseconds.
+
+    Raises:
+        Unusable: it is none.
+    """
+    from ucmlab.node.instant import duration  # noqa: PLC0415  a command that takes no duration does not pay for it
+
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise Unusable(str(error)) from error

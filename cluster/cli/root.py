@@ -1,0 +1,56 @@
+"""The root of `ucmlab`: which commands there are, and how each of them may end.
+
+Nothing here may import more than click: this file is paid for by every command, `ucmlab version` too.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from ucmlab.cluster.cli.ending import ending_well
+from ucmlab.cluster.cli.lazy import Entry, LazyGroup
+
+_CLI = "ucmlab.cluster.cli"
+COMMANDS: Mapping[str, Entry] = {
+    "init": Entry(f"{_CLI}.lab:init", "Make a lab's home; start nothing."),
+    "up": Entry(f"{_CLI}.lab:up", "Start a lab, made first if there is none."),
+    "down": Entry(f"{_CLI}.lab:down", "End the lab's processes; its home stays."),
+    "status": Entry(f"{_CLI}.watching:status", "How the lab is, on one screen."),
+    "dump": Entry(f"{_CLI}.watching:dump", "The whole state of the lab as JSON."),
+    "hosts": Entry(f"{_CLI}.lab:hosts", "The nodes' addresses as lines for /etc/hosts."),
+    "env": Entry(f"{_CLI}.env:env", "Addresses and passwords for programs."),
+    "wait": Entry(f"{_CLI}.waiting:wait", "Wait until something is so."),
+    "time": Entry(f"{_CLI}.waiting:time", "Read or move the lab's time."),
+    "stores": Entry(f"{_CLI}.stores:stores", "Which certificate is on which node."),
+    "bus": Entry(f"{_CLI}.bus:bus", "Show what travels on the bus, decoded."),
+    "events": Entry(f"{_CLI}.watching:events", "The journal: what happened, and why."),
+    "cert": Entry(f"{_CLI}.cert:cert", "List, show, download, upload and delete certificates."),
+    "service": Entry(f"{_CLI}.service:service", "List services and order them about."),
+    "fault": Entry(f"{_CLI}.fault:fault", "Break something, or mend it."),
+    "explore": Entry(f"{_CLI}.explore:explore", "Search thousands of failure schedules in virtual time."),
+    "bench": Entry(f"{_CLI}.bench:bench", "Measure this machine's lab."),
+    "node": Entry(f"{_CLI}.node:node", "Run one node in the foreground, as a container does."),
+    "broker": Entry(f"{_CLI}.brokercmd:broker", "Run the embedded broker alone, in the foreground."),
+    "version": Entry(f"{_CLI}.version:version", "Print the version."),
+}
+HELP = """A laboratory for the certificate life of a Unified CM cluster.
+
+Exit status: 0 done, 1 refused or not met, 2 could not be carried out as asked, 3 indefinite."""
+
+
+class Root(LazyGroup):
+    """The root group. However a command ends, a user sees a line and an exit status, never a stack trace."""
+
+    def main(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> NoReturn:  # noqa: ANN401  click's
+        """Run one command line and end the process."""
+        given = list(sys.argv[1:] if args is None else args)
+        with ending_well(given):
+            options["standalone_mode"] = False
+            status = super().main(given, *more, **options)
+            sys.exit(status if isinstance(status, int) else 0)
+        raise AssertionError("a command line has no other end")  # pragma: no cover
+
+
+def root() -> Root:
+    """A root group with the commands of this folder; the stories' commands are added by who may import them."""
+    return Root(name="ucmlab", entries=COMMANDS, help=HELP)

@@ -1,0 +1,416 @@
+"""The lab of real processes behind the port: what a story does and sees in mode `local`, and what `up` serves."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import msgspec
+
+from ucmlab.broker.filters import filter_matches
+from ucmlab.cluster.addresses import BROKER_PORT, Block, free_port, take_block
+from ucmlab.cluster.control_messages import Arm, act
+from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.flowing import Flow
+from ucmlab.cluster.journal_reader import JournalReader
+from ucmlab.cluster.labclock import ClockFile
+from ucmlab.cluster.local_view import view_of
+from ucmlab.cluster.members import LocalNode
+from ucmlab.cluster.port import LabFacts, NodeView, Operation
+from ucmlab.cluster.provision import LabHome
+from ucmlab.cluster.roster import BrokerPlace, Roster
+from ucmlab.cluster.spawning import ForkServerProcess
+from ucmlab.cluster.stepping import Stepper
+from ucmlab.node.clock import LabClock, machine_ns
+from ucmlab.node.commands import Record, Reply
+from ucmlab.node.events import ReplicationSet, StopRequested
+from ucmlab.node.instant import DAY, SECOND
+from ucmlab.node.journal_file import JournalFile
+
+PATIENCE = 60 * SECOND
+"""Lab time after which an operator gives up on a node that is frozen."""
+READY_WITHIN = DAY
+STOP_TIMEOUT_S = 10.0
+"""Machine time for a node to stop in order before it is killed."""
+MESSAGES_KEPT = 100_000
+"""Of what was published on the bus: a lab that runs for weeks must not grow for weeks."""
+BROKER = "broker"
+
+
+class ProcessCrashed(Exception):
+    """A bug of ours ended a process of the lab."""
+
+    def __init__(self, name: str, text: str) -> None:
+        """Keep whose it was and the traceback."""
+        super().__init__(f"{name} crashed:\n{text}")
+        self.name = name
+
+
+class LabLost(Exception):
+    """The fork server is gone, and every process of the lab with it."""
+
+    def __init__(self) -> None:
+        """There is nothing more to say."""
+        super().__init__("the fork server of the lab is gone, and every process with it")
+
+
+class LocalLab:
+    """A lab of real processes, used on one event loop of the main thread.
+
+    Args:
+        home: the lab's home.
+        fork_server: its fork server, started as early as possible; `close` ends it.
+        stepped: whether lab time stands still while nobody waits (stories), or flows (`up`).
+        speed: lab seconds in a machine second, when it flows.
+        listen: the broker's address; None is the lab's own loopback block. TLS is mandatory elsewhere (design 5).
+        tls: whether the broker speaks TLS on loopback too.
+    """
+
+    mode: Literal["sim", "local"] = "local"
+
+    def __init__(
+        self,
+        home: LabHome,
+        fork_server: ForkServerProcess,
+        *,
+        stepped: bool,
+        speed: float = 1.0,
+        listen: str | None = None,
+        tls: bool = False,
+    ) -> None:
+        self.home = home
+        self.lost = False
+        self._fork_server = fork_server
+        self._listen = listen
+        self._tls = tls
+        self._clock_file = ClockFile(home.path)
+        wall_zero = home.lab.wall_start
+        self.clock = LabClock(self._clock_file.resume(wall_zero=wall_zero, speed=speed, stepped=stepped))
+        self._reader = JournalReader(home.logs)
+        self._published: deque[tuple[str, bytes]] = deque(maxlen=MESSAGES_KEPT)
+        self._replies: dict[str, Reply | None] = {}
+        self._journal = JournalFile(home.logs / "lab.jsonl", "lab")
+        self._acts = sum(1 for event in self._reader.read() if event.get("node") == "lab")
+        self._block: Block | None = None
+        self.roster: Roster
+        self._time: Stepper | Flow
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The nodes, the publisher first."""
+        return self.home.topology.names
+
+    async def open(self) -> None:
+        """Start broker and nodes; returns when every node is installed and all agree.
+
+        Raises:
+            Unusable: the lab cannot be had, or does not become ready.
+            ProcessCrashed: a bug of ours.
+        """
+        self._block = take_block(self.home.path)
+        self._put_together(self._block)
+        self._clock_file.save(self.clock.setting, self.now())
+        self._note("lab_started", nodes=",".join(self.names))
+        self.roster.start_broker()
+        for name in self.names:
+            self.roster.start_node(name)
+        if not await self.wait_until(self.ready, READY_WITHIN):
+            raise Unusable(f"the lab did not become ready; its journals in {self.home.logs} tell why")
+
+    def _put_together(self, block: Block) -> None:
+        host = self._listen or block.broker
+        tls = self._tls or not host.startswith("127.")
+        self.roster = Roster(
+            self.home,
+            self._fork_server,
+            clock=self.clock,
+            place=BrokerPlace(host, free_port(host, BROKER_PORT), tls),
+            replied=self._replied,
+            published=self._published.extend,
+        )
+        stepped = self.clock.stepped
+        self._time = Stepper(self.roster) if stepped else Flow(self.roster, self.clock)
+        self._fork_server.attach(self._fork_server_lost)
+
+    def ready(self) -> bool:
+        """Whether every node is installed, connected, in step, and has nothing open."""
+        self._check()
+        nodes = self.roster.nodes.values()
+        if not all(node.running and node.pulse is not None and node.pulse.connected for node in nodes):
+            return False
+        statuses = [status for status in self.roster.statuses() if status is not None]
+        return len(statuses) == len(nodes) and all(
+            status.installed
+            and status.connected
+            and not status.open_operations
+            and status.files_agree
+            and status.change_notification
+            and (status.epoch, status.seq) == statuses[0].head
+            for status in statuses
+        )
+
+    # -- reading
+
+    def now(self) -> int:
+        """Lab microseconds."""
+        return self.clock.lab()
+
+    def wall(self) -> int:
+        """The lab's wall clock, unskewed."""
+        return self.clock.now().wall
+
+    def view(self, node: str) -> NodeView:
+        """Look at a node: its disk as it is now, its core as it tells now."""
+        return view_of(self._node(node), lab=self.now())
+
+    def facts(self) -> LabFacts:
+        """Look at the lab."""
+        lab, topology, roster = self.home.lab, self.home.topology, self.roster
+        publisher = roster.nodes[topology.publisher]
+        status = publisher.read_status() if publisher.running else None
+        return LabFacts(
+            name=lab.name,
+            mode=self.mode,
+            release=topology.release,
+            profile=topology.profile,
+            replication=topology.replication,
+            wall=self.wall(),
+            broker={"kind": "embedded", "url": roster.place.url, "pid": roster.broker_node.pid},
+            faults=self._faults(),
+            head=status.head if status is not None else None,
+        )
+
+    def _faults(self) -> tuple[dict[str, str], ...]:
+        nodes = self.roster.nodes.values()
+        return (
+            *self.roster.network.faults(),
+            *({"fault": "replication", "node": node.name} for node in nodes if node.replication_broken),
+            *({"fault": "clock", "node": node.name} for node in nodes if node.clock_offset),
+            *({"fault": "paused", "node": node.name} for node in nodes if node.paused),
+        )
+
+    def events(self, name: str | None = None, node: str | None = None) -> list[dict[str, object]]:
+        """The journal so far."""
+        return [
+            event
+            for event in self._reader.read()
+            if name in (None, event.get("event")) and node in (None, event.get("node"))
+        ]
+
+    def messages(self, topic_filter: str) -> list[tuple[str, bytes]]:
+        """What was published on the bus so far on matching topics."""
+        return [(topic, payload) for topic, payload in self._published if filter_matches(topic_filter, topic)]
+
+    # -- nodes
+
+    async def start_node(self, node: str) -> None:
+        """Start a node that is down."""
+        if not self._node(node).alive:
+            self._note("fault", fault="start", target=node)
+            self.roster.start_node(node)
+        await self._settle()
+
+    async def stop_node(self, node: str) -> None:
+        """Stop a node in order. One that is paused is resumed for it: a frozen process does nothing in order."""
+        found = self._node(node)
+        if found.alive:
+            self._note("fault", fault="stop", target=node)
+            if found.paused:
+                self.roster.resume(found)
+            await self.roster.stop(found, act(StopRequested()), STOP_TIMEOUT_S)
+        await self._settle()
+
+    async def kill_node(self, node: str, at: str | None = None) -> None:
+        """Kill a node, now or right after its next command of a name."""
+        found = self._node(node)
+        if found.alive:
+            self._note("fault", fault="kill", target=node, at_command=at)
+            if at is None:
+                await self.roster.kill(found)
+            else:
+                self.roster.act(found, Arm(at))
+        await self._settle()
+
+    async def pause_node(self, node: str) -> None:
+        """Freeze a node."""
+        found = self._node(node)
+        if found.running:
+            self._note("fault", fault="pause", target=node)
+            await self.roster.pause(found)
+        await self._settle()
+
+    async def resume_node(self, node: str) -> None:
+        """Let a frozen node go on."""
+        found = self._node(node)
+        if found.paused:
+            self._note("fault", fault="resume", target=node)
+            self.roster.resume(found)
+        await self._settle()
+
+    async def set_replication(self, node: str, *, broken: bool) -> None:
+        """Break or repair what the publisher replicates to a node."""
+        found = self._node(node)
+        self._note("fault", fault="replication", target=node, state="broken" if broken else "repaired")
+        found.replication_broken = broken
+        self.roster.act(found, act(ReplicationSet(broken)))
+        await self._settle()
+
+    async def set_clock_offset(self, node: str, offset: int) -> None:
+        """Let a node's wall clock be wrong by `offset` microseconds."""
+        found = self._node(node)
+        self._note("fault", fault="clock", target=node, offset_us=offset)
+        self.roster.set_offset(found, offset)
+        await self._settle()
+
+    # -- broker and network
+
+    async def kill_broker(self) -> None:
+        """Kill the broker."""
+        if self.roster.broker_node.alive:
+            self._note("fault", fault="kill", target=BROKER)
+            await self.roster.kill(self.roster.broker_node)
+        await self._settle()
+
+    async def start_broker(self) -> None:
+        """Start the broker again, empty."""
+        if not self.roster.broker_node.alive:
+            self._note("fault", fault="start", target=BROKER)
+            self.roster.start_broker()
+        await self._settle()
+
+    async def partition(self, groups: Sequence[Sequence[str]], broker: int | None = None) -> None:
+        """Cut the network into groups."""
+        self.roster.network.partition(groups, broker)
+        self._note("fault", fault="partition", groups=" / ".join(",".join(group) for group in groups))
+        await self._reachability_changed()
+
+    async def isolate(self, node: str) -> None:
+        """Take one node away from everything."""
+        self.roster.network.isolate(node)
+        self._note("fault", fault="isolate", target=node)
+        await self._reachability_changed()
+
+    async def heal(self, node: str | None = None) -> None:
+        """Make the network whole again, or rejoin one node."""
+        self.roster.network.heal(node)
+        self._note("fault", fault="heal", target=node)
+        await self._reachability_changed()
+
+    async def _reachability_changed(self) -> None:
+        self.roster.obey_network()
+        await self._settle()
+
+    # -- operations
+
+    async def operate(self, node: str, operation: Operation) -> Reply:
+        """Do an operation on a node; see `LabPort`."""
+        found = self._node(node)
+        kind = type(operation).__name__.lower()
+        cause = self._note("operation", operation.op_id, phase="asked", kind=kind, target=node)
+        if not found.alive:
+            text = self.home.topology.rulebook.refusal_text("node_down", node=node)
+            return Reply(operation.op_id, "refused", "node_down", text)
+        self._replies[operation.op_id] = None
+        self.roster.act(found, act(msgspec.structs.replace(operation, cause=cause)))
+        try:
+            return await self._reply(found, operation.op_id)
+        finally:
+            del self._replies[operation.op_id]
+
+    async def _reply(self, node: LocalNode, op_id: str) -> Reply:
+        # A node that restarts meanwhile has forgotten the question, however alive it looks.
+        pid = node.pid
+        while True:
+            await self.wait_until(lambda: self._replies[op_id] is not None or node.pid != pid, PATIENCE)
+            reply = self._replies[op_id]
+            if reply is not None:
+                return reply
+            if node.pid != pid:
+                return Reply(op_id, "indefinite", "node_down", f"{node.name} went down before it answered")
+            if node.paused:
+                return Reply(op_id, "indefinite", "node_down", f"{node.name} does not answer")
+
+    def _replied(self, reply: Reply) -> None:
+        if reply.op_id in self._replies:
+            self._replies[reply.op_id] = reply
+
+    # -- time
+
+    async def wait(self, duration: int) -> None:
+        """Let lab time pass."""
+        await self._time.until(_never, self.now() + duration)
+        self._check()
+
+    async def wait_until(self, predicate: Callable[[], bool], within: int) -> bool:
+        """Let lab time pass until the predicate holds."""
+        met = await self._time.until(predicate, self.now() + within)
+        self._check()
+        return met
+
+    async def advance(self, duration: int) -> None:
+        """Flowing: jump over `duration`, stepping through every timer that is due on the way, then flow on."""
+        setting = self.clock.setting
+        self._set_clock(stepped=True, speed=setting.speed)
+        try:
+            await Stepper(self.roster).until(_never, self.now() + duration)
+        finally:
+            self._set_clock(stepped=setting.stepped, speed=setting.speed)
+        self._check()
+
+    def set_speed(self, speed: float) -> None:
+        """Flowing: let the lab's time run faster or slower from now on."""
+        self._set_clock(stepped=self.clock.stepped, speed=speed)
+
+    def _set_clock(self, *, stepped: bool, speed: float) -> None:
+        setting = msgspec.structs.replace(
+            self.clock.setting, stepped=stepped, speed=speed, lab=self.now(), machine=machine_ns()
+        )
+        self.roster.set_clock(setting)
+        self._clock_file.save(setting, self.now())
+
+    def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
+        """Call `watcher` after every settled round."""
+        return self._time.watch(watcher)
+
+    async def close(self) -> None:
+        """End the lab; nothing is left behind."""
+        try:
+            if self._block is not None and not self.lost:
+                await self.roster.end_all()
+        finally:
+            self._fork_server.close()
+            if self._block is not None:
+                self._clock_file.save(self.clock.setting, self.now())
+                self._block.release()
+            self._journal.close()
+
+    # -- within
+
+    async def _settle(self) -> None:
+        await self._time.settle()
+        self._check()
+
+    def _check(self) -> None:
+        if self.lost:
+            raise LabLost
+        for name, text in self.roster.crashes().items():
+            raise ProcessCrashed(name, text)
+
+    def _note(self, name: str, op_id: str = "", **fields: str | int | bool | None) -> str:
+        self._acts += 1
+        record = Record(f"lab.{self._acts}", name, "", op_id, fields)
+        self._journal.write(record, self.clock.now())
+        return record.id
+
+    def _node(self, name: str) -> LocalNode:
+        node = self.roster.nodes.get(name)
+        if node is None:
+            raise Unusable(f"there is no node {name!r}; there are {', '.join(self.names)}")
+        return node
+
+    def _fork_server_lost(self) -> None:
+        self.lost = True
+        self.roster.changed.set()
+
+
+def _never() -> bool:
+    return False

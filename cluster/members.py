@@ -1,0 +1,260 @@
+"""The lab's side of each of its processes: what it told last, and the channel to tell it something."""
+
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from ucmlab.broker.server import ClientCounters
+from ucmlab.cluster.control import Channel
+from ucmlab.cluster.control_messages import (
+    Act,
+    Arm,
+    AskStatus,
+    Counted,
+    Crashed,
+    Fire,
+    FromBroker,
+    FromNode,
+    Listening,
+    Probe,
+    Prod,
+    Published,
+    Pulsed,
+    Replied,
+    SetClock,
+    SetTime,
+    Stall,
+    StatusTold,
+    StopBroker,
+)
+from ucmlab.cluster.spawning import Child
+from ucmlab.node.commands import Reply
+from ucmlab.node.config import NodeConfig
+from ucmlab.node.shell import Pulse
+from ucmlab.node.status import NodeStatus
+
+STATUS_TIMEOUT_S = 5.0
+"""Machine time for a node to tell its status: longer than the longest that it is ever busy (RSA keys)."""
+_from_node: msgspec.msgpack.Decoder[FromNode] = msgspec.msgpack.Decoder(FromNode)
+_from_broker: msgspec.msgpack.Decoder[FromBroker] = msgspec.msgpack.Decoder(FromBroker)
+_encode = msgspec.msgpack.Encoder().encode
+
+NodeAct = Fire | Act | Stall | Prod | Arm
+
+
+class Process:
+    """What nodes and the broker have in common: a process that lives, is paused, or is down."""
+
+    def __init__(self, name: str, changed: Callable[[], None]) -> None:
+        """It is down. `changed` hears whenever something is heard of it."""
+        self.name = name
+        self.paused = False
+        self.answered = 0
+        """Number of the last probe that it answered."""
+        self.crash = ""
+        """The traceback of a bug that ended it; empty after any other end."""
+        self._changed = changed
+        self._child: Child | None = None
+        self._channel: Channel | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs or is paused."""
+        return self._child is not None and self._child.status is None
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id; None while it is down."""
+        return self._child.pid if self._child is not None and self._child.status is None else None
+
+    def begin(self, child: Child, sock: socket.socket) -> None:
+        """Its process was asked for."""
+        self.paused = False
+        self.answered = 0
+        self.crash = ""
+        self._child = child
+        self._channel = Channel(sock, frame=self._on_frame, closed=self._changed)
+
+    def ended(self, status: int) -> None:
+        """Its process was reaped. What it had still said is taken in first."""
+        del status
+        if self._channel is not None:
+            self._channel.drain()
+            self._channel.close()
+        self._channel = None
+        self.paused = False
+        self._changed()
+
+    async def spawned(self) -> None:
+        """Wait until it has a process id, or ended before."""
+        if self._child is not None:
+            await self._child.spawned.wait()
+
+    async def gone(self) -> None:
+        """Wait until it has been reaped."""
+        if self._child is not None:
+            await self._child.exited.wait()
+
+    def kill(self) -> None:
+        """SIGKILL; takes effect on a paused process as well."""
+        if self._child is not None:
+            self._child.send_signal(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """SIGSTOP."""
+        if self._child is not None:
+            self._child.send_signal(signal.SIGSTOP)
+            self.paused = True
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        if self._child is not None:
+            self.paused = False
+            self._child.send_signal(signal.SIGCONT)
+
+    def probe(self, number: int) -> None:
+        """Ask for its counts; `answered` tells when they have come."""
+        self._send(Probe(number))
+
+    def _send(self, message: msgspec.Struct) -> None:
+        if self._channel is not None:
+            self._channel.send(_encode(message))
+
+    def _on_frame(self, body: bytes) -> None:
+        raise NotImplementedError
+
+
+class LocalNode(Process):
+    """One node of a lab of real processes."""
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        home: Path,
+        *,
+        client_id: str,
+        changed: Callable[[], None],
+        replied: Callable[[Reply], None],
+        on_bus: Callable[[str], bool],
+    ) -> None:
+        """It is down. `on_bus` is the network's word on whether it reaches the broker."""
+        super().__init__(config.name, changed)
+        self.config = config
+        self.home = home
+        self.client_id = client_id
+        self.pulse: Pulse | None = None
+        self.asked = 0
+        self.status: NodeStatus | None = None
+        """Its core, as told last."""
+        self.replication_broken = False
+        self.clock_offset = 0
+        self.stalled = False
+        self._replied = replied
+        self._on_bus = on_bus
+        self._status_asked = 0
+        self._status_told = 0
+
+    @property
+    def on_bus(self) -> bool:
+        """Whether it reaches the broker."""
+        return self._on_bus(self.name)
+
+    @property
+    def running(self) -> bool:
+        """Whether it runs and is not paused."""
+        return self.alive and not self.paused
+
+    def begin(self, child: Child, sock: socket.socket) -> None:
+        """See `Process`."""
+        self.pulse = None
+        self.status = None
+        self.asked = 0
+        self._status_asked = self._status_told = 0
+        super().begin(child, sock)
+
+    def act(self, message: NodeAct) -> None:
+        """Do something to it. Counted, because its pulse counts the same."""
+        if self._channel is not None:
+            self.asked += 1
+            self._send(message)
+
+    def tell(self, message: SetClock | SetTime) -> None:
+        """Tell it the time, which is no act."""
+        self._send(message)
+
+    def ask_status(self) -> None:
+        """Ask for its status; `read_status` has it."""
+        if self.running:
+            self._status_asked += 1
+            self._send(AskStatus(self._status_asked))
+
+    def read_status(self) -> NodeStatus | None:
+        """How its core is now; of a paused node, as told last; None while it is down. Blocks until it tells."""
+        if not self.alive:
+            return None
+        if self._status_told == self._status_asked:
+            self.ask_status()
+        if self.running and self._channel is not None:
+            self._channel.wait(lambda: self._status_told >= self._status_asked, STATUS_TIMEOUT_S)
+        return self.status
+
+    def _on_frame(self, body: bytes) -> None:
+        message = _from_node.decode(body)
+        match message:
+            case Pulsed(number=number, pulse=pulse):
+                self.pulse = pulse
+                self.answered = max(self.answered, number)
+            case Replied(reply=reply):
+                self._replied(reply)
+            case StatusTold(number=number, status=status):
+                self._status_told = number
+                self.status = status
+            case Crashed(text=text):
+                self.crash = text
+        self._changed()
+
+
+class LocalBroker(Process):
+    """The embedded broker of a lab of real processes."""
+
+    def __init__(
+        self,
+        *,
+        changed: Callable[[], None],
+        listening: Callable[[], None],
+        published: Callable[[tuple[tuple[str, bytes], ...]], None],
+    ) -> None:
+        """It is down."""
+        super().__init__("broker", changed)
+        self.counts: Mapping[str, ClientCounters] = {}
+        self.port = 0
+        """Where it listens; 0 before it does."""
+        self._listening = listening
+        self._published = published
+
+    def begin(self, child: Child, sock: socket.socket) -> None:
+        """See `Process`."""
+        self.port = 0
+        super().begin(child, sock)
+
+    def stop(self) -> None:
+        """End it in order."""
+        self._send(StopBroker())
+
+    def _on_frame(self, body: bytes) -> None:
+        message = _from_broker.decode(body)
+        match message:
+            case Listening(port=port):
+                self.port = port
+                self._listening()
+            case Counted(number=number, clients=clients):
+                self.counts = clients
+                self.answered = max(self.answered, number)
+            case Published(messages=messages):
+                self._published(messages)
+            case Crashed(text=text):
+                self.crash = text
+        self._changed()

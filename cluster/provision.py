@@ -1,0 +1,208 @@
+"""A lab's home: made whole or not at all, opened with a reason when it is none.
+
+    lab.json                  which lab it is (`LabFile`)
+    credentials.json          what `ucmlab env` prints (`Credentials`)
+    bus/ca.pem, ca.key.pem    the bus CA; broker.pem: the broker's certificate from it, with its key
+    bus/accounts.json         who may do what on the broker: `list[Account]`, passwords as salted digests
+    nodes/<name>/             a node's home; node.json: its `NodeConfig`; private/bus.json: its `BusIdentity`
+    logs/                     journals and outputs of the processes
+
+Everything in it is its owner's alone: folders 0700, files 0600. All secrets are random; none follows from the seed.
+"""
+
+import secrets
+import shutil
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+
+from ucmlab.broker.access import Account
+from ucmlab.broker.bus import BusEndpoint
+from ucmlab.cluster.bus_ca import Pair, covers
+from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.homebuild import OBSERVER, build_home, issue_for_broker
+from ucmlab.cluster.labfile import SCHEMA, Credentials, LabFile, read_json
+from ucmlab.cluster.topology import Topology
+from ucmlab.node.config import NodeConfig
+from ucmlab.node.keyring import KeyRing
+from ucmlab.node.privatefile import read_private, sync_folder
+
+_SEED_BITS = 63
+"""So that it stays a positive integer in msgpack, JSON and everybody's languages."""
+
+
+class LabHome:
+    """A lab's home that is there. Reading only, but for the broker's certificate."""
+
+    def __init__(self, path: Path, lab: LabFile) -> None:
+        """Use `open_lab` or `provision`."""
+        self.path = path
+        self.lab = lab
+
+    def __repr__(self) -> str:
+        return f"LabHome({str(self.path)!r})"
+
+    @property
+    def topology(self) -> Topology:
+        """Its nodes and rules."""
+        return self.lab.topology
+
+    @property
+    def logs(self) -> Path:
+        """The folder of journals and process outputs."""
+        return self.path / "logs"
+
+    @property
+    def bus_ca(self) -> Path:
+        """The certificate that a TLS client of the bus trusts."""
+        return self.path / "bus" / "ca.pem"
+
+    def node_home(self, node: str) -> Path:
+        """A node's own folder.
+
+        Raises:
+            Unusable: the lab has no such node.
+        """
+        if node not in self.topology.names:
+            raise Unusable(f"there is no node {node!r} in this lab; there are {', '.join(self.topology.names)}")
+        return self.path / "nodes" / node
+
+    def node_config(self, node: str) -> NodeConfig:
+        """What the node is told about itself and its cluster."""
+        return read_json(self.node_home(node) / "node.json", NodeConfig)
+
+    def accounts(self) -> tuple[Account, ...]:
+        """The broker's accounts."""
+        return read_json(self.path / "bus" / "accounts.json", tuple[Account, ...])
+
+    def credentials(self) -> Credentials:
+        """User names and passwords, for `env` and the admin interfaces."""
+        return read_json(self.path / "credentials.json", Credentials)
+
+    def endpoint(self, node: str, *, host: str, port: int, tls: bool) -> BusEndpoint:
+        """How a node reaches the broker and proves itself to it."""
+        password = KeyRing(self.node_home(node)).bus.password
+        return self._endpoint(node, password, host=host, port=port, tls=tls)
+
+    def observer_endpoint(self, client_id: str, *, host: str, port: int, tls: bool) -> BusEndpoint:
+        """How somebody who only watches reaches the broker; every connection needs a client id of its own."""
+        password = self.credentials().observer_password
+        endpoint = self._endpoint(OBSERVER, password, host=host, port=port, tls=tls)
+        return msgspec.structs.replace(endpoint, client_id=client_id)
+
+    def broker_certificate(self, hosts: Sequence[str] = ()) -> Path:
+        """The PEM file with certificate and key for a broker under these addresses; issued anew if it lacks one."""
+        path = self.path / "bus" / "broker.pem"
+        if not covers(read_private(path), hosts):
+            authority = Pair(read_private(self.bus_ca), read_private(self.path / "bus" / "ca.key.pem"))
+            issue_for_broker(authority, path, hosts)
+        return path
+
+    def matches(self, topology: Topology, options: Mapping[str, str] | None = None) -> str | None:
+        """The first difference between this lab and what is asked for, in words; None when there is none."""
+        mine, asked = _described(self.topology), _described(topology)
+        mine |= self.lab.options
+        asked |= dict(options or {})
+        for what, wanted in asked.items():
+            have = mine.get(what, "nothing")
+            if wanted != have:
+                return f"{what}: the lab has {have}, asked for is {wanted}"
+        return None
+
+    def _endpoint(self, user: str, password: str, *, host: str, port: int, tls: bool) -> BusEndpoint:
+        return BusEndpoint(host, port, user, user, password, str(self.bus_ca) if tls else None)
+
+
+def provision(  # noqa: PLR0913  the options of one command; all but two are named
+    directory: Path,
+    topology: Topology,
+    *,
+    wall_start: int,
+    name: str | None = None,
+    seed: int | None = None,
+    options: Mapping[str, str] | None = None,
+) -> LabHome:
+    """Make a lab's home. A failure on the way leaves nothing behind.
+
+    Args:
+        directory: its place; may be there already if it is empty.
+        topology: its nodes and rules.
+        wall_start: the wall clock at lab instant 0.
+        name: what people call it; by default its id on the bus.
+        seed: by default random.
+        options: see `LabFile.options`.
+
+    Raises:
+        Unusable: there is a lab or something else already, or the place cannot be written.
+    """
+    _check_free(directory)
+    cluster = f"lab-{secrets.token_hex(4)}"
+    lab = LabFile(
+        made_by=version("ucmlab"),
+        name=name or cluster,
+        cluster=cluster,
+        seed=secrets.randbits(_SEED_BITS) if seed is None else seed,
+        wall_start=wall_start,
+        topology=topology,
+        options=dict(options or {}),
+    )
+    building = directory.parent / f".{directory.name}.tmp-{secrets.token_hex(4)}"
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        build_home(building, lab)
+        building.rename(directory)
+        sync_folder(directory.parent)
+    except OSError as error:
+        raise Unusable(f"no lab can be made in {directory}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return LabHome(directory, lab)
+
+
+def open_lab(directory: Path) -> LabHome:
+    """Open the lab of a folder.
+
+    Raises:
+        Unusable: there is none, it is not ours alone, or another version of ucmlab made it.
+    """
+    if not (directory / "lab.json").exists():
+        raise Unusable(f"there is no lab in {directory}; make one with `ucmlab init`, or name its folder with --dir")
+    lab = read_json(directory / "lab.json", LabFile)
+    if lab.schema != SCHEMA:
+        raise Unusable(f"the lab in {directory} was made by ucmlab {lab.made_by}; make it anew with --fresh")
+    return LabHome(directory, lab)
+
+
+def discard_lab(directory: Path) -> None:
+    """Remove a lab's home, and nothing that is none (`--fresh`).
+
+    Raises:
+        Unusable: the folder is there and holds no lab.
+    """
+    if not directory.exists():
+        return
+    open_lab(directory)
+    # Out of the way in one step first: a half-removed lab must not look like one.
+    doomed = directory.parent / f".{directory.name}.tmp-{secrets.token_hex(4)}"
+    directory.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def _check_free(directory: Path) -> None:
+    if (directory / "lab.json").exists():
+        raise Unusable(f"there is a lab in {directory} already; start it with `ucmlab up`, or discard it with --fresh")
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise Unusable(f"{directory} is there and holds no lab; choose another place with --dir")
+
+
+def _described(topology: Topology) -> dict[str, str]:
+    return {
+        "nodes": ",".join(topology.names),
+        "release": topology.release,
+        "profile": topology.profile,
+        "replication": topology.replication,
+        "timing": topology.timing,
+        "domain": topology.domain,
+    }

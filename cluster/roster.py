@@ -1,0 +1,227 @@
+"""The processes of one lab: who runs, what each told last, and how to ask them all at once."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from ucmlab.broker.bus import BusEndpoint
+from ucmlab.cluster.control_messages import BrokerSpec, Fire, NodeSpec, Prod, SetClock, SetTime, Stall
+from ucmlab.cluster.members import LocalBroker, LocalNode, NodeAct, Process
+from ucmlab.cluster.network import Network
+from ucmlab.cluster.provision import LabHome
+from ucmlab.cluster.spawning import ForkServerProcess
+from ucmlab.cluster.stepping import BrokerLife, Counts, Member
+from ucmlab.node.clock import ClockSetting, LabClock
+from ucmlab.node.commands import Reply
+from ucmlab.node.status import NodeStatus
+
+
+class BrokerPlace(msgspec.Struct, frozen=True):
+    """Where the lab's broker listens."""
+
+    host: str
+    port: int
+    tls: bool
+
+    @property
+    def url(self) -> str:
+        """As MQTT clients write it."""
+        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
+
+
+class Roster:
+    """All processes of a lab but the fork server. What `Stepper` steps."""
+
+    def __init__(
+        self,
+        home: LabHome,
+        fork_server: ForkServerProcess,
+        *,
+        clock: LabClock,
+        place: BrokerPlace,
+        replied: Callable[[Reply], None],
+        published: Callable[[tuple[tuple[str, bytes], ...]], None],
+    ) -> None:
+        """Everything is down."""
+        self.clock = clock
+        self.place = place
+        self.network = Network(home.topology.names)
+        self.changed = asyncio.Event()
+        self.acts = 0
+        self._home = home
+        self._fork_server = fork_server
+        self._probes = 0
+        self.broker_node = LocalBroker(changed=self.changed.set, listening=self._broker_listens, published=published)
+        self._endpoints: dict[str, BusEndpoint] = {}
+        self.nodes: dict[str, LocalNode] = {}
+        for name in home.topology.names:
+            self._add(name, replied)
+
+    def _add(self, name: str, replied: Callable[[Reply], None]) -> None:
+        place = self.place
+        endpoint = self._home.endpoint(name, host=place.host, port=place.port, tls=place.tls)
+        self._endpoints[name] = endpoint
+        self.nodes[name] = LocalNode(
+            self._home.node_config(name),
+            self._home.node_home(name),
+            client_id=endpoint.client_id,
+            changed=self.changed.set,
+            replied=replied,
+            on_bus=self.network.on_bus,
+        )
+
+    # What Stepper asks.
+
+    @property
+    def broker(self) -> BrokerLife:
+        """How the broker is."""
+        if not self.broker_node.alive:
+            return "down"
+        return "paused" if self.broker_node.paused else "up"
+
+    def live(self) -> Iterable[LocalNode]:
+        """The nodes that run and are not paused."""
+        return [node for node in self.nodes.values() if node.running]
+
+    def gone(self) -> Iterable[str]:
+        """Client ids of the nodes that do not run."""
+        return [node.client_id for node in self.nodes.values() if not node.alive]
+
+    def lab(self) -> int:
+        """Lab time."""
+        return self.clock.lab()
+
+    def announce(self, lab: int) -> None:
+        """Stepped: tell all live nodes what time it is."""
+        self.clock.advance(lab)
+        for node in self.live():
+            node.tell(SetTime(lab))
+
+    def fire(self, member: Member) -> None:
+        """Stepped: let a node's due timers fire."""
+        self.nodes[member.name].act(Fire())
+
+    async def probe(self) -> Counts | None:
+        """Ask every live node for its pulse and the broker for its counts."""
+        self._probes += 1
+        number = self._probes
+        broker_asked = self.broker == "up"
+        asked = [*self.live(), *([self.broker_node] if broker_asked else [])]
+        for member in asked:
+            member.probe(number)
+        while any(member.answered < number and member.alive and not member.paused for member in asked):
+            self.changed.clear()
+            await self.changed.wait()
+        return self.broker_node.counts if broker_asked and self.broker == "up" else None
+
+    # Processes.
+
+    def start_broker(self) -> None:
+        """Start the broker, which must be down."""
+        self.acts += 1
+        place = self.place
+        tls = str(self._home.broker_certificate([place.host])) if place.tls else None
+        spec = BrokerSpec(self._home.lab.name, place.host, place.port, self._home.accounts(), tls)
+        self.broker_node.begin(*self._fork_server.spawn(spec, self.broker_node.ended))
+
+    def start_node(self, name: str) -> None:
+        """Start a node, which must be down."""
+        self.acts += 1
+        node = self.nodes[name]
+        node.stalled = not node.on_bus
+        spec = NodeSpec(
+            lab=self._home.lab.name,
+            config=node.config,
+            home=str(node.home),
+            logs=str(self._home.logs),
+            endpoint=self._endpoints[name],
+            clock=self._setting_for(node),
+            stalled=node.stalled,
+            replication_broken=node.replication_broken,
+        )
+        node.begin(*self._fork_server.spawn(spec, node.ended))
+
+    def act(self, node: LocalNode, message: NodeAct) -> None:
+        """Do something to a node; to one that is down, nothing."""
+        self.acts += 1
+        node.act(message)
+
+    async def stop(self, node: LocalNode, message: NodeAct, timeout: float) -> None:
+        """Have a node end itself; after `timeout` machine seconds it is killed."""
+        self.act(node, message)
+        try:
+            async with asyncio.timeout(timeout):
+                await node.gone()
+        except TimeoutError:
+            await self.kill(node)
+
+    async def kill(self, member: Process) -> None:
+        """SIGKILL; returns when it has been reaped."""
+        self.acts += 1
+        await member.spawned()
+        member.kill()
+        await member.gone()
+
+    async def pause(self, member: Process) -> None:
+        """SIGSTOP; returns when it stands."""
+        self.acts += 1
+        await member.spawned()
+        if isinstance(member, LocalNode):
+            member.read_status()  # what it can still tell is what `view` shows while it is frozen
+        member.pause()
+
+    def resume(self, node: LocalNode) -> None:
+        """Let a paused node go on. It is told the time before it can read anything else (design 6)."""
+        self.acts += 1
+        node.tell(SetClock(self._setting_for(node)))
+        node.resume()
+
+    def obey_network(self) -> None:
+        """Stall the links that the network has cut, and let the others go on."""
+        self.acts += 1
+        for node in self.nodes.values():
+            if node.alive and node.stalled == node.on_bus:
+                node.stalled = not node.on_bus
+                node.act(Stall(node.stalled))
+
+    def set_clock(self, setting: ClockSetting) -> None:
+        """Run the lab's time like this, everywhere."""
+        self.clock.set(setting)
+        for node in self.nodes.values():
+            node.tell(SetClock(self._setting_for(node)))
+
+    def set_offset(self, node: LocalNode, offset: int) -> None:
+        """Let one node's wall clock be wrong."""
+        self.acts += 1
+        node.clock_offset = offset
+        node.tell(SetClock(self._setting_for(node)))
+
+    async def end_all(self) -> None:
+        """Kill every process, and wait until they are gone."""
+        members = [*self.nodes.values(), self.broker_node]
+        for member in members:
+            await member.spawned()
+            member.kill()
+        for member in members:
+            await member.gone()
+
+    def statuses(self) -> list[NodeStatus | None]:
+        """How every core is now, the publisher first: asked at the same time, then read."""
+        for node in self.nodes.values():
+            node.ask_status()
+        return [node.read_status() for node in self.nodes.values()]
+
+    def crashes(self) -> dict[str, str]:
+        """Tracebacks of processes that a bug of ours ended."""
+        return {member.name: member.crash for member in (*self.nodes.values(), self.broker_node) if member.crash}
+
+    def _setting_for(self, node: LocalNode) -> ClockSetting:
+        setting = self.clock.setting
+        lab = self.clock.lab() if setting.stepped else setting.lab
+        return msgspec.structs.replace(setting, lab=lab, offset=node.clock_offset)
+
+    def _broker_listens(self) -> None:
+        for node in self.nodes.values():
+            if node.alive:
+                node.act(Prod())

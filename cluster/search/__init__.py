@@ -1,0 +1,1 @@
+"""Failure search: random workloads and faults in virtual time, judged by invariants after every event."""

@@ -1,0 +1,47 @@
+"""The cluster image: what a fresh installation leaves on every disk, made once per topology and shared by all seeds."""
+
+from functools import lru_cache
+
+import msgspec
+
+from ucmlab.broker.codec import Memo
+from ucmlab.cluster.sim.lab import START_OF_LAB, configs_of
+from ucmlab.cluster.sim.world import World
+from ucmlab.cluster.topology import Settings, topology
+from ucmlab.node.config import NodeConfig, Policy
+from ucmlab.node.events import DiskImage
+from ucmlab.node.instant import MINUTE
+
+DEFAULT_NODES = ("pub", "sub1", "sub2", "sub3", "tftp1", "imp1")
+SETTLING = 10 * MINUTE
+
+
+class ClusterImage(msgspec.Struct, frozen=True):
+    """Configurations and disks of an installed cluster; `memo` holds its opened messages, `wall` when it stood."""
+
+    configs: tuple[NodeConfig, ...]
+    disks: dict[str, DiskImage]
+    memo: Memo
+    wall: int
+
+
+@lru_cache(maxsize=8)
+def cluster_image(
+    nodes: tuple[str, ...] = DEFAULT_NODES, release: str = "14SU2", replication: Policy = "modern"
+) -> ClusterImage:
+    """Install a cluster in virtual time and keep its disks.
+
+    Raises:
+        Unusable: there can be no such cluster.
+    """
+    configs = configs_of(topology(Settings(nodes=nodes, release=release, replication=replication)), seed=0)
+    memo: Memo = {}
+    world = World(configs, {}, seed=0, wall=START_OF_LAB, memo=memo)
+    world.start_broker()
+    for config in configs:
+        world.start_node(config.name)
+    world.run_until(SETTLING)
+    for config in configs:
+        world.stop_node(config.name)
+    disks = {name: node.disk.image() for name, node in world.nodes.items()}
+    return ClusterImage(configs, disks, memo, START_OF_LAB + SETTLING)

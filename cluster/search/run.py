@@ -1,0 +1,188 @@
+"""One seed, from schedule to verdict: `run_seed` is a pure function of its arguments."""
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from ucmlab.broker.codec import BusCodec
+from ucmlab.broker.signing import KeyedHashSigner, KeyedHashVerifier
+from ucmlab.broker.topics import Topics
+from ucmlab.cluster.search.image import ClusterImage
+from ucmlab.cluster.search.invariants import Monitor, Violation
+from ucmlab.cluster.search.material import material
+from ucmlab.cluster.search.plants import PLANTS
+from ucmlab.cluster.search.workload import SPAN, Act
+from ucmlab.cluster.sim.world import World
+from ucmlab.node.core import NodeCore
+from ucmlab.node.events import Delete, OrderService, Upload
+from ucmlab.node.instant import MILLISECOND, MINUTE
+from ucmlab.publisher.core import PublisherCore
+
+LATENCY = (MILLISECOND // 5, 20 * MILLISECOND)
+CONVERGENCE = 65 * MINUTE
+"""Two resyncs and a little: the first may propose what only the second one's files can show."""
+CHANGE_NOTIFICATION = "Cisco Certificate Change Notification"
+
+
+class SeedResult(msgspec.Struct, frozen=True):
+    """How a seed ended. `trace` is the SHA-256 of its journal when asked for."""
+
+    seed: int
+    violations: tuple[Violation, ...]
+    events: int
+    trace: str = ""
+
+
+class SeedRun:
+    """A world, its monitor, and the schedule that is played on it."""
+
+    def __init__(self, image: ClusterImage, seed: int, *, plant: str | None = None) -> None:
+        """Start the cluster of the image."""
+        planted = PLANTS[plant] if plant is not None else None
+        cores = (planted.node, planted.publisher) if planted is not None else (NodeCore, PublisherCore)
+        self.world = World(
+            image.configs,
+            image.disks,
+            seed=seed,
+            wall=image.wall,
+            latency=LATENCY,
+            memo=dict(image.memo),
+            cores=cores,
+        )
+        self.monitor = Monitor(self.world, image.disks, _reader(image), Topics(image.configs[0].cluster).log_binding())
+        self._seed = seed
+        self._op = 0
+        self.world.start_broker()
+        for name in self.world.nodes:
+            self._start(name)
+
+    def play(self, acts: Sequence[Act], *, span: int = SPAN) -> SeedResult:
+        """Play a schedule, end all faults, and judge."""
+        for act in acts:
+            self.world.run_until(act.at)
+            self._do(act)
+            if self.monitor.violations:
+                break
+        self.world.run_until(max(span, acts[-1].at if acts else 0))
+        self._mend()
+        self.world.run_until(self.world.now + CONVERGENCE)
+        self.monitor.check_converged()
+        return SeedResult(self._seed, tuple(self.monitor.violations), self.world.events_handled)
+
+    def trace(self) -> str:
+        """SHA-256 over the journal, line by line."""
+        digest = hashlib.sha256()
+        encode = msgspec.json.Encoder(order="deterministic").encode
+        for line in self.world.journal:
+            digest.update(encode(line))
+            digest.update(b"\n")
+        return digest.hexdigest()
+
+    def _start(self, name: str) -> None:
+        if self.world.nodes[name].life == "down":
+            self.monitor.node_starting(name)
+            self.world.start_node(name)
+
+    def _mend(self) -> None:
+        """The end of all faults: everything runs, everybody reaches everybody."""
+        self.world.network.heal()
+        self.world.reachability_changed()
+        if self.world.broker is None:
+            self.world.start_broker()
+        for name, node in self.world.nodes.items():
+            node.armed = node.commands_to_live = None
+            if node.life == "paused":
+                self.world.resume_node(name)
+            self._start(name)
+            self.world.set_replication(name, broken=False)
+            self._order(name, CHANGE_NOTIFICATION, "start")
+
+    def _do(self, act: Act) -> None:
+        world, node = self.world, self.world.nodes.get(act.node)
+        match act.kind:
+            case "upload" | "delete" | "service":
+                if node is not None and node.life == "up":
+                    self._operate(act)
+            case "kill" if node is not None and node.life != "down":
+                world.kill_node(act.node)
+            case "power" if node is not None and node.life != "down":
+                world.cut_power(act.node)
+            case "torn" if node is not None and node.life == "up":
+                node.commands_to_live = act.number
+            case "start":
+                if node is not None and node.commands_to_live is not None:
+                    node.commands_to_live = None
+                self._start(act.node)
+            case "pause" if node is not None and node.life == "up":
+                world.pause_node(act.node)
+            case "resume" if node is not None and node.life == "paused":
+                world.resume_node(act.node)
+            case "broker_kill" if world.broker is not None:
+                world.kill_broker()
+            case "broker_start" if world.broker is None:
+                world.start_broker()
+            case "isolate":
+                world.network.isolate(act.node)
+                world.reachability_changed()
+            case "partition":
+                world.network.partition([act.nodes])
+                world.reachability_changed()
+            case "heal":
+                world.network.heal()
+                world.reachability_changed()
+            case "replication_break" | "replication_repair":
+                world.set_replication(act.node, broken=act.kind == "replication_break")
+            case _:
+                pass  # what it was to happen to is not there any more
+
+    def _operate(self, act: Act) -> None:
+        if act.kind == "service":
+            self._order(act.node, act.unit, act.text)
+            return
+        self._op += 1
+        op_id = f"op-{self._op}"
+        node = self.world.nodes[act.node]
+        if act.kind == "upload":
+            chosen = material()[act.number]
+            self.monitor.uploaded(op_id, act.node, chosen.fingerprint)
+            cause = self.world.act("operation", op_id, kind="upload", target=act.node, unit=act.unit)
+            self.world.deliver(node, Upload(op_id, act.unit, chosen.pem, cause=cause))
+            return
+        core = node.core
+        here = [each.fingerprint for each in material()]
+        held = [each for each in here if core is not None and core.filing.get(act.unit, each) is not None]
+        fingerprint = held[act.number % len(held)] if held else here[act.number % len(here)]
+        self.monitor.asked_for(op_id, "delete", act.node)
+        cause = self.world.act("operation", op_id, kind="delete", target=act.node, unit=act.unit)
+        self.world.deliver(node, Delete(op_id, act.unit, fingerprint, cause))
+
+    def _order(self, node: str, service: str, action: str) -> None:
+        self._op += 1
+        op_id = f"op-{self._op}"
+        self.monitor.asked_for(op_id, "service", node)
+        publisher = next(iter(self.world.nodes.values()))
+        giver = publisher if publisher.life == "up" else self.world.nodes[node]
+        cause = self.world.act("operation", op_id, kind="service", target=node, service=service)
+        self.world.deliver(giver, OrderService(op_id, node, service, action, cause))  # type: ignore[arg-type]  # drawn from the actions
+
+
+def _reader(image: ClusterImage) -> BusCodec:
+    """Opens what the cluster's members sealed; used by the monitor only."""
+    secret = image.configs[0].cluster.encode()
+    members = {config.name: None for config in image.configs}
+    return BusCodec(
+        cluster=image.configs[0].cluster,
+        sender="monitor",
+        boot=0,
+        signer=KeyedHashSigner("monitor", secret),
+        verifier=KeyedHashVerifier(members, secret),
+        memo=dict(image.memo),
+    )
+
+
+def run_seed(image: ClusterImage, seed: int, acts: Sequence[Act], *, plant: str | None = None, trace: bool = False) -> SeedResult:
+    """Run one seed's schedule to its verdict."""
+    run = SeedRun(image, seed, plant=plant)
+    result = run.play(acts)
+    return msgspec.structs.replace(result, trace=run.trace()) if trace else result

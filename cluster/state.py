@@ -1,0 +1,209 @@
+"""The state of a lab as outsiders read it (design 7.2): `dump`, the digests, and whether the cluster has converged.
+
+Pure: it looks at views and facts that somebody else has taken, and judges; it reads no disk and asks no node.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from ucmlab.broker.messages import Row
+from ucmlab.cluster.port import LabFacts, LabPort, NodeView, ServiceView
+from ucmlab.node.certificates import Certificate, parse
+from ucmlab.node.errors import Refusal
+from ucmlab.node.events import FileImage
+from ucmlab.node.instant import SECOND, rfc3339
+from ucmlab.node.rulebook import RuleBook, Unit
+
+SCHEMA = 1
+_NO_PHONES = {"total": 0, "registered": 0, "locked": 0, "resets": 0, "by_state": {}}
+_MULTI_SERVER = ("-ms", "-EC-ms")
+"""How the host part of a multi-server certificate's common name ends (domain.md B.4)."""
+
+
+class Convergence(msgspec.Struct, frozen=True):
+    """Whether the members that take part agree, and why the others do not take part."""
+
+    converged: bool
+    exceptions: dict[str, str]
+    """Member to why it was left out: `down`, `paused`, `isolated`, `replication_broken`, `certcn_stopped: files`."""
+    waiting_for: tuple[str, ...] = ()
+    """Why it has not converged, one phrase a cause; for people who wait."""
+
+
+def dump(port: LabPort) -> dict[str, object]:
+    """Everything that `ucmlab dump --json` prints: every key is always there, what cannot be read is None."""
+    views = [port.view(name) for name in port.names]
+    return dump_of(port.facts(), views, lab=port.now())
+
+
+def convergence(port: LabPort) -> Convergence:
+    """Whether the lab has converged now."""
+    return convergence_of(port.facts(), [port.view(name) for name in port.names])
+
+
+def dump_of(facts: LabFacts, views: Sequence[NodeView], *, lab: int) -> dict[str, object]:
+    """As `dump`, of facts and views that were taken together at lab instant `lab`."""
+    judged = convergence_of(facts, views)
+    rulebook = RuleBook.load(facts.release, facts.profile)
+    lab_start = facts.wall - lab
+    return {
+        "schema": SCHEMA,
+        "lab": facts.name,
+        "release": facts.release,
+        "profile": facts.profile,
+        "replication": facts.replication,
+        "mode": facts.mode,
+        "now": rfc3339(facts.wall),
+        "converged": judged.converged,
+        "converged_except": judged.exceptions,
+        "broker": {key: facts.broker.get(key) for key in ("kind", "url", "pid")},
+        "faults": [dict(fault) for fault in facts.faults],
+        "nodes": {view.name: _node(view, rulebook, lab_start) for view in views},
+        "phones": _NO_PHONES,
+    }
+
+
+def convergence_of(facts: LabFacts, views: Sequence[NodeView]) -> Convergence:
+    """Judge facts and views that were taken together (design 7.2, `converged`).
+
+    Cheap questions come first: it is asked after every event while somebody waits.
+    """
+    exceptions = {view.name: reason for view in views if (reason := _left_out(view)) is not None}
+    taking_part = [view for view in views if _left_out(view) in (None, _FILES_ONLY)]
+    waiting = _waiting_for(facts, taking_part)
+    return Convergence(not waiting, exceptions, waiting)
+
+
+def db_digest(rows: Iterable[Row]) -> str:
+    """SHA-256 over the sorted lines `unit TAB fingerprint LF` of rows."""
+    return _digest((row.unit, row.fingerprint) for row in rows)
+
+
+def files_digest(files: Iterable[FileImage]) -> str:
+    """The same over certificate files."""
+    return _digest((file.unit, hashlib.sha256(file.der).hexdigest()) for file in files)
+
+
+_FILES_ONLY = "certcn_stopped: files"
+
+
+def _left_out(view: NodeView) -> str | None:
+    if view.state in ("down", "paused", "isolated"):
+        return view.state
+    if view.replication_broken:
+        return "replication_broken"
+    # A node that is starting has no services yet: it is waited for, not excused.
+    return _FILES_ONLY if view.state == "up" and not view.change_notification else None
+
+
+def _waiting_for(facts: LabFacts, views: Sequence[NodeView]) -> tuple[str, ...]:
+    waiting = [f"{view.name} is starting" for view in views if view.state != "up"]
+    waiting += [f"{view.name} has {view.open_operations} open operations" for view in views if view.open_operations]
+    positions = {(view.epoch, view.seq) for view in views}
+    if facts.head is not None:
+        waiting += [f"{view.name} is behind the publisher" for view in views if (view.epoch, view.seq) != facts.head]
+    elif len(positions) > 1:
+        waiting.append("positions differ")
+    waiting += [
+        f"{view.name} has files that differ from its rows"
+        for view in views
+        if view.change_notification and not view.files_agree
+    ]
+    if not waiting and len({db_digest(view.rows) for view in views}) > 1:
+        waiting.append("rows differ at one position")
+    return tuple(waiting)
+
+
+def _digest(pairs: Iterable[tuple[str, str]]) -> str:
+    lines = sorted(f"{unit}\t{fingerprint}\n" for unit, fingerprint in pairs)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _node(view: NodeView, rulebook: RuleBook, lab_start: int) -> dict[str, object]:
+    units = [unit for unit in rulebook.units.values() if view.role in unit.roles]
+    return {
+        "role": view.role,
+        "state": view.state,
+        "pid": view.pid,
+        "home": view.home,
+        "fqdn": view.fqdn,
+        "addresses": dict(view.addresses),
+        "clock_offset_s": view.clock_offset / SECOND,
+        "db": {"epoch": view.epoch, "seq": view.seq, "digest": db_digest(view.rows)},
+        "files_digest": files_digest(view.files),
+        "identities": {unit: _identity(der) for unit, der in view.identities.items()},
+        "trust": {unit.name: _trust(view, unit.name) for unit in units if unit.kind == "trust"},
+        "database": {unit.name: _database(view, unit) for unit in units},
+        "services": {name: _service(view, service, lab_start) for name, service in view.services.items()},
+        "authz": {key: None if view.authz is None else view.authz.get(key) for key in ("signing", "encryption")},
+        "flags": {},
+    }
+
+
+def _identity(der: bytes) -> dict[str, object] | None:
+    certificate = _parsed(der)
+    if certificate is None:
+        return None
+    host = certificate.common_name.partition(".")[0]
+    origin: Literal["self-signed", "ca-signed"] = "self-signed" if certificate.self_signed else "ca-signed"
+    return {
+        **_described(certificate),
+        "key": certificate.key,
+        "not_before": rfc3339(certificate.not_before),
+        "not_after": rfc3339(certificate.not_after),
+        "origin": origin,
+        "csr": False,  # no CSR can be made in this version
+        "multi_server": host.endswith(_MULTI_SERVER),
+    }
+
+
+def _trust(view: NodeView, unit: str) -> list[dict[str, object]]:
+    listed: list[dict[str, object]] = []
+    for file in sorted((file for file in view.files if file.unit == unit), key=lambda file: file.name):
+        certificate = _parsed(file.der)
+        if certificate is not None:
+            listed.append(
+                {
+                    **_described(certificate),
+                    "file": view.paths.get((unit, file.name)),
+                    "description": file.description,
+                    "not_after": rfc3339(certificate.not_after),
+                }
+            )
+    return listed
+
+
+def _described(certificate: Certificate) -> dict[str, object]:
+    return {
+        "fingerprint": certificate.fingerprint,
+        "serial": certificate.serial,
+        "subject": certificate.subject,
+        "issuer": certificate.issuer,
+    }
+
+
+def _database(view: NodeView, unit: Unit) -> list[str]:
+    return sorted(row.fingerprint for row in view.rows if row.unit == unit.name and row.held_by(view.name))
+
+
+def _service(view: NodeView, service: ServiceView, lab_start: int) -> dict[str, object]:
+    down = view.state == "down"
+    loaded: Mapping[str, str] = {} if down else service.loaded
+    return {
+        "state": "stopped" if down else service.state,
+        "kind": service.kind,
+        "enabled": service.enabled,
+        "since": rfc3339(lab_start + service.since),
+        "loaded": dict(loaded),
+        "pending": [] if down else list(service.pending),
+    }
+
+
+def _parsed(der: bytes) -> Certificate | None:
+    try:
+        return parse(der)
+    except Refusal:
+        return None

@@ -1,0 +1,84 @@
+"""Every story of the library, in virtual time: it holds, under several seeds, and the same seed tells it the same way."""
+
+from pathlib import Path
+
+import pytest
+
+from ucmlab.scenarios.labs import run_story
+from ucmlab.scenarios.loading import library_names, library_story
+from ucmlab.scenarios.result import Options, Result
+from ucmlab.scenarios.telling import Check
+
+PROVES = {
+    "broker_killed_mid_replication": ("R-022",),
+    "capf_trust_delete_reaches_publisher": ("C-11", "R-080", "R-083", "X-04"),
+    "capf_trust_stays_local": ("C-10", "R-083", "R-019", "X-04"),
+    "change_notification_stopped": ("C-05", "B.6"),
+    "database_replication_broken": ("C-06", "B.6"),
+    "deleted_while_a_node_was_down": ("X-09", "R-078", "B.6"),
+    "demo": ("R-022", "R-080"),
+    "ipsec_trust_is_local": ("C-15", "R-023", "R-081"),
+    "killed_between_file_and_database": ("B.6",),
+    "partition_with_writes_on_both_sides": ("R-022", "B.6"),
+    "paused_node": ("R-022",),
+    "publisher_down": ("C-08", "R-072", "B.6"),
+    "publisher_killed_after_append": ("R-022",),
+    "service_stopped_over_the_bus": (),
+    "subscriber_down_during_upload": ("C-04", "R-022"),
+}
+"""The library, and what of the rule book each story proves."""
+SEEDS = (1, 2, 3)
+
+stories = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.rule(rule) for rule in rules]) for name, rules in PROVES.items()]
+)
+
+
+def run(name: str, *, seed: int = 1, replication: str | None = None, report: Path | None = None) -> Result:
+    options = Options(seed=seed, replication=replication, report=str(report) if report else None)
+    return run_story(library_story(name), options, lambda _entry: None)
+
+
+def failures(result: Result) -> list[str]:
+    return [entry.text for entry in result.entries if isinstance(entry, Check) and not entry.held]
+
+
+def test_every_story_says_what_it_proves() -> None:
+    assert sorted(PROVES) == library_names()
+
+
+@pytest.mark.slow
+@stories
+def test_it_holds_whatever_the_seed_and_ends_in_the_same_state(name: str) -> None:
+    results = [run(name, seed=seed) for seed in SEEDS]
+    assert [(result.verdict, result.trouble, failures(result)) for result in results] == [("held", None, [])] * len(
+        SEEDS
+    )
+    assert len({result.digest for result in results}) == 1
+
+
+@pytest.mark.slow
+@stories
+def test_the_same_seed_tells_it_byte_for_byte(name: str, tmp_path: Path) -> None:
+    first, second = (run(name, report=tmp_path / turn) for turn in ("first", "second"))
+    journals = [(tmp_path / turn / name / "journal.jsonl").read_bytes() for turn in ("first", "second")]
+    assert journals[0] == journals[1]
+    assert first.json() == second.json()
+
+
+@pytest.mark.rule("X-09")
+def test_a_cluster_that_remembers_deletions_has_no_zombie() -> None:
+    result = run("deleted_while_a_node_was_down", replication="modern")
+    assert result.verdict == "failed"
+    assert failures(result) == ["the deleted certificate is on every node again"]
+
+
+@pytest.mark.rule("X-09")
+def test_before_11_a_delete_does_not_reach_everyone() -> None:
+    assert run("demo", replication="legacy").verdict == "failed"
+
+
+@pytest.mark.rule("B.6")
+@pytest.mark.parametrize("name", sorted(PROVES.keys() - {"deleted_while_a_node_was_down"}))
+def test_the_other_stories_hold_in_the_ideal_policy_as_well(name: str) -> None:
+    assert run(name, replication="modern").verdict == "held"
