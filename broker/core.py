@@ -420,7 +420,9 @@ class BrokerCore:
     def _expel(self, link: Connection, reason: int, text: str, now: int, out: list[Command]) -> None:
         """Ends a connection from our side; version 5 is told why."""
         if link.session is not None and link.session.version == V5:
-            out.append(SendPacket(link.number, Disconnect(reason, DisconnectProperties(reason_string=text[:200]))))
+            # 3.14.2.2.3: words must not make the packet larger than the client takes; a limit means: code only.
+            words = None if link.max_packet_size is not None else DisconnectProperties(reason_string=text[:200])
+            out.append(SendPacket(link.number, Disconnect(reason, words)))
         out.append(CloseConnection(link.number))
         self._forget(link, now, out)
 

@@ -317,14 +317,18 @@ class LocalLab:
             del self._replies[operation.op_id]
 
     async def _reply(self, node: LocalNode, op_id: str) -> Reply:
-        # A node that restarts meanwhile has forgotten the question, however alive it looks.
-        pid = node.pid
+        # A node that was started again meanwhile has forgotten the question, however alive it looks.
+        life = node.lives
+
+        def over() -> bool:
+            return self._replies[op_id] is not None or not node.alive or node.lives != life
+
         while True:
-            await self.wait_until(lambda: self._replies[op_id] is not None or node.pid != pid, PATIENCE)
+            ended = await self.wait_until(over, PATIENCE)
             reply = self._replies[op_id]
             if reply is not None:
                 return reply
-            if node.pid != pid:
+            if ended:
                 return Reply(op_id, "indefinite", "node_down", f"{node.name} went down before it answered")
             if node.paused:
                 return Reply(op_id, "indefinite", "node_down", f"{node.name} does not answer")

@@ -52,6 +52,8 @@ class Process:
         """It is down. `changed` hears whenever something is heard of it."""
         self.name = name
         self.paused = False
+        self.lives = 0
+        """How often it was started."""
         self.answered = 0
         """Number of the last probe that it answered."""
         self.crash = ""
@@ -68,10 +70,11 @@ class Process:
     @property
     def pid(self) -> int | None:
         """Its process id; None while it is down."""
-        return self._child.pid if self._child is not None and self._child.status is None else None
+        return self._child.pid or None if self._child is not None and self._child.status is None else None
 
     def begin(self, child: Child, sock: socket.socket) -> None:
         """Its process was asked for."""
+        self.lives += 1
         self.paused = False
         self.answered = 0
         self.crash = ""
@@ -108,6 +111,15 @@ class Process:
         if self._child is not None:
             self._child.send_signal(signal.SIGSTOP)
             self.paused = True
+
+    @property
+    def stands(self) -> bool:
+        """Whether the kernel has stopped it: SIGSTOP takes a moment to reach a process that runs."""
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True  # gone meanwhile, or a system without /proc, where nothing better is known
+        return state in "TtZX"
 
     def resume(self) -> None:
         """SIGCONT."""

@@ -16,6 +16,8 @@ from ucmlab.node.clock import ClockSetting, LabClock
 from ucmlab.node.commands import Reply
 from ucmlab.node.status import NodeStatus
 
+PAUSE_POLL_S = 0.0005
+
 
 class BrokerPlace(msgspec.Struct, frozen=True):
     """Where the lab's broker listens."""
@@ -170,6 +172,8 @@ class Roster:
         if isinstance(member, LocalNode):
             member.read_status()  # what it can still tell is what `view` shows while it is frozen
         member.pause()
+        while not member.stands:
+            await asyncio.sleep(PAUSE_POLL_S)
 
     def resume(self, node: LocalNode) -> None:
         """Let a paused node go on. It is told the time before it can read anything else (design 6)."""

@@ -18,7 +18,7 @@ from ucmlab.node.instant import SECOND, rfc3339
 from ucmlab.node.rulebook import RuleBook, Unit
 
 SCHEMA = 1
-_NO_PHONES = {"total": 0, "registered": 0, "locked": 0, "resets": 0, "by_state": {}}
+_NO_PHONES: dict[str, object] = {"total": 0, "registered": 0, "locked": 0, "resets": 0, "by_state": {}}
 _MULTI_SERVER = ("-ms", "-EC-ms")
 """How the host part of a multi-server certificate's common name ends (domain.md B.4)."""
 

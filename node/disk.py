@@ -14,7 +14,7 @@ while the node runs; who only wants to look uses `ucmlab.cluster.homeview`.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -187,11 +187,12 @@ class NodeDisk:
         replica = self._replica.open()
         if self._log is None:
             return replica, LogImage(), []
-        cuts = self._log.open(replica.floor)
+        cuts = self._log.open()
         if self._log.begun_epoch > replica.epoch:
             # A kill between the two steps of BeginEpoch: the log, written first, says that it was begun.
             self._replica.begin_epoch(self._log.begun_epoch)
             replica = ReplicaImage(self._log.begun_epoch, rows=replica.rows)
+        self._log.raise_floor(replica.floor)  # logical, so known to the replica alone until the file was cut
         return replica, self._log.image(), cuts
 
     def _count_boot(self) -> None:
@@ -218,7 +219,7 @@ def read_state(path: Path) -> NodeState:
 
 
 @contextmanager
-def _as_os_errors() -> Iterator[None]:
+def _as_os_errors() -> Generator[None, None, None]:
     # One kind of error for whoever performs commands: a disk that failed, whichever library found it out.
     try:
         yield

@@ -154,19 +154,21 @@ class RecordFile:
         """Replace all records, atomically: durable.
 
         Raises:
-            OSError: it could not be written; the file is as it was before.
+            OSError: it could not be written; the file is as it was before, or replaced and perhaps not durable.
         """
-        content = b"".join(map(frame, records))
-        replace_file(self._path, content, durable=True)
-        os.close(self._descriptor)
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-        self._size = len(content)
+        try:
+            replace_file(self._path, b"".join(map(frame, records)), durable=True)
+        finally:
+            # Even after a failure: if it came after the rename, appending to the file that is open would be lost.
+            self.close()
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+            self._size = os.fstat(self._descriptor).st_size
 
     def close(self) -> None:
         """Let go of the file; closed twice is closed."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def _cut_back(self) -> None:
         os.ftruncate(self._descriptor, self._size)

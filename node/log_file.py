@@ -66,8 +66,8 @@ class LogFile:
         """The epoch that the file was begun in."""
         return self._header.epoch
 
-    def open(self, floor: int) -> list[str]:
-        """Open both files and cut what was torn; `floor` is how far the replica knows the floor to be.
+    def open(self) -> list[str]:
+        """Open both files and cut what was torn; the floor is as low as the file has it, until `raise_floor`.
 
         Returns:
             One line for each thing that was wrong and had to be cut.
@@ -84,7 +84,7 @@ class LogFile:
         if len(answers) > 2 * KEPT_ANSWERS:
             self._answers = dict(list(self._answers.items())[-KEPT_ANSWERS:])
             self._answers_file.rewrite([_encode(answer) for answer in self._answers.values()])
-        self._floor = max(floor, self._header.floor)
+        self._floor = self._header.floor
         torn = {"log": torn_entries, "answers": torn_answers}
         return [f"{what}: {size} torn bytes at the end were cut" for what, size in torn.items() if size]
 

@@ -8,7 +8,7 @@ WAL with `synchronous=NORMAL`: a transaction is atomic at once, survives a kill 
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -112,7 +112,7 @@ class ReplicaDb:
             self._connection = None
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _transaction(self) -> Generator[sqlite3.Connection, None, None]:
         connection = self._open()
         connection.execute("BEGIN IMMEDIATE")
         try:

@@ -42,6 +42,8 @@ from ucmlab.publisher.log import Log
 HEAD_TIMER = "publisher:head"
 HEAD_AFTER = 50 * MILLISECOND
 """A burst of entries is followed by one head; entries carry their own numbers."""
+FLOOR_LAG = 8
+"""So far may the floor be ahead of what the last head told, before a head is published for its sake alone."""
 BATCH = 200
 """Entries, or rows of a snapshot, in one message: well below any broker's packet limit."""
 
@@ -279,7 +281,7 @@ class PublisherCore(NodeCore):
     def _acknowledged(self, member: str, position: tuple[int, int]) -> None:
         self._somebody_saw(position)
         self._acks[member] = position
-        if self._floor() > self.log.floor:
+        if self._floor() >= self.log.floor + FLOOR_LAG:
             self._head_soon()
 
     def _somebody_saw(self, position: tuple[int, int]) -> None:

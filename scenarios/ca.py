@@ -7,15 +7,18 @@ from datetime import datetime, timedelta
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, load_der_private_key
 from cryptography.x509.oid import NameOID
+
+from ucmlab.cluster.keycache import KeyCache
 from ucmlab.cluster.simkeys import CURVES, POOL, sim_ec, sim_rsa
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 KeySource = Callable[[str], PrivateKey]
 """A new key of a kind, as in `rsa-2048` or `ec-256`."""
 
-RSA_SIZES = {"rsa-2048": 2048, "rsa-3072": 3072, "rsa-4096": 4096}
+RSA_BITS = 2048
+KINDS = (f"rsa-{RSA_BITS}", *CURVES)
 YEARS_VALID = 10
 CLOCK_MARGIN = timedelta(days=1)
 """How long before now a CA's validity begins, so that a node with a slow clock accepts it."""
@@ -63,10 +66,7 @@ class CA:
 
 
 def simulation_keys() -> KeySource:
-    """Keys that are the same in every run: the simulation's pool from its end, since nodes take from its start.
-
-    Sizes that the pool does not hold are served at 2048 bits: in the simulation a key's size is no story's subject yet.
-    """
+    """Keys that are the same in every run: the simulation's pool from its end, since nodes take from its start."""
     taken = 0
 
     def next_key(kind: str) -> PrivateKey:
@@ -78,11 +78,20 @@ def simulation_keys() -> KeySource:
     return next_key
 
 
-def fresh_keys(kind: str) -> PrivateKey:
-    """A key that nobody else has, for real labs."""
-    if kind in CURVES:
-        return ec.generate_private_key(CURVES[kind]())
-    return rsa.generate_private_key(public_exponent=65537, key_size=RSA_SIZES[kind])
+def throwaway_keys(cache: KeyCache) -> KeySource:
+    """Keys that nobody else has, for real labs: from the user's cache while it lasts, else made."""
+
+    def next_key(kind: str) -> PrivateKey:
+        if kind in CURVES:
+            return ec.generate_private_key(CURVES[kind]())
+        for der in cache.take(1, RSA_BITS):
+            # Validation would cost more than half of what making a key costs, and the file is our own.
+            key = load_der_private_key(der, password=None, unsafe_skip_rsa_key_validation=True)
+            if isinstance(key, rsa.RSAPrivateKey):
+                return key
+        return rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+
+    return next_key
 
 
 def serial_number(seed: int, name: str, number: int) -> int:

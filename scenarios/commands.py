@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NoReturn
 
 import click
 import msgspec
+
 from ucmlab.cluster.errors import Unusable
 from ucmlab.scenarios import junit, report
 from ucmlab.scenarios.labs import run_story
@@ -75,12 +75,9 @@ def run_stories(
     """Tell stories, by name from the library or by path, and judge them.
 
     Exit status: 0 all held, 1 one failed, 3 one could not be judged, 2 could not be carried out as asked.
-    """
+    """  # Unusable from here ends the command with its line and status 2, as every command (cluster/cli/ending.py)
     asked = msgspec.convert(options, Options)
-    try:
-        stories = _asked_for(names, everything=everything)
-    except Unusable as error:
-        _refuse(str(error))
+    stories = _asked_for(names, everything=everything)
     ended = list(_run(stories, asked, jobs=jobs, quiet=as_json))
     _write(ended, asked, junit_file)
     status = overall(ended)
@@ -212,9 +209,4 @@ def _silent(line: report.Line) -> None:
 
 
 def _complain(story: Story, why: str) -> None:
-    click.echo(f"ucmlab run: {story.name}: {why}", err=True)
-
-
-def _refuse(why: str) -> NoReturn:
-    click.echo(f"ucmlab run: {why}", err=True)
-    sys.exit(EXIT_STATUS["unusable"])
+    click.echo(f"ucmlab: {story.name}: {why}", err=True)

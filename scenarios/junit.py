@@ -5,6 +5,7 @@ from pathlib import Path
 
 from junitparser import Error, Failure
 from junitparser.xunit2 import JUnitXml, TestCase, TestSuite
+
 from ucmlab.scenarios.result import Result
 from ucmlab.scenarios.telling import Check
 

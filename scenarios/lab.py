@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import msgspec
+
 from ucmlab.broker.messages import AnyMessage, Envelope
 from ucmlab.cluster import state
+from ucmlab.cluster.errors import Unusable
 from ucmlab.node.instant import duration, to_datetime
 from ucmlab.node.services import CHANGE_NOTIFICATION
-from ucmlab.scenarios.ca import CA, CLOCK_MARGIN, YEARS_VALID, KeySource, serial_number
+from ucmlab.scenarios.ca import CA, CLOCK_MARGIN, KINDS, YEARS_VALID, KeySource, serial_number
 from ucmlab.scenarios.node import Node
 from ucmlab.scenarios.telling import Telling
 
@@ -93,7 +95,13 @@ class Lab:
         not_before: datetime | None = None,
         not_after: datetime | None = None,
     ) -> CA:
-        """Found a certification authority: a root, or below `parent`. By default it is valid for ten years."""
+        """Found a certification authority: a root, or below `parent`. By default it is valid for ten years.
+
+        Raises:
+            Unusable: there is no such kind of key.
+        """
+        if key not in KINDS:
+            raise Unusable(f"no CA with a key {key!r}; there are {', '.join(KINDS)}")
         number = self._authorities[name] = self._authorities.get(name, 0) + 1
         authority = CA(
             name,

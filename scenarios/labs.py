@@ -1,22 +1,32 @@
 """Which lab a story is told in: the simulation on its own event loop, or real processes on asyncio's."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+import os
+import tempfile
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import msgspec
+
 from ucmlab.cluster.errors import Unusable
-from ucmlab.cluster.sim.lab import SimLab
+from ucmlab.cluster.keycache import KeyCache, cache_folder
+from ucmlab.cluster.local import LocalLab
+from ucmlab.cluster.provision import provision
+from ucmlab.cluster.sim.lab import START_OF_LAB, SimLab
 from ucmlab.cluster.sim.loop import Deadlock, VirtualLoop
+from ucmlab.cluster.spawning import ForkServerProcess
+from ucmlab.cluster.stocking import stock_keys
 from ucmlab.cluster.topology import Settings, Topology, topology
 from ucmlab.node.instant import SECOND, duration
 from ucmlab.scenarios.budget import machine_time
-from ucmlab.scenarios.ca import simulation_keys
+from ucmlab.scenarios.ca import simulation_keys, throwaway_keys
 from ucmlab.scenarios.result import Options, Result
 from ucmlab.scenarios.runner import tell
 from ucmlab.scenarios.story import Story
 from ucmlab.scenarios.telling import Listener
 
-BROKERS = {"sim": ("embedded",), "local": ("embedded",)}
+BROKERS = ("embedded",)
 
 
 def run_story(story: Story, options: Options, listener: Listener) -> Result:
@@ -25,10 +35,10 @@ def run_story(story: Story, options: Options, listener: Listener) -> Result:
     Raises:
         Unusable: it cannot be told as asked.
     """
-    if options.broker not in BROKERS[options.mode]:
-        known = ", ".join(BROKERS[options.mode])
-        raise Unusable(f"no broker {options.broker!r} in mode {options.mode}; there is {known}")
-    return _in_sim(story, options, listener)
+    if options.broker not in BROKERS:
+        raise Unusable(f"there is no broker {options.broker!r}; there is {', '.join(BROKERS)}")
+    tell_in = _in_sim if options.mode == "sim" else _in_processes
+    return tell_in(story, options, listener)
 
 
 def topology_for(story: Story, options: Options) -> Topology:
@@ -61,11 +71,46 @@ def _in_sim(story: Story, options: Options, listener: Listener) -> Result:
     return _bounded(story, whole(), loop=VirtualLoop(lab.world), wake=lambda: None)
 
 
+def _in_processes(story: Story, options: Options, listener: Listener) -> Result:
+    cluster = topology_for(story, options)
+    with _folder(story, options) as folder, ExitStack() as until_opened:
+        # First of all, because it imports while this process makes the home.
+        fork_server = ForkServerProcess(lab=story.name, release=cluster.release, profile=cluster.profile)
+        until_opened.callback(fork_server.close)
+        home = provision(folder / "lab", cluster, wall_start=START_OF_LAB, name=story.name, seed=options.seed)
+        stock_keys(home, os.environ)
+        lab = LocalLab(home, fork_server, stepped=True)
+        until_opened.pop_all()
+        keys = throwaway_keys(KeyCache(cache_folder(os.environ)))
+        kept = str(home.path) if options.keep else ""
+
+        async def whole() -> Result:
+            try:
+                await lab.open()
+                return await tell(story, options, port=lab, keys=keys, listener=listener, kept=kept)
+            finally:
+                await lab.close()
+
+        loop = asyncio.new_event_loop()
+        return _bounded(story, whole(), loop=loop, wake=lambda: loop.call_soon_threadsafe(lambda: None))
+
+
+@contextmanager
+def _folder(story: Story, options: Options) -> Generator[Path]:
+    """Where the homes of the nodes are: in the system's temporary folder, whether they are kept or not."""
+    if options.keep:
+        yield Path(tempfile.mkdtemp(prefix=f"ucmlab-{story.name}-"))
+        return
+    with tempfile.TemporaryDirectory(prefix="ucmlab-") as folder:
+        yield Path(folder)
+
+
 def _bounded(
     story: Story, whole: Coroutine[None, None, Result], *, loop: asyncio.AbstractEventLoop, wake: Callable[[], object]
 ) -> Result:
-    with asyncio.Runner(loop_factory=lambda: loop):
-        task = loop.create_task(whole, name=f"story[{story.name}]")
+    """Run to the end, or to the end of the story's budget."""
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        task = runner.get_loop().create_task(whole, name=f"story[{story.name}]")
         with machine_time(duration(story.budget) / SECOND, task, wake):
             try:
                 return loop.run_until_complete(task)
@@ -73,3 +118,6 @@ def _bounded(
                 # The loop has given up, not the story: it is told so, and ends by its own report.
                 task.cancel(str(deadlock))
                 return loop.run_until_complete(task)
+            except asyncio.CancelledError as late:
+                # A story that is cancelled makes a result of it (`tell`); so its lab was not even ready.
+                raise Unusable(f"the lab of {story.name} was not ready after {story.budget}") from late

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 
 import msgspec
+
 from ucmlab.cluster.port import NodeView
 
 Stores = dict[str, dict[str, list[str]]]

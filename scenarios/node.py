@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+
 from ucmlab.cluster.port import NodeView
 from ucmlab.node import commands
 from ucmlab.node.events import Delete, OrderService, Upload

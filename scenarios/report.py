@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 from rich.console import Console
 from rich.text import Text
+
 from ucmlab.node.instant import SECOND
 from ucmlab.scenarios.result import Options, Result
 from ucmlab.scenarios.story import Story
@@ -74,6 +75,8 @@ def ending(result: Result) -> Iterator[Line]:
     yield f"{result.verdict.upper()}  {result.story}: {count}; {took}", result.verdict
     if result.trouble:
         yield from ((line, result.verdict) for line in _wrapped(result.trouble.line, "  "))
+    if result.kept:
+        yield f"  kept:  {result.kept}", "dim"
     yield f"  again: {result.again}", "dim"
 
 

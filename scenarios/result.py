@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
+
 from ucmlab.node.instant import rfc3339
 from ucmlab.scenarios import names
 from ucmlab.scenarios.story import Story
@@ -37,6 +38,8 @@ class Trouble(msgspec.Struct, frozen=True):
 
     line: str
     trace: str = ""
+    of_the_lab: bool = False
+    """Whether the lab failed, not the story: then nothing was proved either way."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +65,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     stores: names.Stores
     rows: names.Stores
     loaded: names.Loaded
+    kept: str
+    """Where the homes of the nodes are; empty when they are gone."""
     outcomes: list[list[str]]
     """Node, operation, outcome, reason: in the order in which the operations were begun."""
 
@@ -107,11 +112,13 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 def verdict(telling: Telling, trouble: Trouble | None) -> tuple[Verdict, Trouble | None]:
     """Judge a telling that came to its end, and say why when the checks alone do not.
 
-    A check that failed is a failure whatever else went wrong. A run in which a declared fault never fired, or in
-    which nothing was judged, proves nothing either way.
+    A check that failed is a failure whatever else went wrong. A run in which the lab broke down, a declared fault never
+    fired or nothing was judged proves nothing either way.
     """
-    if trouble is not None or any(not check.held for check in telling.checks):
+    if any(not check.held for check in telling.checks):
         return "failed", trouble
+    if trouble is not None:
+        return ("unknown" if trouble.of_the_lab else "failed"), trouble
     if silent := telling.never_fired():
         return "unknown", Trouble("a declared fault never fired: " + "; ".join(silent))
     if not telling.checks:

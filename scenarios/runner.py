@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import cast
 
 import msgspec
+
 from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.local import LabLost, ProcessCrashed
 from ucmlab.cluster.port import LabPort
 from ucmlab.node.instant import HOUR
 from ucmlab.scenarios import names
@@ -31,7 +33,9 @@ BUILT = (Lab, Node, CA, Broker, Reply)
 """What a story holds; a name that one of these lacks is not built."""
 
 
-async def tell(story: Story, options: Options, *, port: LabPort, keys: KeySource, listener: Listener) -> Result:
+async def tell(  # noqa: PLR0913  # what a run consists of
+    story: Story, options: Options, *, port: LabPort, keys: KeySource, listener: Listener, kept: str = ""
+) -> Result:
     """Tell a story in a lab that is ready, and judge it.
 
     Raises:
@@ -45,7 +49,8 @@ async def tell(story: Story, options: Options, *, port: LabPort, keys: KeySource
     telling.observe()
     if options.report is not None:
         write_journal(Path(options.report) / story.name, port)
-    return _result(story, options, telling, trouble, machine_seconds=time.perf_counter() - started)
+    result = _result(story, options, telling, trouble, machine_seconds=time.perf_counter() - started)
+    return msgspec.structs.replace(result, kept=kept)
 
 
 def _healthy(port: LabPort) -> bool:
@@ -71,6 +76,8 @@ async def _script(story: Story, lab: Lab) -> Trouble | None:
         # Whoever ends a story from outside says why. Ctrl-C is not among them: it ends the whole run from the loop.
         why = error.args[0] if error.args else "cancelled"
         return Trouble(f"{why} ({_place(error, story)})", _trace(error))
+    except (LabLost, ProcessCrashed) as error:
+        return Trouble(_one_line(error, story), _trace(error), of_the_lab=True)
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001  # the catch-all that this file's first lines name
         own = [each for each in _leaves(error) if not isinstance(each, StoryOver)]
         if not own:
@@ -142,5 +149,6 @@ def _result(
         stores=names.stores(views, telling.names),
         rows=names.rows(views, telling.names),
         loaded=names.loaded(views, telling.names),
+        kept="",
         outcomes=[[each.node, each.operation, each.outcome, each.reason] for each in telling.outcomes],
     )

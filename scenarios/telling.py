@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
+
 from ucmlab.cluster.port import LabPort, Operation
 from ucmlab.node import commands
 from ucmlab.scenarios.names import Names

@@ -67,7 +67,8 @@ def report(rules: Mapping[str, str], proved: Mapping[str, set[str]], shown: Mapp
     yield from (f"{rule}  {_short(rules[rule])}" for rule, named in witnesses.items() if not named)
     beyond = sorted(proved.keys() - rules.keys())
     yield ""
-    yield f"{sum(map(bool, witnesses.values()))} of {len(rules)} rules with a check are proved or shown; beyond them: {', '.join(beyond)}"
+    yield f"{sum(map(bool, witnesses.values()))} of {len(rules)} rules with a check are proved or shown."
+    yield f"Beyond them: {', '.join(beyond)}"
 
 
 def main() -> int:

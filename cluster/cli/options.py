@@ -49,3 +49,18 @@ def span(text: str) -> int:
         return duration(text)
     except ValueError as error:
         raise Unusable(str(error)) from error
+
+
+def wall_instant(text: str) -> int:
+    """A date (its first moment, UTC) or an RFC 3339 instant as an option writes it, in microseconds since 1970.
+
+    Raises:
+        Unusable: it is none.
+    """
+    from ucmlab.node.instant import from_rfc3339  # noqa: PLC0415  as above
+
+    date_only = len(text) == len("2027-01-31")
+    try:
+        return from_rfc3339(f"{text}T00:00:00Z" if date_only else text)
+    except ValueError as error:
+        raise Unusable(f"{text!r} is no instant; write it like 2027-01-31 or 2027-01-31T08:00:00Z") from error

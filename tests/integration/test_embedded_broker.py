@@ -1,7 +1,7 @@
 """The embedded broker on real sockets, with the clients that people use."""
 
 import asyncio
-import datetime
+import datetime as dt
 import ipaddress
 import shutil
 import ssl
@@ -134,10 +134,10 @@ async def test_the_command_line_clients_of_mosquitto_talk_to_it(options: list[st
 def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     """A server's context and a client's that trusts it, from a throwaway CA."""
     folder = tmp_path_factory.mktemp("tls")
-    now = datetime.datetime.now(datetime.UTC)
+    now = dt.datetime.now(dt.UTC)
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Throwaway CA")])
-    base = x509.CertificateBuilder().not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
+    base = x509.CertificateBuilder().not_valid_before(now).not_valid_after(now + dt.timedelta(days=1))
     ca = (
         base.subject_name(ca_name)
         .issuer_name(ca_name)
@@ -255,8 +255,8 @@ async def test_a_client_that_sends_and_never_reads_is_cut_off() -> None:
             greedy.send(Publish("t", b"x" * 100_000))
             await asyncio.sleep(0)
 
-        with pytest.raises(KeyError):
-            while broker.counters()["greedy"].received_publishes >= 0:
+        async with asyncio.timeout(PATIENCE):
+            while "greedy" in broker.counters():
                 greedy.send(Publish("u", b"x", 1, packet_id=1))
                 await asyncio.sleep(0)
         greedy.abort()

@@ -1,4 +1,4 @@
-"""The broker core against a model of forty lines: any history of three clients gives the messages that the model gives."""
+"""The broker core against a small model: any history of three clients gives the messages that the model gives."""
 
 from dataclasses import dataclass, field
 

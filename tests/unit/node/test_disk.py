@@ -16,6 +16,7 @@ from ucmlab.node.certificates import pem
 from ucmlab.node.commands import (
     AppendLog,
     ApplyEntry,
+    BeginEpoch,
     Command,
     Publish,
     RaiseFloor,
@@ -27,10 +28,11 @@ from ucmlab.node.commands import (
 )
 from ucmlab.node.disk import NodeDisk
 from ucmlab.node.durable import RecordFile, frame, replace_file, unframe
-from ucmlab.node.events import DiskImage, DiskSynced, FileImage, FilesRead
+from ucmlab.node.events import DiskImage, DiskSynced, FileImage, FilesRead, LogImage, ReplicaImage
 from ucmlab.node.log_file import WORTH_CUTTING_ENTRIES
 from ucmlab.node.log_hash import entry_hash
 from ucmlab.node.privatefile import TEMPORARY
+from ucmlab.node.replica_db import ReplicaDb
 from ucmlab.node.rulebook import RuleBook
 
 RULES = RuleBook.load("14SU2")
@@ -182,6 +184,27 @@ def test_the_log_is_cut_when_it_is_worth_it_and_remembers_the_answers(home: Path
     told = [("op-refused", "refused", "expired", WORTH_CUTTING_ENTRIES + 1)]
     told += [(f"op-{seq}", "done", "", seq) for seq in range(1, WORTH_CUTTING_ENTRIES + 1)]
     assert sorted(log.answers) == sorted(told)
+
+
+def test_an_epoch_that_was_half_begun_is_begun_whole_at_the_next_start(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, _ = opened(home)
+    disk.perform(BeginEpoch(1))
+    disk.perform(AppendLog(1, 1, "op-1", b"entry 1"))
+    disk.perform(ApplyEntry(1, 1, entry_hash(b"entry 1"), "op-1", (), (row(1),), ()))
+    disk.perform(RaiseFloor(1))
+    with monkeypatch.context() as killing, pytest.raises(Killed):
+        killing.setattr(ReplicaDb, "begin_epoch", killed)
+        disk.perform(BeginEpoch(2))
+    disk.close()
+    image = reloaded(home)
+    assert image.replica == ReplicaImage(epoch=2, rows=(row(1),))
+    assert image.log == LogImage(epoch=2, answers=(("op-1", "done", "", 1),))
+
+
+def killed(*_: object) -> None:
+    raise Killed
 
 
 @pytest.mark.parametrize("tail", [b"\0" * 100, b"\xff" * 100, frame(b"cut off here")[:-1], b"\x01"])

@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import pytest
+
 from ucmlab.scenarios import budget
 from ucmlab.scenarios.budget import Overrun, machine_time
 

@@ -3,8 +3,11 @@
 import json
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
+
+from ucmlab.cluster.cli.ending import ending_well
 from ucmlab.scenarios.commands import list_stories, run_stories
 from ucmlab.scenarios.loading import library_names
 
@@ -41,7 +44,15 @@ def file(tmp_path: Path) -> str:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(run_stories, arguments, catch_exceptions=False)
+    """Run the command as the root group runs it."""
+
+    @click.command(context_settings={"ignore_unknown_options": True})
+    @click.argument("given", nargs=-1, type=click.UNPROCESSED)
+    def ucmlab(given: tuple[str, ...]) -> None:
+        with ending_well(given):
+            run_stories.main(list(given), standalone_mode=False)
+
+    return CliRunner().invoke(ucmlab, ["--", *arguments], catch_exceptions=False)
 
 
 def one(tmp_path: Path, name: str) -> str:
@@ -76,7 +87,7 @@ def test_of_several_stories_the_worst_decides(file: str) -> None:
     result = run(file)
     assert result.exit_code == 2
     assert "4 stories: 1 held, 1 unknown, 1 failed, 1 unusable" in result.output
-    assert "ucmlab run: asking: the story asks for Lab.teleport, which is not built in this version" in result.stderr
+    assert "ucmlab: asking: the story asks for Lab.teleport, which is not built in this version" in result.stderr
 
 
 def test_results_are_printed_as_json_and_nothing_else(file: str) -> None:
@@ -93,13 +104,13 @@ def test_results_are_printed_as_json_and_nothing_else(file: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        ((), "ucmlab run: name stories, or say --all"),
-        (("demo", "--all"), "ucmlab run: name stories, or say --all"),
-        (("nonesuch",), "ucmlab run: no story is named 'nonesuch'"),
-        (("/nonesuch.py",), "ucmlab run: no such file: /nonesuch.py"),
-        (("demo", "--release", "3.14"), "ucmlab run: demo: "),
-        (("demo", "--replication", "wishful"), "ucmlab run: demo: "),
-        (("demo", "--broker", "pigeon"), "ucmlab run: demo: "),
+        ((), "ucmlab: name stories, or say --all"),
+        (("demo", "--all"), "ucmlab: name stories, or say --all"),
+        (("nonesuch",), "ucmlab: no story is named 'nonesuch'"),
+        (("/nonesuch.py",), "ucmlab: no such file: /nonesuch.py"),
+        (("demo", "--release", "3.14"), "ucmlab: demo: "),
+        (("demo", "--replication", "wishful"), "ucmlab: demo: "),
+        (("demo", "--broker", "pigeon"), "ucmlab: demo: "),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(arguments: tuple[str, ...], why: str) -> None:

@@ -3,10 +3,10 @@
 # ruff: noqa: FBT003  # `check` takes its condition first, as design 7.3 spells it
 
 import pytest
-from ucmlab.scenarios import Lab
 
 from tests.fakes import TFTP, FakeLab
 from tests.unit.scenarios.told import told
+from ucmlab.scenarios import Lab
 
 
 def test_reads_look_at_the_state_now() -> None:

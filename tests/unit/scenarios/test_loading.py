@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from ucmlab.cluster.errors import Unusable
 from ucmlab.scenarios.loading import library_names, library_story, load, load_all
 

@@ -3,11 +3,10 @@
 import hashlib
 import json
 
-from ucmlab.scenarios import Lab
-from ucmlab.scenarios.names import Names, fingerprint
-
 from tests.fakes import FakeLab
 from tests.unit.scenarios.told import told
+from ucmlab.scenarios import Lab
+from ucmlab.scenarios.names import Names, fingerprint
 
 
 def test_a_certificate_is_named_by_where_it_came_from_and_keeps_its_first_name() -> None:

@@ -5,10 +5,9 @@
 import json
 from pathlib import Path
 
+from tests.unit.scenarios.told import as_story, told
 from ucmlab.scenarios import Lab, junit, report
 from ucmlab.scenarios.result import Options
-
-from tests.unit.scenarios.told import as_story, told
 
 
 async def half_right(lab: Lab) -> None:

@@ -5,11 +5,11 @@
 import asyncio
 
 import pytest
+
+from tests.unit.scenarios.told import told
 from ucmlab.cluster.errors import Unusable
 from ucmlab.scenarios import Lab
 from ucmlab.scenarios.telling import Check
-
-from tests.unit.scenarios.told import told
 
 
 def checks(result_entries: list[object]) -> list[tuple[str, bool]]:

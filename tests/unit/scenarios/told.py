@@ -3,14 +3,13 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from tests.fakes import FakeLab
 from ucmlab.scenarios import Lab, scenario
 from ucmlab.scenarios.ca import simulation_keys
 from ucmlab.scenarios.result import Options, Result
 from ucmlab.scenarios.runner import tell
 from ucmlab.scenarios.story import Story
 from ucmlab.scenarios.telling import Entry
-
-from tests.fakes import FakeLab
 
 Script = Callable[[Lab], Awaitable[None]]
 

@@ -1,0 +1,158 @@
+"""`ucmlab explore`: thousands of random schedules of operators and faults, judged by invariants, in virtual time."""
+
+import sys
+from pathlib import Path
+from typing import get_args
+
+import click
+import msgspec
+
+from ucmlab.cluster.cli.ending import DONE, REFUSED
+from ucmlab.cluster.cli.printing import print_result, print_table
+from ucmlab.cluster.search.campaign import Campaign, Summary, run_campaign, run_one
+from ucmlab.cluster.search.image import DEFAULT_NODES
+from ucmlab.cluster.search.plants import PLANTS
+from ucmlab.cluster.search.workload import OPERATIONS
+from ucmlab.cluster.topology import split_names
+from ucmlab.node.config import Policy
+from ucmlab.node.instant import SECOND
+from ucmlab.node.rulebook import RuleBook
+
+SHOWN = 10
+"""Failing seeds that are listed; --json has them all."""
+
+
+@click.command()
+@click.option("--seeds", type=click.IntRange(min=1), default=1000, show_default=True, help="How many schedules to try.")
+@click.option("--from", "first", type=click.IntRange(min=0), default=0, show_default=True, help="The first seed.")
+@click.option("--jobs", type=click.IntRange(min=1, max=64), default=1, show_default=True, help="Processes to use.")
+@click.option("--nodes", default=",".join(DEFAULT_NODES), show_default=True, help="The cluster's nodes.")
+@click.option("--release", default="14SU2", show_default=True, help="The product's release.")
+@click.option(
+    "--replication",
+    type=click.Choice(["auto", *get_args(Policy)]),
+    default="modern",
+    show_default=True,
+    help="The replication policy; invariants that do not hold in it are not judged.",
+)
+@click.option("--operations", type=click.IntRange(1, 1000), default=OPERATIONS, show_default=True, help="A schedule's.")
+@click.option("--plant", type=click.Choice(list(PLANTS)), help="Plant a bug: the search is to find it.")
+@click.option("--list-plants", is_flag=True, help="List the bugs that can be planted, and end.")
+@click.option("--stop-after", type=click.IntRange(min=1), help="End after so many failing seeds.")
+@click.option("--journal", type=click.Path(path_type=Path, dir_okay=False), help="Write the first seed's journal.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def explore(  # noqa: PLR0913  click's options
+    *,
+    seeds: int,
+    first: int,
+    jobs: int,
+    nodes: str,
+    release: str,
+    replication: str,
+    operations: int,
+    plant: str | None,
+    list_plants: bool,
+    stop_after: int | None,
+    journal: Path | None,
+    as_json: bool,
+) -> int:
+    """Try random schedules of uploads, deletes, kills, power cuts, partitions and restarts, and judge every step.
+
+    Exit status: 0 every invariant held, 1 one did not.
+    """
+    if list_plants:
+        return _list_plants(as_json=as_json)
+    if replication == "auto":
+        replication = _policy_of(release)
+    campaign = Campaign(
+        seeds=seeds,
+        first=first,
+        nodes=split_names(nodes),
+        release=release,
+        replication=msgspec.convert(replication, Policy),
+        operations=operations,
+        plant=plant,
+    )
+    if journal is not None:
+        _write_journal(campaign, journal)
+    summary = run_campaign(campaign, jobs=jobs, stop_after=stop_after, progress=_progress(seeds, quiet=as_json))
+    (_print_json if as_json else _print)(campaign, summary)
+    return REFUSED if summary.failed else DONE
+
+
+def _policy_of(release: str) -> Policy:
+    try:
+        return RuleBook.load(release).release.replication
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _list_plants(*, as_json: bool) -> int:
+    if as_json:
+        print_result({"plants": {name: {"text": p.text, "invariant": p.invariant} for name, p in PLANTS.items()}})
+    else:
+        rows = [(name, plant.invariant, plant.text) for name, plant in PLANTS.items()]
+        print_table(("PLANT", "NOTICED BY", "WHAT IT DOES"), rows, empty="none")
+    return DONE
+
+
+def _progress(seeds: int, *, quiet: bool):  # noqa: ANN202  a callback
+    def show(done: int, failed: int) -> None:
+        click.echo(f"\r{done}/{seeds} seeds, {failed} failed", nl=False, err=True)
+
+    return show if sys.stderr.isatty() and not quiet else lambda done, failed: None
+
+
+def _print(campaign: Campaign, summary: Summary) -> None:
+    if sys.stderr.isatty():
+        click.echo("\r", nl=False, err=True)
+    for result in summary.failed[:SHOWN]:
+        first = result.violations[0]
+        click.echo(f"seed {result.seed}: {first.invariant} at {first.at / SECOND:.1f} s on {first.node}: {first.text}")
+    if summary.failed:
+        click.echo(f"again: {again(campaign, summary.failed[0].seed)} --journal journal.jsonl")
+    verdict = "failed" if summary.failed else "held"
+    click.echo(
+        f"{verdict}: {summary.seeds} seeds of {len(campaign.nodes)} nodes in {campaign.replication}, "
+        f"{len(summary.failed)} failed; {summary.per_minute:,.0f} seeds a minute, "
+        f"{summary.events / max(1, summary.seeds):.0f} events a seed"
+    )
+
+
+def _print_json(campaign: Campaign, summary: Summary) -> None:
+    print_result(
+        {
+            "verdict": "failed" if summary.failed else "held",
+            "campaign": campaign,
+            "seeds": summary.seeds,
+            "events": summary.events,
+            "seconds": round(summary.seconds, 3),
+            "failed": [
+                {"seed": result.seed, "again": again(campaign, result.seed), "violations": result.violations}
+                for result in summary.failed
+            ],
+        }
+    )
+
+
+def again(campaign: Campaign, seed: int) -> str:
+    """The command that plays one seed of a campaign again."""
+    words = ["ucmlab explore --seeds 1 --from", str(seed), "--replication", campaign.replication]
+    if campaign.nodes != DEFAULT_NODES:
+        words += ["--nodes", ",".join(campaign.nodes)]
+    if campaign.release != "14SU2":
+        words += ["--release", campaign.release]
+    if campaign.operations != OPERATIONS:
+        words += ["--operations", str(campaign.operations)]
+    if campaign.plant is not None:
+        words += ["--plant", campaign.plant]
+    return " ".join(words)
+
+
+def _write_journal(campaign: Campaign, path: Path) -> None:
+    run = run_one(campaign, campaign.first)
+    encode = msgspec.json.Encoder(order="deterministic").encode
+    try:
+        path.write_bytes(b"".join(encode(line) + b"\n" for line in run.world.journal))
+    except OSError as error:
+        raise click.UsageError(f"cannot write {path}: {error.strerror}; name a file in a folder that exists") from error

@@ -1,0 +1,57 @@
+"""What the commands ask of a lab that runs, whatever carries the question.
+
+Every call blocks until the lab has answered. `Unusable` is the lab's word for what cannot be carried out as asked; a lab
+that went away in the middle is told as `LabGone`, because nobody knows what it still did.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from ucmlab.cluster.cli.snapshot import State, read_state
+from ucmlab.cluster.port import Operation
+from ucmlab.node.commands import Reply
+
+
+class LabGone(Exception):
+    """The lab ended while it was being asked."""
+
+
+class LabLink(Protocol):
+    """A running lab."""
+
+    def dump(self) -> dict[str, object]:
+        """The state (design 7.2)."""
+        ...
+
+    def operate(self, node: str, operation: Operation) -> Reply:
+        """Do an operation on a node."""
+        ...
+
+    def converged(self, within: int) -> bool:
+        """Wait until the cluster has converged, at most `within` lab microseconds."""
+        ...
+
+    def fault(self, what: str, target: str | None = None) -> None:
+        """`kill stop start pause resume isolate heal break repair` of a node, or of `broker` where that makes sense."""
+        ...
+
+    def partition(self, groups: Sequence[Sequence[str]], broker: int | None) -> None:
+        """Cut the network into groups."""
+        ...
+
+    def advance(self, duration: int) -> None:
+        """Let lab time jump."""
+        ...
+
+    def speed(self, factor: float) -> None:
+        """Let lab time flow faster or slower."""
+        ...
+
+    def down(self) -> None:
+        """End the lab; returns when every process of it is gone."""
+        ...
+
+
+def state_of(lab: LabLink) -> State:
+    """The lab's state, typed."""
+    return read_state(lab.dump())

@@ -1,0 +1,111 @@
+"""The lab's state as the commands read it: the part of `dump` (design 7.2) that they need, typed.
+
+Reading what outsiders read keeps the contract honest: a command cannot know more than a pipeline could.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from ucmlab.cluster.errors import Unusable
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """An identity certificate."""
+
+    fingerprint: str
+    subject: str
+    not_after: str
+
+
+class Trusted(msgspec.Struct, frozen=True):
+    """A trust certificate in a node's files."""
+
+    fingerprint: str
+    subject: str
+    not_after: str
+    file: str | None = None
+    description: str = ""
+
+
+class Database(msgspec.Struct, frozen=True):
+    """How far a node's replica is."""
+
+    epoch: int
+    seq: int
+    digest: str
+
+
+class Service(msgspec.Struct, frozen=True):
+    """A service of a node."""
+
+    state: str
+    kind: Literal["feature", "network"]
+    enabled: bool
+    since: str
+    loaded: dict[str, str]
+    pending: list[str]
+
+
+class Node(msgspec.Struct, frozen=True):
+    """A node."""
+
+    role: str
+    state: str
+    pid: int | None
+    home: str
+    fqdn: str
+    addresses: dict[str, str]
+    db: Database
+    identities: dict[str, Identity | None]
+    trust: dict[str, list[Trusted]]
+    database: dict[str, list[str]]
+    services: dict[str, Service]
+
+    def in_files(self, unit: str) -> set[str]:
+        """Fingerprints in its files of a unit."""
+        identity = self.identities.get(unit)
+        return {trusted.fingerprint for trusted in self.trust.get(unit, [])} | ({identity.fingerprint} if identity else set())
+
+
+class Broker(msgspec.Struct, frozen=True):
+    """What carries the bus."""
+
+    kind: str | None
+    url: str | None
+    pid: int | None
+
+
+class State(msgspec.Struct, frozen=True):
+    """The lab."""
+
+    lab: str
+    release: str
+    profile: str
+    replication: str
+    now: str
+    converged: bool
+    converged_except: dict[str, str]
+    broker: Broker
+    faults: list[dict[str, str]]
+    nodes: dict[str, Node]
+
+    def node(self, name: str) -> Node:
+        """A node by name.
+
+        Raises:
+            Unusable: there is none.
+        """
+        if name not in self.nodes:
+            raise no_node(name, self.nodes)
+        return self.nodes[name]
+
+
+def read_state(dump: object) -> State:
+    """Read a dump."""
+    return msgspec.convert(dump, State)
+
+
+def no_node(name: str, known: "dict[str, Node]") -> Unusable:
+    """What to say when a node is named that there is not."""
+    return Unusable(f"there is no node {name!r} in this lab; there are {', '.join(known)}")

@@ -1,0 +1,90 @@
+"""What surrounds a story: the lab that it is told in, and the bound on its machine time."""
+
+# ruff: noqa: FBT003  # `check` takes its condition first, as design 7.3 spells it
+
+import asyncio
+import socket
+
+import pytest
+
+from ucmlab.cluster.errors import Unusable
+from ucmlab.scenarios import Lab, scenario
+from ucmlab.scenarios.labs import run_story, topology_for
+from ucmlab.scenarios.result import Options, Result
+from ucmlab.scenarios.story import Story
+
+
+def run(story: Story) -> Result:
+    return run_story(story, Options(), lambda _entry: None)
+
+
+@scenario(nodes="pub sub1", timing="instant")
+async def plain(lab: Lab) -> None:
+    """Sleep, as any coroutine may."""
+    before = lab.now
+    async with asyncio.TaskGroup() as group:
+        group.create_task(asyncio.sleep(3600))
+        group.create_task(lab.wait("30m"))
+    lab.check((lab.now - before).total_seconds() == 3600, "an hour of lab time has passed")
+
+
+def test_ordinary_asyncio_works_in_virtual_time() -> None:
+    assert run(plain).verdict == "held"
+
+
+@scenario(nodes="pub sub1", timing="instant")
+async def reaching_out(lab: Lab) -> None:
+    """Open a socket."""
+    lab.check(True, "so far, so good")
+    await asyncio.get_running_loop().create_connection(asyncio.Protocol, "127.0.0.1", 1, family=socket.AF_INET)
+
+
+def test_reaching_out_of_the_simulation_fails_the_story_in_one_line() -> None:
+    trouble = run(reaching_out).trouble
+    assert trouble is not None
+    assert trouble.line.startswith(
+        "RuntimeError: sockets do not work in a simulated story; run it with --mode local (test_labs.py:"
+    )
+
+
+@scenario(nodes="pub sub1", timing="instant", budget="300ms")
+async def endless(lab: Lab) -> None:
+    """Wait for what never comes."""
+    lab.check(True, "so far, so good")
+    await asyncio.get_running_loop().create_future()
+
+
+@pytest.mark.slow
+def test_a_story_that_never_ends_is_a_failed_run_that_says_so() -> None:
+    result = run(endless)
+    assert result.verdict == "failed"
+    assert result.trouble is not None
+    assert result.trouble.line.startswith("not over after 0.3 s of machine time (test_labs.py:")
+    assert [entry.at >= result.began for entry in result.entries] == [True]
+
+
+@scenario(nodes="pub sub1", timing="instant")
+async def deadlocked(lab: Lab) -> None:
+    """Wait in a world where nothing moves any more."""
+    for node in lab.nodes:
+        await node.kill()
+    await asyncio.get_running_loop().create_future()
+
+
+def test_a_story_in_a_dead_world_is_a_failed_run_that_says_so() -> None:
+    result = run(deadlocked)
+    assert result.verdict == "failed"
+    assert result.trouble is not None
+    assert result.trouble.line.startswith("every task waits and nothing is due")
+
+
+def test_options_say_otherwise_than_the_story() -> None:
+    cluster = topology_for(plain, Options(release="12.5", replication="modern", timing="product"))
+    assert (cluster.release, cluster.replication, cluster.timing) == ("12.5", "modern", "product")
+    assert topology_for(plain, Options()).release == "14SU2"
+
+
+@pytest.mark.parametrize("options", [Options(release="3.14"), Options(replication="wishful"), Options(profile="odd")])
+def test_a_cluster_that_cannot_be_is_refused(options: Options) -> None:
+    with pytest.raises(Unusable):
+        run_story(plain, options, lambda _entry: None)
