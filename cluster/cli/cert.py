@@ -9,7 +9,7 @@ from ucmlab.cluster.cli import details
 from ucmlab.cluster.cli.answering import end_with, refused
 from ucmlab.cluster.cli.cert_change import delete, upload
 from ucmlab.cluster.cli.ending import REFUSED
-from ucmlab.cluster.cli.listing import ORDERS, USAGES, Entry, Filters, Order, check_filters, check_unit, chosen, entries, find
+from ucmlab.cluster.cli.listing import ORDERS, USAGES, Entry, Filters, Order, Usage, check_filters, check_unit, chosen, entries, find
 from ucmlab.cluster.cli.options import directory_option, json_option, wall_instant
 from ucmlab.cluster.cli.printing import print_result, print_table
 from ucmlab.cluster.errors import Unusable
@@ -42,7 +42,7 @@ def list_certificates(  # noqa: PLR0913  each is an option
     node: str,
     unit: str | None,
     *,
-    usage: str | None,
+    usage: Usage | None,
     cn: str | None,
     expires_before: str | None,
     key: str | None,
@@ -55,7 +55,7 @@ def list_certificates(  # noqa: PLR0913  each is an option
     rulebook = home.topology.rulebook
     check_unit(rulebook, unit)
     before = None if expires_before is None else wall_instant(expires_before)
-    filters = Filters(unit=unit, usage=_usage(usage), cn=cn, expires_before=before, key=key)
+    filters = Filters(unit=unit, usage=usage, cn=cn, expires_before=before, key=key)
     listed = entries(home, node)
     try:
         check_filters(filters, rulebook)
@@ -121,10 +121,6 @@ def _found(home: LabHome, node: str, unit: str, name: str | None, *, as_json: bo
         return find(entries(home, node), unit, name)
     except Refusal as refusal:
         end_with(refused(rulebook, refusal, unit=unit), as_json=as_json, done="", status=REFUSED)
-
-
-def _usage(text: str | None) -> "str | None":
-    return None if text is None else text.lower()
 
 
 def _row(entry: Entry) -> tuple[str, ...]:

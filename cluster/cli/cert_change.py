@@ -1,6 +1,5 @@
 """`ucmlab cert upload|delete`: the two operations that change trust stores."""
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -25,6 +24,7 @@ CONVERGE_WITHIN = "120s"
 """Of lab time; as `ucmlab wait` without --within."""
 READ_LIMIT = 32 * UPLOAD_LIMIT
 """Bytes read of a file: far above what any node accepts, so it is refused as too large; still no `/dev/zero` fills us."""
+FINGERPRINT_DIGITS = 64
 WARNING = (
     "deleting a certificate can affect the system, can break a certificate chain that it is part of, "
     "and cannot be undone"
@@ -113,13 +113,11 @@ def _uploaded(data: bytes) -> set[str]:
 
 
 def _meant(listed: list[Entry], unit: str, name: str) -> str:
-    try:
-        return find(listed, unit, name).certificate.fingerprint
-    except Refusal:
-        fingerprint = fingerprint_of(name)
-        if len(fingerprint) == 64 and fingerprint != name.lower() or set(fingerprint) <= set("0123456789abcdef"):
-            return fingerprint
-        raise
+    """The fingerprint that a name means. One in full is taken as it is: the row may be there without a file."""
+    bare = fingerprint_of(name)
+    if len(bare) == FINGERPRINT_DIGITS:
+        return bare
+    return find(listed, unit, name).certificate.fingerprint
 
 
 def _confirmed(listed: list[Entry], unit: str, fingerprint: str) -> bool:
@@ -155,7 +153,3 @@ def _final(
             reachable = node.state in ("up", "starting")
             words[name] = "done" if ready else ("pending" if reachable else "unreachable")
     return words
-
-
-__all__ = ["delete", "dependants", "upload"]
-_ = sys
