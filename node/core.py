@@ -319,9 +319,12 @@ class NodeCore:
                 if row.held_by(self.config.name):
                     self.filing.write(row)
 
-    def _replaced(self) -> None:
-        """A snapshot took the place of all rows; files follow at the next comparison."""
-        if not self.installation.complete:
+    def _replaced(self, first: bool) -> None:  # noqa: FBT001  # a callback
+        """A snapshot took the place of all rows; files follow at the next comparison.
+
+        The first one is part of the installation, whichever of the two came first: the snapshot or the log's answer.
+        """
+        if first:
             self._write_installed(tuple(self.replica.rows))
 
     def _files_read(self, event: FilesRead) -> None:

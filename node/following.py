@@ -50,11 +50,12 @@ class Follower:
         replica: Replica,
         *,
         applied: Callable[[LogEntry, tuple[RowKey, ...], bool], None],
-        replaced: Callable[[], None],
+        replaced: Callable[[bool], None],
         may_acknowledge: Callable[[], bool],
         publisher_away: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`applied(entry, keys of new rows, live)` hears of every entry, `replaced` of every snapshot."""
+        """`applied(entry, keys of new rows, live)` hears of every entry, `replaced(first)` of every snapshot: whether it
+        is the first thing that this replica ever holds."""
         self._context = context
         self._replica = replica
         self._applied = applied
@@ -283,6 +284,7 @@ class Follower:
         self.acknowledge_soon()
 
     def _install(self, snapshot: Snapshot, rows: tuple[Row, ...]) -> None:
+        first = self._replica.epoch == 0
         self._queue.clear()
         self._context.cancel_timer(APPLY_TIMER)
         self._tail = (snapshot.epoch, snapshot.seq, snapshot.hash)
@@ -297,7 +299,7 @@ class Follower:
             InstallSnapshot(snapshot.epoch, snapshot.seq, snapshot.hash, rows, snapshot.tombstones)
         )
         self._context.record("snapshot_installed", epoch=snapshot.epoch, seq=snapshot.seq)
-        self._replaced()
+        self._replaced(first)
         self.acknowledge_soon()
 
     def _publish_ack(self, epoch: int, seq: int, digest: str) -> None:

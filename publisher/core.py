@@ -29,7 +29,7 @@ from ucmlab.broker.messages import (
 from ucmlab.node.commands import AppendLog, BeginEpoch, MakeAuthz, RaiseFloor, RecordAnswer, Reply
 from ucmlab.node.core import NodeCore
 from ucmlab.node.errors import Refusal
-from ucmlab.node.events import AuthzMade, DiskImage, KeysSealed, OrderService, RegenerateAuthz
+from ucmlab.node.events import AuthzMade, DiskImage, IdentityMade, KeysSealed, OrderService, RegenerateAuthz
 from ucmlab.node.following import apply_entry
 from ucmlab.node.instant import MILLISECOND
 from ucmlab.node.status import NodeStatus
@@ -145,6 +145,15 @@ class PublisherCore(NodeCore):
         for kind in self._shared_kinds(sender):
             if kind in self.keys and kind not in birth.keys:
                 self.distribution.deliver(sender, kind, self.keys[kind])
+
+    def _identity_made(self, event: IdentityMade) -> None:
+        """An identity of the whole cluster is made here and copied to whoever has a use for it (B.1: ITLRecovery)."""
+        super()._identity_made(event)
+        if self.context.rulebook.identities[event.unit].distributed_to:
+            self.keys[event.unit] = self.keys.get(event.unit, 0) + 1
+            for member, birth in self._births.items():
+                if birth.state == "up" and event.unit in self._shared_kinds(member):
+                    self.distribution.deliver(member, event.unit, self.keys[event.unit])
 
     def _shared_kinds(self, member: str) -> tuple[str, ...]:
         """Private material that the member gets: authz keys, and cluster-wide identities of its role."""

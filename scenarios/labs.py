@@ -11,7 +11,7 @@ import msgspec
 
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.keycache import KeyCache, cache_folder
-from ucmlab.cluster.local import LocalLab
+from ucmlab.cluster.local import LabLost, LocalLab, ProcessCrashed
 from ucmlab.cluster.provision import provision
 from ucmlab.cluster.sim.lab import START_OF_LAB, SimLab
 from ucmlab.cluster.sim.loop import Deadlock, VirtualLoop
@@ -88,6 +88,8 @@ def _in_processes(story: Story, options: Options, listener: Listener) -> Result:
             try:
                 await lab.open()
                 return await tell(story, options, port=lab, keys=keys, listener=listener, kept=kept)
+            except (LabLost, ProcessCrashed) as error:  # in a story it is part of the result; so it was before or after
+                raise Unusable(f"the lab broke down: {error}") from error
             finally:
                 await lab.close()
 

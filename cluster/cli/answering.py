@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 import click
-import msgspec
 
 from ucmlab.cluster.cli.ending import DONE, INDEFINITE, REFUSED, one_line
 from ucmlab.cluster.cli.printing import print_result
@@ -42,11 +41,6 @@ def end_with(reply: Reply, *, as_json: bool, done: str, status: int | None = Non
     else:
         _tell(reply, done)
     sys.exit(STATUS[reply.outcome] if status is None else status)
-
-
-def with_nodes(reply: Reply, nodes: dict[str, str]) -> Reply:
-    """The reply with what is known of the nodes now."""
-    return msgspec.structs.replace(reply, nodes=nodes)
 
 
 def _object(reply: Reply) -> dict[str, object]:

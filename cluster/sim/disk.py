@@ -134,9 +134,9 @@ class SimDisk:
         """Durable at once; rows stay, tombstones and the log's entries go."""
         self._changes.append(command)
         self._durable_changes = len(self._changes)
+        self._answers += [(self._op_ids.get(seq, ""), "done", "", seq) for seq, _ in self._log]
         self._epoch, self._floor, self._floor_hash = command.epoch, 0, b""
         self._log.clear()
-        self._op_ids.clear()
 
     def raise_floor(self, command: RaiseFloor) -> None:
         """Forget what everybody has behind them."""
