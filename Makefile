@@ -24,6 +24,7 @@ lint: $(READY) ## format, style, import contracts, types
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/mypy tests .ci/lock.py
 
 rules: $(READY) ## which rule of the rule book is proved by which test
 	@$(BIN)/python -m tests.rule_coverage

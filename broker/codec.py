@@ -53,7 +53,11 @@ class BusCodec:
         verifier: Verifier,
         memo: Memo | None = None,
     ) -> None:
-        """`memo` remembers what was opened (opening is a pure function of topic and bytes); the simulation shares one."""
+        """Seal as `sender` in its boot number `boot`.
+
+        Args:
+            memo: what was opened so far. Opening is a pure function of topic and bytes; the simulation shares one.
+        """
         self._cluster = cluster
         self._sender = sender
         self._boot = boot

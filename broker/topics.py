@@ -1,15 +1,15 @@
 """Topic names of the bus, built and parsed in one place, and who may write and read which.
 
-    cucm/v1/{cluster}/log/{unit}                   publisher        each log entry, for people's sake by unit
-    cucm/v1/{cluster}/head                         publisher        retained
-    cucm/v1/{cluster}/node/{node}/birth            that node        retained, and its will
-    cucm/v1/{cluster}/node/{node}/ack              that node        retained
-    cucm/v1/{cluster}/req/{node}/{verb}            that node        proposals, catch-up requests, key receipts
-    cucm/v1/{cluster}/answer/{node}/{verb}         publisher        answers to that node
-    cucm/v1/{cluster}/keys/{node}                  publisher        sealed keys for that node
-    cucm/v1/{cluster}/svc/{node}/{service}/cmd     publisher, or    orders to that node's services
-                                                   that node
-    cucm/v1/{cluster}/svc/{node}/{service}/state   that node        retained
+cucm/v1/{cluster}/log/{unit}                   publisher        each log entry, for people's sake by unit
+cucm/v1/{cluster}/head                         publisher        retained
+cucm/v1/{cluster}/node/{node}/birth            that node        retained, and its will
+cucm/v1/{cluster}/node/{node}/ack              that node        retained
+cucm/v1/{cluster}/req/{node}/{verb}            that node        proposals, catch-up requests, key receipts
+cucm/v1/{cluster}/answer/{node}/{verb}         publisher        answers to that node
+cucm/v1/{cluster}/keys/{node}                  publisher        sealed keys for that node
+cucm/v1/{cluster}/svc/{node}/{service}/cmd     publisher, or    orders to that node's services
+                                               that node
+cucm/v1/{cluster}/svc/{node}/{service}/state   that node        retained
 """
 
 from functools import lru_cache
@@ -121,13 +121,17 @@ class Address(NamedTuple):
     leaf: str
 
 
+ROOT_LEVELS = 3
+"""`cucm`, `v1`, and the cluster."""
+
+
 @lru_cache(maxsize=4096)
-def parse(topic: str) -> Address | None:
+def parse(topic: str) -> Address | None:  # noqa: PLR0911  one return for each kind of topic
     """Take a topic apart; `None` when it is none of ours."""
     parts = topic.split("/")
-    if len(parts) < 4 or parts[0] != "cucm" or parts[1] != "v1":
+    if parts[:2] != ["cucm", "v1"]:
         return None
-    match parts[3:]:
+    match parts[ROOT_LEVELS:]:
         case ["head"]:
             return Address("head", "", "")
         case ["log", unit]:

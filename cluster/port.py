@@ -177,5 +177,3 @@ class LabPort(Protocol):
     async def close(self) -> None:
         """End the lab; nothing is left behind."""
         ...
-
-

@@ -43,8 +43,14 @@ class ChangeNotification:
         occupied: Callable[[str], bool],
         caught_up: Callable[[], bool],
     ) -> None:
-        """`propose_file` puts a file's row to the publisher, `propose_mapping` puts this node back among a row's
-        holders; `occupied` tells whether an operation is changing a unit, whose differences are its own."""
+        """The service is stopped.
+
+        Args:
+            propose_file: puts the row of a file (unit, fingerprint) to the publisher.
+            propose_mapping: puts this node back among a row's holders.
+            occupied: whether an operation is changing a unit; the differences there are its own.
+            caught_up: whether the replica is where the publisher's log ends.
+        """
         self._context = context
         self._filing = filing
         self._replica = replica
@@ -145,9 +151,10 @@ class ChangeNotification:
                 self._filing.remove(unit, fingerprint, op_id=entry.op_id)
         for key in added:
             row = self._replica.rows.get(key)
-            if row is not None and me.role in units[row.unit].roles and units[row.unit].replicated:
-                if row.held_by(me.name) and not self._occupied(row.unit):
-                    self._filing.write(row)
+            if row is None or not row.held_by(me.name) or self._occupied(row.unit):
+                continue
+            if units[row.unit].replicated and me.role in units[row.unit].roles:
+                self._filing.write(row)
 
     def _compare_unit(self, unit: str, *, listed: bool) -> None:
         if listed:

@@ -1,8 +1,9 @@
 """What a node may ask for, in the imperative. Shells perform them, in the order of the list, and decide nothing.
 
 The contract of a list (both shells): commands are performed one after the other, each completely before the next
-begins. A kill leaves a prefix of the list performed. A command that fails is reported as `CommandFailed` and the rest
-of its list is dropped. What is `durable` below survives a power cut when the next command begins; the rest survives
+begins; what answers them is handled right after the list, before anything else that has happened meanwhile. A kill
+leaves a prefix of the list performed. A command that fails is reported as `CommandFailed` and the rest of its list is
+dropped; a file command that belongs to no operation is only reported. What is `durable` below survives a power cut when the next command begins; the rest survives
 one only after `SyncDisk`.
 """
 
@@ -187,6 +188,12 @@ class Reply(Command, frozen=True):
     nodes: dict[str, str] = {}
 
 
+class Halt(Command, frozen=True):
+    """End this process now, as a kill would: what it believes and what its disk holds are no longer the same."""
+
+    text: str
+
+
 class Record(Command, frozen=True):
     """A fact for the journal and the log. `id` is unique in the lab, `cause` is the id that led to it."""
 
@@ -196,6 +203,9 @@ class Record(Command, frozen=True):
     op_id: str
     fields: dict[str, str | int | bool | None]
 
+
+FILE_COMMANDS = (WriteFile, RemoveFile, SettleFile)
+"""Commands whose failure leaves node and disk of one mind: the next comparison reads the files again."""
 
 AnyCommand = (
     Publish
@@ -221,5 +231,6 @@ AnyCommand = (
     | SealKeys
     | OpenKeys
     | Reply
+    | Halt
     | Record
 )

@@ -16,6 +16,7 @@ from ucmlab.broker.messages import (
     KeysInstalled,
     LogEntry,
     Proposal,
+    Row,
     RowKey,
     SealedKeys,
     ServiceOrder,
@@ -24,7 +25,7 @@ from ucmlab.broker.messages import (
 )
 from ucmlab.node.certificates import parse
 from ucmlab.node.change_notification import COMPARE, REACTION_TIMER, RESYNC_TIMER, ChangeNotification
-from ucmlab.node.commands import AnyCommand, OpenKeys, Reply, Subscribe
+from ucmlab.node.commands import FILE_COMMANDS, AnyCommand, Halt, OpenKeys, Reply, Subscribe
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.context import Context
 from ucmlab.node.events import (
@@ -81,7 +82,7 @@ class NodeCore:
         self.installation = Installation(
             self.context,
             self.identities,
-            propose=lambda op_id, rows: self.operations.propose_installation(op_id, rows),
+            propose=self._propose_installation,
             installed=self._installed,
         )
         self.ordering = Ordering(self.context)
@@ -138,6 +139,9 @@ class NodeCore:
         else:
             self.installation.begin()
 
+    def _propose_installation(self, op_id: str, rows: tuple[Row, ...]) -> None:
+        self.operations.propose_installation(op_id, rows)
+
     def _installed(self) -> None:
         """The installation is complete: from here on the node lives as after any boot."""
         self.services.boot()
@@ -161,7 +165,7 @@ class NodeCore:
         self._dispatch(event)
         return self.context.commands
 
-    def _dispatch(self, event: AnyEvent) -> None:
+    def _dispatch(self, event: AnyEvent) -> None:  # noqa: C901, PLR0912  one case for each event, nothing else
         match event:
             case MessageArrived():
                 self._message(event.topic, event.payload)
@@ -192,9 +196,18 @@ class NodeCore:
             case ReplicationSet():
                 self._set_replication(broken=event.broken)
             case CommandFailed():
-                self.context.record("alarm", event.op_id, alarm="command_failed", command=event.command)
+                self._command_failed(event)
             case AuthzMade() | KeysSealed():
                 self._publisher_keys(event)
+
+    def _command_failed(self, event: CommandFailed) -> None:
+        """A full disk and the like. Files can be compared again; with a database that lacks what the node believes it
+        holds, only a fresh start from the disk is safe."""
+        self.context.record("alarm", event.op_id, alarm="command_failed", command=event.command, text=event.text)
+        if event.command in (each.__name__ for each in FILE_COMMANDS):
+            self.operations.failed(event.op_id, event.text)
+        else:
+            self.context.ask(Halt(f"{event.command} failed: {event.text}"))
 
     def _publisher_keys(self, event: AuthzMade | KeysSealed) -> None:
         """Only the publisher makes or seals keys; elsewhere nobody asked."""
@@ -277,9 +290,7 @@ class NodeCore:
 
     def _publisher_away(self) -> bool:
         """Whether the publisher is *known* to be unreachable; silence is not knowledge."""
-        return not self.context.connected or (
-            self._publisher_birth is not None and self._publisher_birth[1] != "up"
-        )
+        return not self.context.connected or (self._publisher_birth is not None and self._publisher_birth[1] != "up")
 
     def _submit(self, proposal: Proposal) -> bool:
         """Ask the publisher; whether anything left this node."""
@@ -315,9 +326,9 @@ class NodeCore:
         for key in new:
             row = self.replica.rows[key]
             unit = self.context.rulebook.units[row.unit]
-            if unit.kind == "trust" and not unit.replicated and self.config.role in unit.roles:
-                if row.held_by(self.config.name):
-                    self.filing.write(row)
+            outside = unit.kind == "trust" and not unit.replicated and self.config.role in unit.roles
+            if outside and row.held_by(self.config.name):
+                self.filing.write(row)
 
     def _replaced(self, first: bool) -> None:  # noqa: FBT001  # a callback
         """A snapshot took the place of all rows; files follow at the next comparison.

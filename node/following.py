@@ -54,8 +54,14 @@ class Follower:
         may_acknowledge: Callable[[], bool],
         publisher_away: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`applied(entry, keys of new rows, live)` hears of every entry, `replaced(first)` of every snapshot: whether it
-        is the first thing that this replica ever holds."""
+        """Nothing has been heard yet.
+
+        Args:
+            applied: hears of every entry, the keys of its new rows, and whether it arrived live.
+            replaced: hears of every snapshot, and whether it is the first thing that this replica ever holds.
+            may_acknowledge: whether this node's files let its position count.
+            publisher_away: whether the publisher is known to be unreachable.
+        """
         self._context = context
         self._replica = replica
         self._applied = applied
@@ -295,9 +301,7 @@ class Follower:
             rows=rows,
             tombstones=snapshot.tombstones,
         )
-        self._context.ask(
-            InstallSnapshot(snapshot.epoch, snapshot.seq, snapshot.hash, rows, snapshot.tombstones)
-        )
+        self._context.ask(InstallSnapshot(snapshot.epoch, snapshot.seq, snapshot.hash, rows, snapshot.tombstones))
         self._context.record("snapshot_installed", epoch=snapshot.epoch, seq=snapshot.seq)
         self._replaced(first)
         self.acknowledge_soon()

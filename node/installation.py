@@ -1,4 +1,4 @@
-"""Installation: the identities of the node's role, their copies in trust units, and the keys that the publisher shares.
+"""Installation: the identities of the node's role, and their copies in trust units.
 
 A node is installed once. It makes what its role needs (domain.md B.1, B.4), proposes one entry with all its rows, and is
 installed when the log has them. Until then its services do not start. What the publisher shares with the cluster

@@ -208,6 +208,18 @@ class Operations:
         self._end(operation, answer.outcome, reason=answer.reason, text=answer.text, nodes=answer.nodes)
         return True
 
+    def failed(self, op_id: str, text: str) -> None:
+        """A file of the operation could not be written or removed: nothing was proposed, and what was done is undone.
+
+        What followed in the list of commands was dropped, so whoever else is open asks again.
+        """
+        operation = self._open.get(op_id)
+        if operation is not None:
+            self._put_back(operation)
+            self._end(operation, "refused", reason="permission", text=f"The file could not be written: {text}")
+        for other in list(self._open.values()):
+            self._send(other)
+
     def _put_back(self, operation: OpenOperation) -> None:
         """A refused change leaves the files that the rows name."""
         for row in operation.proposal.adds:

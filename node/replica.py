@@ -22,6 +22,10 @@ class Replica:
         self.hash = image.hash
         self.floor = image.floor
         self.tombstones: dict[RowKey, int] = {(unit, fingerprint): seq for unit, fingerprint, seq in image.tombstones}
+        self.rows: dict[RowKey, Row] = {}
+        self._units: dict[str, dict[str, Row]] = {}
+        self._lines: list[bytes] = []
+        self._digest: str | None = None
         self._take_rows(image.rows)
 
     @property
@@ -82,12 +86,12 @@ class Replica:
         return self._units.get(unit, {})
 
     def _take_rows(self, rows: Iterable[Row]) -> None:
-        self.rows: dict[RowKey, Row] = {row.key: row for row in rows}
-        self._units: dict[str, dict[str, Row]] = {}
+        self.rows = {row.key: row for row in rows}
+        self._units = {}
         for row in self.rows.values():
             self._units.setdefault(row.unit, {})[row.fingerprint] = row
         self._lines = sorted(digest_line(row) for row in self.rows.values())
-        self._digest: str | None = None
+        self._digest = None
 
     def _put(self, row: Row) -> None:
         if row.key not in self.rows:

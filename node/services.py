@@ -55,8 +55,13 @@ class Services:
         changed: Callable[[str, bool], None],
         reported: Callable[[ServiceReport], None],
     ) -> None:
-        """`identities` tells the fingerprints on disk by unit; `changed` hears of every service that came up or ended;
-        `reported` hears every report that goes out."""
+        """No services until `take`.
+
+        Args:
+            identities: tells the fingerprints on disk, by unit.
+            changed: hears of every service that came up or ended.
+            reported: hears every report that goes out.
+        """
         self._context = context
         self._identities = identities
         self._changed = changed

@@ -19,7 +19,9 @@ from ucmlab.node.clock import ClockSetting, LabClock
 from ucmlab.node.commands import (
     AnyCommand,
     CancelTimer,
+    FILE_COMMANDS,
     Command,
+    Halt,
     MakeAuthz,
     MakeIdentity,
     OpenKeys,
@@ -261,26 +263,29 @@ class NodeShell:
         self._turns += 1
         self._performing = True
         now = self._clock.now()
+        answers: list[AnyEvent] = []
         for command in self._core.handle(event, now):
-            if not self._performed(command, now):
+            if not self._performed(command, now, answers):
                 break
             if type(command).__name__ == self._doom:
                 self._fall(command)
                 return
+        # What the disk said is true now: an upload handled in between would make a reading of the files stale.
+        self._inbox.extendleft(reversed(answers))
         self._performing = False
         if isinstance(event, StopRequested):
             self._stopped.set()
 
-    def _performed(self, command: AnyCommand, now: Instant) -> bool:
+    def _performed(self, command: AnyCommand, now: Instant, answers: list[AnyEvent]) -> bool:
         try:
             answer = self._perform(command, now)
         except OSError as error:
             name, op_id = type(command).__name__, getattr(command, "op_id", "")
-            self._inbox.append(CommandFailed(name, op_id, str(error)))
-            return False
+            answers.append(CommandFailed(name, op_id, str(error)))
+            return isinstance(command, FILE_COMMANDS) and not op_id
         if answer is not None:
             # Disk and keys say `Event`; what they answer with is always of the union.
-            self._inbox.append(cast("AnyEvent", answer))
+            answers.append(cast("AnyEvent", answer))
         return True
 
     def _perform(self, command: AnyCommand, now: Instant) -> Event | None:
@@ -295,6 +300,8 @@ class NodeShell:
                 self._journal.write(command, now)
             case Reply():
                 self._observer.replied(command)
+            case Halt():
+                self._die()
             case Subscribe(filters=filters):
                 self._bus.subscribe(filters)
             case MakeIdentity() | MakeAuthz() | SealKeys() | OpenKeys():
@@ -325,5 +332,3 @@ class NodeShell:
 
     def _die(self) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
-
-

@@ -33,7 +33,9 @@ class Timers:
             due, number, token = self._heap[0]
             if self._running.get(token) == number:
                 return due
-            heapq.heappop(self._heap)  # cancelled, or started again: forgotten late, because heaps remove only the first
+            heapq.heappop(
+                self._heap
+            )  # cancelled, or started again: forgotten late, because heaps remove only the first
         return None
 
     def pop_due(self, now: int, mark: int | None = None) -> str | None:

@@ -86,9 +86,7 @@ class PublisherCore(NodeCore):
         """Start over with the rows at hand, above everything that anybody has seen."""
         self.log.begin_epoch(epoch)
         self.context.ask(BeginEpoch(epoch))
-        self.replica.install(
-            epoch=epoch, seq=0, entry_hash=b"", rows=tuple(self.replica.rows.values()), tombstones=()
-        )
+        self.replica.install(epoch=epoch, seq=0, entry_hash=b"", rows=tuple(self.replica.rows.values()), tombstones=())
         self.context.record("epoch_begun", epoch=epoch)
         self._acks.clear()
         self._head_soon()

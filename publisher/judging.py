@@ -110,9 +110,7 @@ def judge_installation(
     return Wanted("install", removes=(), adds=adds)
 
 
-def trust_unit_for(
-    rulebook: RuleBook, config: NodeConfig, name: str, origin: str, operation: Operation
-) -> Unit:
+def trust_unit_for(rulebook: RuleBook, config: NodeConfig, name: str, origin: str, operation: Operation) -> Unit:
     """The trust unit, if `origin` has it and may change it."""
     unit = rulebook.units.get(name)
     if unit is None or unit.kind != "trust":

@@ -2,10 +2,13 @@
 
 import asyncio
 import os
+import signal
+import sys
 import tempfile
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 
 import msgspec
 
@@ -94,7 +97,22 @@ def _in_processes(story: Story, options: Options, listener: Listener) -> Result:
                 await lab.close()
 
         loop = asyncio.new_event_loop()
-        return _bounded(story, whole(), loop=loop, wake=lambda: loop.call_soon_threadsafe(lambda: None))
+        with _ending_on_sigterm():
+            return _bounded(story, whole(), loop=loop, wake=lambda: loop.call_soon_threadsafe(lambda: None))
+
+
+@contextmanager
+def _ending_on_sigterm() -> Generator[None]:
+    """Let SIGTERM end the run as Ctrl-C does: processes and folders are not left to others."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import asyncio
 import time
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -33,7 +34,7 @@ BUILT = (Lab, Node, CA, Broker, Reply)
 """What a story holds; a name that one of these lacks is not built."""
 
 
-async def tell(  # noqa: PLR0913  # what a run consists of
+async def tell(
     story: Story, options: Options, *, port: LabPort, keys: KeySource, listener: Listener, kept: str = ""
 ) -> Result:
     """Tell a story in a lab that is ready, and judge it.
@@ -73,6 +74,10 @@ async def _script(story: Story, lab: Lab) -> Trouble | None:
     except StoryOver:
         return None
     except (asyncio.CancelledError, Overrun) as error:
+        if isinstance(error, Overrun):
+            # The cancellation that came first is still pending, and would take away the result.
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
         # Whoever ends a story from outside says why. Ctrl-C is not among them: it ends the whole run from the loop.
         why = error.args[0] if error.args else "cancelled"
         return Trouble(f"{why} ({_place(error, story)})", _trace(error))

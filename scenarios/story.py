@@ -37,7 +37,7 @@ class Story:
         return self.path.parent == Path(__file__).resolve().parent / "library"
 
 
-def scenario(  # noqa: PLR0913  # each is a word of the contract (design 7.3)
+def scenario(
     *,
     nodes: str = "pub sub1 sub2",
     release: str = "14SU2",

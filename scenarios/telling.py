@@ -51,7 +51,7 @@ Entry = Step | Check | Outcome
 Listener = Callable[[Entry], None]
 
 
-class StoryOver(Exception):  # noqa: N818  # no error: the story ends by a judgment
+class StoryOver(Exception):  # no error: the story ends by a judgment
     """A judgment that ends the story failed; the failed check is recorded already."""
 
 

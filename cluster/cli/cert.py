@@ -9,7 +9,19 @@ from ucmlab.cluster.cli import details
 from ucmlab.cluster.cli.answering import end_with, refused
 from ucmlab.cluster.cli.cert_change import delete, upload
 from ucmlab.cluster.cli.ending import REFUSED
-from ucmlab.cluster.cli.listing import ORDERS, USAGES, Entry, Filters, Order, Usage, check_filters, check_unit, chosen, entries, find
+from ucmlab.cluster.cli.listing import (
+    ORDERS,
+    USAGES,
+    Entry,
+    Filters,
+    Order,
+    Usage,
+    check_filters,
+    check_unit,
+    chosen,
+    entries,
+    find,
+)
 from ucmlab.cluster.cli.options import directory_option, json_option, wall_instant
 from ucmlab.cluster.cli.printing import print_result, print_table
 from ucmlab.cluster.errors import Unusable
@@ -38,7 +50,7 @@ def cert() -> None:
 @click.option("--sort", "order", type=click.Choice(ORDERS), help="Sort by this instead of by unit.")
 @directory_option
 @json_option
-def list_certificates(  # noqa: PLR0913  each is an option
+def list_certificates(
     node: str,
     unit: str | None,
     *,
@@ -90,10 +102,12 @@ def show(node: str, unit: str, name: str | None, *, directory: Path, as_json: bo
 @click.argument("unit")
 @click.argument("name", metavar="[FP|NAME]", required=False)
 @click.option("--der", is_flag=True, help="DER instead of PEM.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write this file, not standard output.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write this file, not standard output."
+)
 @directory_option
 @json_option
-def download(  # noqa: PLR0913  each is an option
+def download(
     node: str, unit: str, name: str | None, *, der: bool, output: Path | None, directory: Path, as_json: bool
 ) -> None:
     """Download one certificate, named as in `show`."""
@@ -141,4 +155,4 @@ def _write(path: Path, content: bytes) -> None:
 def _to_standard_output(content: bytes, *, der: bool) -> None:
     if der and sys.stdout.isatty():
         raise Unusable("DER on a terminal helps nobody; name a file with -o, or send the output into a pipe")
-    click.get_binary_stream("stdout").write(content)
+    sys.stdout.buffer.write(content)

@@ -1,5 +1,6 @@
 """`ucmlab cert upload|delete`: the two operations that change trust stores."""
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from ucmlab.node.errors import Refusal
 from ucmlab.node.events import Delete, Upload
 
 READ_LIMIT = 32 * UPLOAD_LIMIT
-"""Bytes read of a file: far above what any node accepts, so it is refused as too large; still no `/dev/zero` fills us."""
+"""Bytes read of a file: far above what any node accepts, so that it is refused, and `/dev/zero` still ends."""
 WARNING = (
     "deleting a certificate can affect the system, can break a certificate chain that it is part of, "
     "and cannot be undone"
@@ -35,7 +36,7 @@ _WAIT = f"Return when the cluster has converged, at most after {WITHIN} of lab t
 @click.option("--wait", "waits", is_flag=True, help=_WAIT)
 @directory_option
 @json_option
-def upload(  # noqa: PLR0913  each is an option
+def upload(
     node: str, purpose: str, file: str, *, description: str, waits: bool, directory: Path, as_json: bool
 ) -> None:
     """Upload a certificate or chain (PEM, or one certificate in DER) to a node for a purpose such as tomcat-trust."""
@@ -59,9 +60,7 @@ def upload(  # noqa: PLR0913  each is an option
 @directory_option
 @json_option
 @yes_option
-def delete(  # noqa: PLR0913  each is an option
-    node: str, unit: str, name: str, *, waits: bool, directory: Path, as_json: bool, yes: bool
-) -> None:
+def delete(node: str, unit: str, name: str, *, waits: bool, directory: Path, as_json: bool, yes: bool) -> None:
     """Delete a trust certificate, named by fingerprint (or its beginning), file or common name."""
     home = open_lab(directory)
     rulebook = home.topology.rulebook
@@ -92,7 +91,7 @@ def dependants(listed: Iterable[Entry], fingerprint: str) -> list[Entry]:
 def _read(file: str) -> bytes:
     try:
         if file == "-":
-            return click.get_binary_stream("stdin").read(READ_LIMIT)
+            return sys.stdin.buffer.read(READ_LIMIT)
         with Path(file).open("rb") as source:
             return source.read(READ_LIMIT)
     except OSError as error:

@@ -152,4 +152,6 @@ def _hex(value: x509.ExtensionType) -> str:
 
 
 def _spaced(name: str) -> str:
-    return "".join(f" {letter}" if letter.isupper() and at and name[at - 1].islower() else letter for at, letter in enumerate(name))
+    return "".join(
+        f" {letter}" if letter.isupper() and at and name[at - 1].islower() else letter for at, letter in enumerate(name)
+    )

@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,7 +30,7 @@ CRASHED, INTERRUPTED, NO_READER = 70, 130, 141
 
 
 @contextmanager
-def ending_well(arguments: Sequence[str]) -> Iterator[None]:
+def ending_well(arguments: Sequence[str]) -> Generator[None]:
     """Turn every exception of a command into a line and an exit status.
 
     Args:

@@ -1,6 +1,7 @@
 """`ucmlab explore`: thousands of random schedules of operators and faults, judged by invariants, in virtual time."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
@@ -96,7 +97,7 @@ def _list_plants(*, as_json: bool) -> int:
     return DONE
 
 
-def _progress(seeds: int, *, quiet: bool):  # noqa: ANN202  a callback
+def _progress(seeds: int, *, quiet: bool) -> Callable[[int, int], None]:
     def show(done: int, failed: int) -> None:
         click.echo(f"\r{done}/{seeds} seeds, {failed} failed", nl=False, err=True)
 

@@ -1,7 +1,7 @@
 """What the commands ask of a lab that runs, whatever carries the question.
 
-Every call blocks until the lab has answered. `Unusable` is the lab's word for what cannot be carried out as asked; a lab
-that went away in the middle is told as `LabGone`, because nobody knows what it still did.
+Every call blocks until the lab has answered. `Unusable` is the lab's word for what cannot be carried out as asked; a
+lab that went away in the middle is told as `LabGone`, because nobody knows what it still did.
 """
 
 from collections.abc import Sequence

@@ -159,9 +159,7 @@ def _named(there: Sequence[Entry], name: str) -> list[Entry]:
     exact = [entry for entry in there if name in (entry.file, entry.file.removesuffix(".pem"))]
     by_name = [entry for entry in there if entry.certificate.common_name == name]
     by_fingerprint = [
-        entry
-        for entry in there
-        if len(prefix) >= SHORTEST_PREFIX and entry.certificate.fingerprint.startswith(prefix)
+        entry for entry in there if len(prefix) >= SHORTEST_PREFIX and entry.certificate.fingerprint.startswith(prefix)
     ]
     return exact or by_name or by_fingerprint
 

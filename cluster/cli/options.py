@@ -22,7 +22,7 @@ def directory_option(command: Command) -> Command:
         default=DEFAULT_DIRECTORY,
         show_default=True,
         show_envvar=True,
-        callback=lambda _context, _option, value: value.absolute(),
+        callback=_absolute,
         help="The lab's home.",
     )(command)
 
@@ -35,6 +35,10 @@ def json_option(command: Command) -> Command:
 def yes_option(command: Command) -> Command:
     """`--yes`; the command gets `yes`."""
     return click.option("--yes", "-y", is_flag=True, help="Do not ask.")(command)
+
+
+def _absolute(_context: click.Context, _option: click.Parameter, value: Path) -> Path:
+    return value.absolute()
 
 
 def span(text: str) -> int:

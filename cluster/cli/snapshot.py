@@ -65,7 +65,9 @@ class Node(msgspec.Struct, frozen=True):
     def in_files(self, unit: str) -> set[str]:
         """Fingerprints in its files of a unit."""
         identity = self.identities.get(unit)
-        return {trusted.fingerprint for trusted in self.trust.get(unit, [])} | ({identity.fingerprint} if identity else set())
+        return {trusted.fingerprint for trusted in self.trust.get(unit, [])} | (
+            {identity.fingerprint} if identity else set()
+        )
 
 
 class Broker(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""Many seeds: run them, in one process or several, and gather what they found. Order and outcome depend on no timing."""
+"""Many seeds, in one process or several, and what they found: order and outcome depend on no timing."""
 
 import gc
 import multiprocessing

@@ -13,13 +13,16 @@ the core meant to do. Each names the policies it holds in; the others are what t
     L1 convergence after the last fault all nodes have the publisher's rows, and files equal rows
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import msgspec
 
 from ucmlab.broker.codec import BusCodec
 from ucmlab.broker.messages import LogEntry, RowKey
 from ucmlab.cluster.sim.world import SimNode, World
 from ucmlab.node.certificates import parse
-from ucmlab.node.commands import AppendLog, ApplyEntry, BeginEpoch, InstallSnapshot, Record, Reply
+from ucmlab.node.commands import Command, AppendLog, ApplyEntry, BeginEpoch, InstallSnapshot, Record, Reply
 from ucmlab.node.events import DiskImage
 from ucmlab.node.log_hash import entry_hash
 
@@ -63,7 +66,7 @@ class Monitor:
                 self._remember(payload)
 
     def _attach(self) -> None:
-        after = {
+        after: dict[type[Command], Callable[[SimNode, Any], None]] = {
             AppendLog: self._appended,
             ApplyEntry: self._applied,
             InstallSnapshot: self._installed,
@@ -85,8 +88,7 @@ class Monitor:
 
     def node_starting(self, node: str) -> None:
         """What a process finds on its disk is where it goes on."""
-        found = self._world.nodes[node].disk.replica()
-        self._positions[node] = (found.epoch, found.seq)
+        self._positions[node] = self._world.nodes[node].disk.position()
 
     # -- what was performed
 
@@ -145,9 +147,9 @@ class Monitor:
             self._violate("replies", node.name, f"{reply.op_id} was answered twice")
         self.replies[reply.op_id] = reply
         kind, _ = self.asked.get(reply.op_id, ("", ""))
-        if kind in ("upload", "delete") and reply.outcome == "done" and reply.reason != "already_present":
-            if reply.op_id not in self._logged:
-                self._violate("S6", node.name, f"{reply.op_id} was answered done and is not in the log")
+        acknowledged = reply.outcome == "done" and reply.reason != "already_present"
+        if kind in ("upload", "delete") and acknowledged and reply.op_id not in self._logged:
+            self._violate("S6", node.name, f"{reply.op_id} was answered done and is not in the log")
 
     def _recorded(self, node: SimNode, record: Record) -> None:
         if record.name == "alarm" and record.fields.get("alarm") in ("digest_mismatch", "log_fork"):

@@ -1,4 +1,4 @@
-"""Planted bugs: each takes one safety mechanism out of the real cores, so that a search that finds nothing means something."""
+"""Planted bugs: each takes one safety mechanism out of the real cores, so that finding nothing means something."""
 
 from collections.abc import Callable
 

@@ -99,7 +99,7 @@ class SeedRun:
             self.world.set_replication(name, broken=False)
             self._order(name, CHANGE_NOTIFICATION, "start")
 
-    def _do(self, act: Act) -> None:
+    def _do(self, act: Act) -> None:  # noqa: C901, PLR0912  one case for each kind of act
         world, node = self.world, self.world.nodes.get(act.node)
         match act.kind:
             case "upload" | "delete" | "service":

@@ -63,7 +63,7 @@ def _operation(chance: random.Random, names: list[str]) -> Act:
     return Act(at, "service", node, service, text=chance.choice(("stop", "start", "restart", "start")))
 
 
-def _fault(chance: random.Random, family: str, names: list[str]) -> list[Act]:
+def _fault(chance: random.Random, family: str, names: list[str]) -> list[Act]:  # noqa: PLR0911  one return for each family
     at, node = chance.randrange(SPAN), chance.choice(names)
     end = at + chance.randint(*ABSENCE)
     match family:

@@ -77,6 +77,15 @@ class SimDisk:
         """The database as it is now."""
         return fold(self._base, self._changes)
 
+    def position(self) -> tuple[int, int]:
+        """(epoch, seq) of the database as it is now."""
+        for change in reversed(self._changes):
+            if isinstance(change, ApplyEntry | InstallSnapshot):
+                return (change.epoch, change.seq)
+            if isinstance(change, BeginEpoch):
+                return (change.epoch, 0)
+        return (self._base.epoch, self._base.seq)
+
     def log_image(self) -> LogImage:
         """The publisher's log as it is now."""
         payloads = tuple(payload for _, payload in self._log)
@@ -97,9 +106,7 @@ class SimDisk:
         """Forget the operation id beside a file."""
         old = self.files.get((command.unit, command.name))
         if old is not None:
-            self._change_file(
-                (command.unit, command.name), FileImage(old.unit, old.name, old.der, old.description, "")
-            )
+            self._change_file((command.unit, command.name), FileImage(old.unit, old.name, old.der, old.description, ""))
 
     def _change_file(self, key: FileKey, image: FileImage | None) -> None:
         versions = self._unsynced_files.get(key)

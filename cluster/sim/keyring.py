@@ -58,9 +58,7 @@ class SimKeyRing:
         self._made[unit] = generation = self._made.get(unit, 0) + 1
         number = self._number(unit, generation)
         key = sim_rsa(number) if profile.key.startswith("rsa") else sim_ec(number, profile.key)
-        der = make_identity(
-            profile, key=key, fqdn=self._config.fqdn, serial=number, not_before=to_datetime(wall)
-        )
+        der = make_identity(profile, key=key, fqdn=self._config.fqdn, serial=number, not_before=to_datetime(wall))
         disk.identities[unit] = der
         if profile.scope == "cluster" and profile.distributed_to:
             disk.keys[unit] = generation

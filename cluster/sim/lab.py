@@ -304,7 +304,7 @@ class SimLab:
                 del self._waiting[op_id]
                 return Reply(op_id, "indefinite", "node_down", f"{node.name} does not answer")
 
-    def _replied(self, node: str, reply: Reply) -> None:
+    def _replied(self, _node: str, reply: Reply) -> None:
         waiting = self._waiting.pop(reply.op_id, None)
         if waiting is not None and not waiting[1].done():
             waiting[1].set_result(reply)

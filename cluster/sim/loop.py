@@ -56,13 +56,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """Refuse: a thread knows nothing of virtual time."""
         raise RuntimeError("threads do not work in a simulated story; run it with --mode local")
 
-    async def create_connection(self, *_: Any, **__: Any) -> NoReturn:  # type: ignore[override]
+    async def create_connection(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse: there is no network outside the simulation."""
         raise RuntimeError("sockets do not work in a simulated story; run it with --mode local")
 
-    async def subprocess_exec(self, *_: Any, **__: Any) -> NoReturn:  # type: ignore[override]
+    async def subprocess_exec(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse: there are no processes inside the simulation."""
         raise RuntimeError("subprocesses do not work in a simulated story; run it with --mode local")
 
     subprocess_shell = subprocess_exec
-

@@ -107,8 +107,14 @@ class World:
         memo: Memo | None = None,
         cores: tuple[MakeCore, MakeCore] = (NodeCore, PublisherCore),
     ) -> None:
-        """`images` is each node's disk (missing: never installed); `latency` in microseconds, drawn for each packet;
-        `cores` makes a node and a publisher."""
+        """Nobody runs yet.
+
+        Args:
+            images: each node's disk; a node that is missing was never installed.
+            latency: of each packet, drawn from this range of microseconds.
+            memo: messages opened so far, shared by whoever reads the same bytes.
+            cores: makes a node and a publisher.
+        """
         self.now = 0
         self.wall_start = wall
         self.schedule = random.Random(f"schedule {seed}")  # noqa: S311  # a simulation's, not a secret's
@@ -140,8 +146,10 @@ class World:
         self.on_reply: Callable[[str, c.Reply], None] = lambda node, reply: None
         self.on_death: Callable[[str], None] = lambda node: None
         self.events_handled = 0
-        self._perform: dict[type[c.AnyCommand], Callable[[SimNode, Any], None]] = self._performers()
+        self._perform: dict[type[c.Command], Callable[[SimNode, Any], None]] = self._performers()
         self._acts = 0
+        self._waiting: deque[AnyEvent] = deque()
+        """Answers to commands of the event being handled: they come right after its list."""
 
     # -- the heap
 
@@ -157,15 +165,18 @@ class World:
     def step(self) -> None:
         """Let the next thing happen."""
         due, _, action, arguments = heappop(self._heap)
-        if due > self.now:
-            self.now = due
+        self.now = max(self.now, due)
         self.events_handled += 1
         action(*arguments)
 
     def run_until(self, instant: int) -> None:
         """Let everything happen up to and including a lab instant."""
-        while self._heap and self._heap[0][0] <= instant:
-            self.step()
+        heap = self._heap
+        while heap and heap[0][0] <= instant:
+            due, _, action, arguments = heappop(heap)
+            self.now = max(self.now, due)
+            self.events_handled += 1
+            action(*arguments)
         self.now = max(self.now, instant)
 
     # -- nodes
@@ -387,33 +398,38 @@ class World:
 
     def handle(self, node: SimNode, event: AnyEvent) -> None:
         """Let the core handle an event, and perform what it wants, until nothing is left or the process is dead."""
-        waiting: deque[AnyEvent] = deque((event,))
-        self._waiting = waiting
-        while waiting:
-            core = node.core
-            if core is None:
-                return
-            event = waiting.popleft()
+        waiting = self._waiting
+        core = node.core
+        while core is not None:
             wanted = core.handle(event, Instant(self.now, self.wall_start + self.now))
-            self._perform_all(node, core, wanted)
-            self._waiting = waiting
+            if node.armed is None and node.commands_to_live is None:
+                perform = self._perform
+                for command in wanted:
+                    perform[type(command)](node, command)
+            else:
+                self._perform_doomed(node, wanted)
             for watcher in self.on_step:
                 watcher(node, event, wanted)
+            if not waiting:
+                return
+            event = waiting.popleft()
+            core = node.core
+        waiting.clear()
 
-    def _perform_all(self, node: SimNode, core: NodeCore, wanted: list[c.AnyCommand]) -> None:
-        perform = self._perform
+    def _perform_doomed(self, node: SimNode, wanted: list[c.AnyCommand]) -> None:
+        """Perform a list that the process may not live to see the end of."""
         for command in wanted:
             if node.commands_to_live is not None:
                 if node.commands_to_live == 0:
                     self.kill_node(node.name)
                     return
                 node.commands_to_live -= 1
-            perform[type(command)](node, command)
+            self._perform[type(command)](node, command)
             if node.armed is not None and type(command).__name__ == node.armed:
                 self.kill_node(node.name)
                 return
 
-    def watch_performed(self, kind: type[c.AnyCommand], check: Callable[[SimNode, Any], None]) -> None:
+    def watch_performed(self, kind: type[c.Command], check: Callable[[SimNode, Any], None]) -> None:
         """Have `check(node, command)` called after each command of a kind was really performed."""
         perform = self._perform[kind]
 
@@ -423,12 +439,12 @@ class World:
 
         self._perform[kind] = performed
 
-    def _performers(self) -> dict[type[c.AnyCommand], Callable[[SimNode, Any], None]]:
+    def _performers(self) -> dict[type[c.Command], Callable[[SimNode, Any], None]]:
         return {
             c.Publish: self._publish,
             c.Subscribe: self._subscribe,
             c.StartTimer: self._start_timer,
-            c.CancelTimer: lambda node, command: node.timers.pop(command.token, None),
+            c.CancelTimer: self._cancel_timer,
             c.WriteFile: lambda node, command: node.disk.write_file(command),
             c.RemoveFile: lambda node, command: node.disk.remove_file(command),
             c.SettleFile: lambda node, command: node.disk.settle_file(command),
@@ -448,6 +464,7 @@ class World:
             c.SealKeys: self._key_work,
             c.OpenKeys: self._key_work,
             c.Reply: lambda node, command: self.on_reply(node.name, command),
+            c.Halt: lambda node, command: self.kill_node(node.name),
             c.Record: self._record,
         }
 
@@ -465,6 +482,9 @@ class World:
         self._counter += 1
         node.timers[command.token] = (due, self._counter)
         heappush(self._heap, (due, self._counter, self._timer_due, (node, command.token, self._counter)))
+
+    def _cancel_timer(self, node: SimNode, command: c.CancelTimer) -> None:
+        node.timers.pop(command.token, None)
 
     def _timer_due(self, node: SimNode, token: str, number: int) -> None:
         timer = node.timers.get(token)

@@ -1,6 +1,6 @@
 """The hands of a story: what it can do to a lab and see of it."""
 
-# ruff: noqa: FBT003  # `check` takes its condition first, as design 7.3 spells it
+# `check` takes its condition first, as design 7.3 spells it
 
 import pytest
 

@@ -1,6 +1,6 @@
 """What surrounds a story: the lab that it is told in, and the bound on its machine time."""
 
-# ruff: noqa: FBT003  # `check` takes its condition first, as design 7.3 spells it
+# `check` takes its condition first, as design 7.3 spells it
 
 import asyncio
 import socket
@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from ucmlab.cluster.errors import Unusable
-from ucmlab.scenarios import Lab, scenario
+from ucmlab.scenarios import Lab, budget, scenario
 from ucmlab.scenarios.labs import run_story, topology_for
 from ucmlab.scenarios.result import Options, Result
 from ucmlab.scenarios.story import Story
@@ -88,3 +88,20 @@ def test_options_say_otherwise_than_the_story() -> None:
 def test_a_cluster_that_cannot_be_is_refused(options: Options) -> None:
     with pytest.raises(Unusable):
         run_story(plain, options, lambda _entry: None)
+
+
+@scenario(nodes="pub sub1", timing="instant", budget="300ms")
+async def spinning(lab: Lab) -> None:
+    """Never await."""
+    lab.check(True, "so far, so good")
+    while True:
+        pass
+
+
+@pytest.mark.slow
+def test_a_story_that_never_awaits_is_a_failed_run_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "GRACE_S", 0.05)
+    result = run(spinning)
+    assert result.verdict == "failed"
+    assert result.trouble is not None
+    assert result.trouble.line.startswith("not over after 0.3 s of machine time (test_labs.py:")

@@ -1,6 +1,6 @@
 """What a person, a pipeline and a later reader get to see."""
 
-# ruff: noqa: FBT003  # `check` takes its condition first, as design 7.3 spells it
+# `check` takes its condition first, as design 7.3 spells it
 
 import json
 from pathlib import Path

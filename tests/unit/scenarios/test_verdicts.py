@@ -1,6 +1,6 @@
 """What a story's judgments come to."""
 
-# ruff: noqa: FBT003  # `check` takes its condition first, as design 7.3 spells it
+# `check` takes its condition first, as design 7.3 spells it
 
 import asyncio
 

@@ -1,0 +1,58 @@
+"""How a command gets at a lab: through its control socket while it runs, through its disk when it does not.
+
+Commands call these functions by way of the module, so that tests put a fake lab in their place.
+"""
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from ucmlab.cluster.cli.atrest import dump_at_rest
+from ucmlab.cluster.cli.lablink import LabLink
+from ucmlab.cluster.cli.snapshot import State, read_state
+from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.provision import LabHome
+
+
+@contextmanager
+def attach(home: LabHome) -> Generator[LabLink]:
+    """A lab that runs.
+
+    Raises:
+        Unusable: it does not.
+    """
+    link = try_attach(home)
+    if link is None:
+        raise Unusable(f"the lab in {home.path} does not run; start it with `ucmlab up`")
+    yield link
+
+
+def try_attach(home: LabHome) -> LabLink | None:
+    """The same, or None when it does not run."""
+    raise NotImplementedError(home)
+
+
+def dump(home: LabHome) -> tuple[dict[str, object], bool]:
+    """The lab's state as `dump` prints it, and whether the lab runs."""
+    link = try_attach(home)
+    return (dump_at_rest(home), False) if link is None else (link.dump(), True)
+
+
+def state(home: LabHome) -> State:
+    """The lab's state, typed."""
+    return read_state(dump(home)[0])
+
+
+def running_state(home: LabHome) -> State:
+    """The state of a lab that runs.
+
+    Raises:
+        Unusable: it does not.
+    """
+    with attach(home) as lab:
+        return read_state(lab.dump())
+
+
+def at_a_terminal() -> bool:
+    """Whether there is somebody to ask."""
+    return sys.stdin.isatty()

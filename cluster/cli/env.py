@@ -1,0 +1,90 @@
+"""`ucmlab env`: addresses and passwords for programs, as their environment. The one command that prints passwords."""
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from ucmlab.cluster.cli import attaching
+from ucmlab.cluster.cli.options import directory_option
+from ucmlab.cluster.cli.places import node_addresses
+from ucmlab.cluster.cli.snapshot import State
+from ucmlab.cluster.provision import LabHome, open_lab
+from ucmlab.node.certificates import pem
+from ucmlab.node.layout import HomeLayout, read_identities
+from ucmlab.node.privatefile import write_private
+
+BUNDLE = "ca-bundle.pem"
+PORTS = {"https": "HTTPS_PORT", "soap": "SOAP_PORT", "ssh": "SSH_PORT"}
+"""Keys of a node's `addresses` to names of variables; those that a node does not listen on are left out."""
+
+
+@click.command()
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(["sh", "dotenv", "json", "github"]),
+    default="sh",
+    show_default=True,
+    help="sh: for `eval`; github: to append to $GITHUB_ENV.",
+)
+@directory_option
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+def env(*, style: str, directory: Path, as_json: bool) -> None:
+    """Print addresses and passwords of a lab that runs."""
+    home = open_lab(directory)
+    found = variables(home, attaching.running_state(home))
+    if as_json or style == "json":
+        click.echo(json.dumps(found, indent=2))
+        return
+    for name, value in found.items():
+        click.echo(_LINES[style](name, value))
+
+
+def variables(home: LabHome, state: State) -> dict[str, str]:
+    """The variables (design 7.1)."""
+    secret = home.credentials()
+    found = {
+        "UCMLAB_OS_USER": secret.os_user,
+        "UCMLAB_OS_PASSWORD": secret.os_password,
+        "UCMLAB_APP_USER": secret.app_user,
+        "UCMLAB_APP_PASSWORD": secret.app_password,
+        "UCMLAB_CA_BUNDLE": str(_write_bundle(home)),
+        "UCMLAB_MQTT_URL": state.broker.url or "",
+        "UCMLAB_MQTT_USER": secret.observer_user,
+        "UCMLAB_MQTT_PASSWORD": secret.observer_password,
+    }
+    addresses = node_addresses(state)
+    for name, node in state.nodes.items():
+        prefix = f"UCMLAB_{re.sub('[^A-Z0-9]', '_', name.upper())}"
+        found |= {f"{prefix}_ADDRESS": addresses[name], f"{prefix}_FQDN": node.fqdn}
+        for key, word in PORTS.items():
+            if key in node.addresses:
+                found[f"{prefix}_{word}"] = node.addresses[key].rpartition(":")[2]
+    return found
+
+
+def _write_bundle(home: LabHome) -> Path:
+    """What a client trusts to talk to the lab: the bus CA, and the certificate that each node presents to browsers."""
+    path = home.path / BUNDLE
+    parts = [home.bus_ca.read_text()]
+    for node in home.topology.names:
+        identities = read_identities(HomeLayout(home.node_home(node), home.topology.rulebook))
+        parts += [pem(identities[unit]) for unit in ("tomcat", "tomcat-ECDSA") if unit in identities]
+    write_private(path, "".join(parts).encode())
+    return path
+
+
+def _quoted(value: str) -> str:
+    escaped = re.sub(r'(["\\$`])', r"\\\1", value)
+    return f'"{escaped}"'
+
+
+_LINES: dict[str, Callable[[str, str], str]] = {
+    "sh": lambda name, value: f"export {name}={shlex.quote(value)}",
+    "dotenv": lambda name, value: f"{name}={_quoted(value)}",
+    "github": lambda name, value: f"{name}={value}",
+}

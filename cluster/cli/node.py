@@ -1,0 +1,84 @@
+"""`ucmlab node`: one node of a provisioned lab in the foreground, without a supervisor, as a container runs it."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from ucmlab.cluster.cli.places import read_url
+from ucmlab.cluster.control_messages import NodeSpec
+from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.nodeprocess import Node
+from ucmlab.cluster.provision import LabHome, open_lab
+from ucmlab.node.clock import ClockSetting, machine_ns, machine_wall
+from ucmlab.node.commands import Reply
+from ucmlab.node.events import StopRequested
+
+
+@click.command()
+@click.option(
+    "--config", required=True, metavar="F", type=click.Path(path_type=Path), help="A lab's lab.json, or its folder."
+)
+@click.option("--name", required=True, metavar="N", help="Which node to be.")
+def node(*, config: Path, name: str) -> None:
+    """Run one node of a lab that `ucmlab init --broker URL` made, until SIGTERM."""
+    home = open_lab(config.absolute() if config.is_dir() else config.absolute().parent)
+    asyncio.run(_live(spec_of(home, name)))
+
+
+def spec_of(home: LabHome, name: str) -> NodeSpec:
+    """What a node is told that nobody supervises.
+
+    Raises:
+        Unusable: there is no such node, or the lab's broker is one of its own processes.
+    """
+    node_home = home.node_home(name)
+    url = home.lab.options.get("broker", "")
+    if "://" not in url:
+        raise Unusable(
+            "`ucmlab up` runs this lab's broker and nodes; for single nodes make one with `ucmlab init --broker URL`"
+        )
+    address = read_url(url)
+    return NodeSpec(
+        lab=home.lab.name,
+        config=home.node_config(name),
+        home=str(node_home),
+        logs=str(home.logs),
+        endpoint=home.endpoint(name, host=address.host, port=address.port, tls=address.tls),
+        clock=clock_of(home),
+        stalled=False,
+        replication_broken=False,
+    )
+
+
+def clock_of(home: LabHome) -> ClockSetting:
+    """Lab time of nodes that no lab tells the time: it flows since the home was made, the same for all of them."""
+    made_ns = (home.path / "lab.json").stat().st_mtime_ns
+    lab = max(0, machine_wall() - made_ns // 1000)
+    return ClockSetting(stepped=False, lab=lab, machine=machine_ns(), speed=1.0, wall_zero=home.lab.wall_start)
+
+
+async def _live(spec: NodeSpec) -> None:
+    alone = Node(spec)
+    alone.shell.attach(alone.bus, Nobody())
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, lambda: alone.shell.act(StopRequested()))
+    click.echo(f"{spec.config.name} runs as process {os.getpid()}, bus {spec.endpoint.host}:{spec.endpoint.port}")
+    sys.stdout.flush()
+    await alone.run(replication_broken=spec.replication_broken)
+
+
+class Nobody:
+    """No lab watches."""
+
+    def replied(self, reply: Reply) -> None:
+        """See `Observer`."""
+
+    def changed(self) -> None:
+        """See `Observer`."""
+
+    def drain(self) -> None:
+        """See `Observer`."""

@@ -1,0 +1,59 @@
+"""Where the lab's parts are reached: the nodes' addresses, and the broker's."""
+
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from ucmlab.cluster.addresses import Block
+from ucmlab.cluster.cli.snapshot import State
+from ucmlab.cluster.errors import Unusable
+
+DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
+
+
+class BrokerAddress(NamedTuple):
+    """A broker's URL, taken apart."""
+
+    host: str
+    port: int
+    tls: bool
+
+
+def read_url(url: str) -> BrokerAddress:
+    """Take `mqtt://host:port` or `mqtts://host:port` apart.
+
+    Raises:
+        Unusable: it is no such URL.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise Unusable(f"{url!r} is no broker's URL: {error}") from error
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.username or parts.path not in ("", "/"):
+        raise Unusable(f"{url!r} is no broker's URL; write it like mqtt://127.0.0.1:1883 or mqtts://broker:8883")
+    return BrokerAddress(parts.hostname, port or DEFAULT_PORTS[parts.scheme], parts.scheme == "mqtts")
+
+
+def node_addresses(state: State) -> dict[str, str]:
+    """Each node's IP address.
+
+    Raises:
+        Unusable: the lab does not run, or its nodes have no addresses of their own.
+    """
+    block = None if state.broker.url is None else _block(state.broker.url)
+    found: dict[str, str] = {}
+    for number, (name, node) in enumerate(state.nodes.items()):
+        named = next(iter(node.addresses.values()), None)
+        if named is not None:
+            found[name] = named.rpartition(":")[0].strip("[]")
+        elif block is not None:
+            found[name] = block.node(number)
+    if len(found) < len(state.nodes):
+        raise Unusable("the nodes have addresses while the lab runs; start it with `ucmlab up`")
+    return found
+
+
+def _block(url: str) -> Block | None:
+    # A node that listens nowhere yet still has its address in the block that the lab holds.
+    host = read_url(url).host
+    return Block(host.rpartition(".")[0], -1) if host.startswith("127.") else None
