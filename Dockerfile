@@ -14,9 +14,10 @@ FROM python:3.11-slim
 RUN --mount=type=bind,from=build,source=/src,target=/src \
     pip install --no-cache-dir --constraint /src/requirements-dev.lock /src/dist/ucmlab-*.whl \
     && useradd --uid 10001 --create-home ucmlab \
-    && install --directory --owner ucmlab --group ucmlab --mode 0700 /lab
+    && install --directory --owner ucmlab --group ucmlab --mode 0700 /lab /lab/run
 USER ucmlab
 # The lab's home is made whole or not at all, by a rename: it lies below the volume, not at its top.
-ENV UCMLAB_DIR=/lab/home
+# The nodes' control sockets lie on the volume too, so that `docker compose exec pub ucmlab ...` reaches every node.
+ENV UCMLAB_DIR=/lab/home XDG_RUNTIME_DIR=/lab/run
 ENTRYPOINT ["ucmlab"]
 CMD ["--help"]

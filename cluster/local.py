@@ -111,7 +111,11 @@ class LocalLab:
         self._clock_file.save(self.clock.setting, self.now())
         self._note("lab_started", nodes=",".join(self.names))
         self.roster.start_broker()
-        for name in self.names:
+        publisher, *others = self.names
+        self.roster.start_node(publisher)
+        # The others propose their certificates to it at once; what they say before it listens they repeat seconds later.
+        await self.wait_until(lambda: self._listens(publisher), READY_WITHIN)
+        for name in others:
             self.roster.start_node(name)
         if not await self.wait_until(self.ready, READY_WITHIN):
             raise Unusable(f"the lab did not become ready; its journals in {self.home.logs} tell why")
@@ -147,6 +151,10 @@ class LocalLab:
             and (status.epoch, status.seq) == statuses[0].head
             for status in statuses
         )
+
+    def _listens(self, node: str) -> bool:
+        pulse = self.roster.nodes[node].pulse
+        return pulse is not None and pulse.connected and pulse.unanswered == 0 and pulse.received > 0
 
     # -- reading
 

@@ -16,6 +16,7 @@ from ucmlab.node.errors import Refusal
 from ucmlab.node.events import FileImage
 from ucmlab.node.instant import SECOND, rfc3339
 from ucmlab.node.rulebook import RuleBook, Unit
+from ucmlab.node.services import CHANGE_NOTIFICATION
 
 SCHEMA = 1
 _NO_PHONES: dict[str, object] = {"total": 0, "registered": 0, "locked": 0, "resets": 0, "by_state": {}}
@@ -95,13 +96,21 @@ def _left_out(view: NodeView) -> str | None:
         return view.state
     if view.replication_broken:
         return "replication_broken"
-    # A node that is starting has no services yet: it is waited for, not excused.
-    return _FILES_ONLY if view.state == "up" and not view.change_notification else None
+    # A node or a service that is starting is waited for, not excused.
+    service = view.services.get(CHANGE_NOTIFICATION)
+    coming = service is not None and service.state in ("starting", "started")
+    return _FILES_ONLY if view.state == "up" and not view.change_notification and not coming else None
 
 
 def _waiting_for(facts: LabFacts, views: Sequence[NodeView]) -> tuple[str, ...]:
     waiting = [f"{view.name} is starting" for view in views if view.state != "up"]
     waiting += [f"{view.name} has {view.open_operations} open operations" for view in views if view.open_operations]
+    waiting += [
+        f"{view.name} is starting {name}"
+        for view in views
+        for name, service in view.services.items()
+        if service.state in ("starting", "stopping")
+    ]
     positions = {(view.epoch, view.seq) for view in views}
     if facts.head is not None:
         waiting += [f"{view.name} is behind the publisher" for view in views if (view.epoch, view.seq) != facts.head]

@@ -138,11 +138,9 @@ def _live(story: Story, options: Options, *, quiet: bool) -> Ended:
     print_line: report.Printer = _silent if quiet else report.printer()
     for line in report.heading(story, options):
         print_line(line)
-    began: list[int] = []
 
-    def listen(entry: Entry) -> None:
-        began.append(entry.at)
-        for line in report.entry_lines(entry, began[0]):
+    def listen(entry: Entry, began: int) -> None:
+        for line in report.entry_lines(entry, began):
             print_line(line)
 
     try:
@@ -163,7 +161,7 @@ def _told(reference: str, name: str, options: Options) -> Result | str:
     """Tell one story in a process of its own, which loads it again: a function does not travel."""
     story = next(story for story in load(reference) if story.name == name)
     try:
-        return run_story(story, options, lambda _entry: None)
+        return run_story(story, options, lambda _entry, _began: None)
     except Unusable as error:
         return str(error)
 

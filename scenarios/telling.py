@@ -48,7 +48,8 @@ class Outcome(msgspec.Struct, frozen=True, tag=True):
 
 
 Entry = Step | Check | Outcome
-Listener = Callable[[Entry], None]
+Listener = Callable[[Entry, int], None]
+"""Hears of each entry as it happens, and at which lab instant the story began."""
 
 
 class StoryOver(Exception):  # no error: the story ends by a judgment
@@ -65,7 +66,7 @@ class ArmedKill:
     """None while the node has neither died of it nor been ended by anything else."""
 
 
-def _ignore(entry: Entry) -> None:
+def _ignore(_entry: Entry, _began: int) -> None:
     """Listen to nothing."""
 
 
@@ -155,4 +156,4 @@ class Telling:
 
     def _record(self, entry: Entry) -> None:
         self.entries.append(entry)
-        self.listener(entry)
+        self.listener(entry, self.began)

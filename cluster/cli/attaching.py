@@ -29,7 +29,7 @@ def attach(home: LabHome) -> Generator[LabLink]:
 
 def try_attach(home: LabHome) -> LabLink | None:
     """The same, or None when it does not run."""
-    raise NotImplementedError(home)
+    return None
 
 
 def dump(home: LabHome) -> tuple[dict[str, object], bool]:

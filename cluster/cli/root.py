@@ -13,7 +13,7 @@ from ucmlab.cluster.cli.lazy import Entry, LazyGroup
 _CLI = "ucmlab.cluster.cli"
 COMMANDS: Mapping[str, Entry] = {
     "init": Entry(f"{_CLI}.lab:init", "Make a lab's home; start nothing."),
-    "up": Entry(f"{_CLI}.lab:up", "Start a lab, made first if there is none."),
+    "up": Entry(f"{_CLI}.up:up", "Start a lab, made first if there is none."),
     "down": Entry(f"{_CLI}.lab:down", "End the lab's processes; its home stays."),
     "status": Entry(f"{_CLI}.watching:status", "How the lab is, on one screen."),
     "dump": Entry(f"{_CLI}.watching:dump", "The whole state of the lab as JSON."),

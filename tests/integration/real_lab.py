@@ -1,33 +1,60 @@
-"""Labs of real processes for these tests, and what is asked of every one of them. No test is left with a process."""
+"""Labs of real processes for tests, and what is asked of every one of them. No test leaves a process behind."""
 
-from collections.abc import AsyncGenerator
+import hashlib
+import os
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.unit.node.certificate_factory import certificate
+from tests.unit.node.certificate_factory import START, certificate
 from ucmlab.cluster import state
-from ucmlab.cluster.keycache import KeyCache
+from ucmlab.cluster.homeview import HomeView, read_home
 from ucmlab.cluster.local import LocalLab
 from ucmlab.cluster.provision import LabHome, provision
 from ucmlab.cluster.sim.lab import START_OF_LAB
 from ucmlab.cluster.spawning import ForkServerProcess
 from ucmlab.cluster.stocking import stock_keys
-from ucmlab.cluster.topology import Policy, Settings, topology
-from ucmlab.node.commands import Reply
-from ucmlab.node.events import Upload
-from ucmlab.node.instant import MINUTE
+from ucmlab.cluster.topology import Settings, topology
+from ucmlab.node.certificates import pem
+from ucmlab.node.config import Policy
+from ucmlab.node.instant import MINUTE, SECOND
+from ucmlab.node.privatefile import TEMPORARY
 
-__all__ = ["KeyCache", "converged", "make_home", "opened", "pem_of", "real_lab", "upload", "whole_dump"]
+LISTED = ("tomcat-trust", "CallManager-trust")
+"""Trust units that Change Notification moves and that every node has."""
+PATIENCE = 60 * SECOND
+
+
+class Item(msgspec.Struct, frozen=True):
+    """A certificate to be uploaded to a unit."""
+
+    unit: str
+    der: bytes
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.unit, hashlib.sha256(self.der).hexdigest()
+
+    @property
+    def fingerprint(self) -> str:
+        return self.key[1]
+
+    @property
+    def pem(self) -> bytes:
+        return pem(self.der).encode()
+
+
+def item(number: int, unit: str = LISTED[0]) -> Item:
+    """A CA certificate that no other number has."""
+    return Item(unit, certificate(f"CA {number}", serial=1000 + number, ca=True, start=START + timedelta(hours=1)))
 
 
 def make_home(folder: Path, nodes: str = "pub,sub1,sub2", *, replication: Policy = "faithful", seed: int = 1) -> LabHome:
-    """A provisioned home with keys from the user's cache, which the first run may find empty."""
-    import os  # noqa: PLC0415
-
+    """A lab's home, with keys from the user's cache."""
     cluster = topology(Settings(nodes=nodes, replication=replication))
     home = provision(folder / "lab", cluster, wall_start=START_OF_LAB, seed=seed)
     stock_keys(home, os.environ)
@@ -37,10 +64,7 @@ def make_home(folder: Path, nodes: str = "pub,sub1,sub2", *, replication: Policy
 @asynccontextmanager
 async def opened(home: LabHome, *, stepped: bool = True, speed: float = 1.0, tls: bool = False) -> AsyncGenerator[LocalLab]:
     """A lab that is ready; whatever happens, its processes are gone afterwards."""
-    lab_file = home.lab
-    fork_server = ForkServerProcess(
-        lab=lab_file.name, release=lab_file.topology.release, profile=lab_file.topology.profile
-    )
+    fork_server = ForkServerProcess(lab=home.lab.name, release=home.topology.release, profile=home.topology.profile)
     try:
         lab = LocalLab(home, fork_server, stepped=stepped, speed=speed, tls=tls)
         try:
@@ -50,3 +74,58 @@ async def opened(home: LabHome, *, stepped: bool = True, speed: float = 1.0, tls
             await lab.close()
     finally:
         fork_server.close()
+
+
+def converged(lab: LocalLab) -> bool:
+    """Whether all nodes take part and agree."""
+    found = state.convergence(lab)
+    return found.converged and not found.exceptions
+
+
+async def converge(lab: LocalLab) -> None:
+    """Let everything come to rest: past the next comparison of Change Notification on every node."""
+    assert await lab.wait_until(lambda: _at_rest(lab), PATIENCE), state.convergence(lab)
+    if lab.clock.stepped:
+        await lab.wait(31 * MINUTE)
+    else:
+        await lab.advance(31 * MINUTE)
+    assert await lab.wait_until(lambda: converged(lab), PATIENCE), state.convergence(lab)
+
+
+def _at_rest(lab: LocalLab) -> bool:
+    # Files may still differ: what was cut off between file and database waits for the next comparison.
+    return lab.facts().head is not None and all(
+        view.state == "up" and not view.open_operations and (view.epoch, view.seq) == lab.facts().head
+        for view in map(lab.view, lab.names)
+    )
+
+
+def dumped(lab: LocalLab) -> dict[str, object]:
+    """The whole state; in stepped time equal until something changes it."""
+    return state.dump(lab)
+
+
+def disk_of(home: LabHome, node: str) -> HomeView:
+    """What a node's disk holds, whether it runs or not."""
+    return read_home(home.node_home(node), home.topology.rulebook)
+
+
+def torn_certificates(home: LabHome) -> list[str]:
+    """PEM files of certificates that do not parse. None may be torn at any moment, even right after a kill."""
+    return [str(path) for path in home.path.rglob("*.pem") if "/certs/" in str(path) or "/trust-certs/" in str(path) if not _parses(path)]
+
+
+def leftovers(home: LabHome) -> list[str]:
+    """What only ever lies there while something is under way."""
+    found: Iterator[Path] = (home.path / "nodes").rglob("*")
+    return [str(path) for path in found if path.name.startswith(TEMPORARY) or path.name.endswith(".pending")]
+
+
+def _parses(path: Path) -> bool:
+    try:
+        x509.load_pem_x509_certificate(path.read_bytes())
+    except FileNotFoundError:
+        return True  # removed between looking and reading
+    except ValueError:
+        return False
+    return True

@@ -36,7 +36,7 @@ stories = pytest.mark.parametrize(
 
 def run(name: str, *, seed: int = 1, replication: str | None = None, report: Path | None = None) -> Result:
     options = Options(seed=seed, replication=replication, report=str(report) if report else None)
-    return run_story(library_story(name), options, lambda _entry: None)
+    return run_story(library_story(name), options, lambda _entry, _began: None)
 
 
 def failures(result: Result) -> list[str]:

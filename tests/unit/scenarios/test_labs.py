@@ -15,7 +15,7 @@ from ucmlab.scenarios.story import Story
 
 
 def run(story: Story) -> Result:
-    return run_story(story, Options(), lambda _entry: None)
+    return run_story(story, Options(), lambda _entry, _began: None)
 
 
 @scenario(nodes="pub sub1", timing="instant")
@@ -87,7 +87,7 @@ def test_options_say_otherwise_than_the_story() -> None:
 @pytest.mark.parametrize("options", [Options(release="3.14"), Options(replication="wishful"), Options(profile="odd")])
 def test_a_cluster_that_cannot_be_is_refused(options: Options) -> None:
     with pytest.raises(Unusable):
-        run_story(plain, options, lambda _entry: None)
+        run_story(plain, options, lambda _entry, _began: None)
 
 
 @scenario(nodes="pub sub1", timing="instant", budget="300ms")

@@ -25,4 +25,12 @@ def told(script: Script, *, port: FakeLab | None = None, heard: list[Entry] | No
     entries: list[Entry] = [] if heard is None else heard
     lab = FakeLab() if port is None else port
     options = Options(seed=seed)
-    return asyncio.run(tell(as_story(script), options, port=lab, keys=simulation_keys(), listener=entries.append))
+    return asyncio.run(
+        tell(
+            as_story(script),
+            options,
+            port=lab,
+            keys=simulation_keys(),
+            listener=lambda entry, _began: entries.append(entry),
+        )
+    )

@@ -1,0 +1,142 @@
+"""Which lab is asked for by `ucmlab init` and `up`, and how it becomes a home: made anew, or found to be the same."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar, get_args
+
+import click
+import msgspec
+
+from ucmlab.cluster.cli.options import wall_instant
+from ucmlab.cluster.cli.places import read_url
+from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.provision import LabHome, provision
+from ucmlab.cluster.topology import DEFAULT_NODES, DEFAULT_RELEASE, Profile, Settings, Topology, read_settings, topology
+from ucmlab.node.clock import machine_wall
+from ucmlab.node.config import Policy, Timing
+from ucmlab.node.instant import SECOND, rfc3339
+
+Command = TypeVar("Command", bound=Callable[..., object])
+EMBEDDED = "embedded"
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the options say; None: nothing was said."""
+
+    nodes: str | None
+    config: Path | None
+    release: str | None
+    profile: Profile | None
+    replication: str | None
+    timing: Timing | None
+    at: str | None
+    speed: float | None
+    broker: str | None
+    listen: str | None
+
+    def settings(self, base: Settings) -> Settings:
+        """The settings of `base`, with what was said instead."""
+        said = {name: getattr(self, name) for name in ("nodes", "release", "profile", "replication", "timing")}
+        return msgspec.structs.replace(base, **{name: value for name, value in said.items() if value is not None})
+
+    def options(self) -> dict[str, str]:
+        """The options that are no settings of the topology, as `lab.json` keeps them."""
+        speed = None if self.speed is None else f"{self.speed:g}"
+        said = {"broker": self.broker, "listen": self.listen, "speed": speed}
+        return {name: value for name, value in said.items() if value is not None}
+
+
+def lab_options(command: Command) -> Command:
+    """The options that say which lab; the command gets them as keywords for `asked_for`."""
+    default = ",".join(DEFAULT_NODES)
+    for option in (
+        click.option("--nodes", metavar="N,N,…", help=f"Their names choose their roles.  [default: {default}]"),
+        click.option("--config", type=click.Path(path_type=Path), help="A lab.toml that says the same."),
+        click.option("--release", metavar="R", help=f"The product's release.  [default: {DEFAULT_RELEASE}]"),
+        click.option("--profile", type=click.Choice(get_args(Profile)), help="Whose reading of the rules."),
+        click.option("--replication", type=click.Choice(["auto", *get_args(Policy)]), help="The replication policy."),
+        click.option("--timing", type=click.Choice(get_args(Timing)), help="No delays, or the product's."),
+        click.option("--at", metavar="INSTANT", help="The lab's wall clock at its start.  [default: the machine's]"),
+        click.option("--speed", type=click.FloatRange(0, 100_000, min_open=True), help="Of lab time.  [default: 1]"),
+        click.option("--phones", type=int, default=0, help="0: there are no phones in this version."),
+        click.option("--broker", metavar="B", help="embedded, or the mqtts:// URL that single nodes use."),
+        click.option("--listen", metavar="ADDR", help="The broker's address; TLS when it is not loopback."),
+        click.option("--fresh", is_flag=True, help="Discard the lab that is there."),
+    ):
+        command = option(command)
+    return command
+
+
+def asked_for(*, phones: int, **said: object) -> Asked:
+    """What the options say.
+
+    Raises:
+        Unusable: they ask for what there is not.
+    """
+    if phones:
+        raise Unusable(f"--phones {phones}: there are no phones in this version; leave it out, or say 0")
+    asked = msgspec.convert(said, Asked)
+    if asked.nodes is not None and asked.config is not None:
+        raise Unusable("say --nodes or --config, not both: a lab.toml names the nodes")
+    if asked.broker not in (None, EMBEDDED):
+        if "://" not in asked.broker:
+            raise Unusable(f"--broker {asked.broker} is not built; there is {EMBEDDED}, or an mqtt:// or mqtts:// URL")
+        read_url(asked.broker)
+    return asked
+
+
+def planned(asked: Asked) -> Topology:
+    """The cluster that is asked for.
+
+    Raises:
+        Unusable: there can be none.
+    """
+    if asked.at is not None:
+        wall_instant(asked.at)
+    return topology(asked.settings(_base(asked)))
+
+
+def make(directory: Path, asked: Asked) -> LabHome:
+    """Make the home of a new lab.
+
+    Raises:
+        Unusable: there is one, or no such lab can be.
+    """
+    start = machine_wall() // SECOND * SECOND if asked.at is None else wall_instant(asked.at)
+    name = None if directory.name.startswith(".") else directory.name
+    return provision(directory, planned(asked), wall_start=start, name=name, options=asked.options())
+
+
+def same(home: LabHome, asked: Asked) -> None:
+    """See that the lab that is there is what is asked for, as far as anything was said (design 7.1).
+
+    Raises:
+        Unusable: it is not; the text names the difference.
+    """
+    found = home.topology
+    base = Settings(
+        nodes=found.names,
+        release=found.release,
+        profile=found.profile,
+        replication=found.replication,
+        timing=found.timing,
+        domain=found.domain,
+        beyond_product=True,
+    )
+    wanted = topology(asked.settings(base if asked.config is None else _base(asked)))
+    difference = home.matches(wanted, asked.options())
+    if difference is None and asked.at is not None and wall_instant(asked.at) != home.lab.wall_start:
+        difference = f"at: the lab has {rfc3339(home.lab.wall_start)}, asked for is {asked.at}"
+    if difference is not None:
+        raise Unusable(f"the lab in {home.path} is another: {difference}; leave the option out, or say --fresh")
+
+
+def _base(asked: Asked) -> Settings:
+    if asked.config is None:
+        return Settings()
+    try:
+        text = asked.config.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise Unusable(f"{asked.config} cannot be read: {why}") from error
+    return read_settings(text, where=str(asked.config))
