@@ -96,9 +96,7 @@ class AiomqttBus:
         session = self._session
         if session is None:
             return BusCounters(False, self._connections, 0, 0, 0, self._duplicate)
-        return BusCounters(
-            True, self._connections, session.sent, session.unanswered, session.received, self._duplicate
-        )
+        return BusCounters(True, self._connections, session.sent, session.unanswered, session.received, self._duplicate)
 
     async def run(self) -> None:
         """Be connected as much as possible; see `Bus`."""

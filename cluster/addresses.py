@@ -26,8 +26,10 @@ class Block(msgspec.Struct, frozen=True):
     """One lab's addresses. `prefix` is empty where the system has one loopback address only."""
 
     prefix: str
-    lock: int
+    lock: int = -1
     """The file descriptor that holds it; -1 when there is none."""
+    path: str = ""
+    """The file that is locked."""
 
     @property
     def broker(self) -> str:
@@ -41,6 +43,7 @@ class Block(msgspec.Struct, frozen=True):
     def release(self) -> None:
         """Let others have it."""
         if self.lock >= 0:
+            Path(self.path).unlink(missing_ok=True)
             os.close(self.lock)
 
     def _address(self, number: int) -> str:
@@ -54,14 +57,15 @@ def take_block(home: Path) -> Block:
         Unusable: none is free.
     """
     if sys.platform != "linux":
-        return Block("", -1)
+        return Block("")
     start = int(lab_key(home), 16)
     folder = runtime_folder()
     for attempt in range(ATTEMPTS):
         prefix = _prefix(start + attempt)
-        lock = os.open(folder / f"{prefix}.block", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        if _locked(lock) and _is_free(f"{prefix}.{BROKER_HOST_NUMBER}"):
-            return Block(prefix, lock)
+        path = folder / f"{prefix}.block"
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if _locked(lock, path) and _is_free(f"{prefix}.{BROKER_HOST_NUMBER}"):
+            return Block(prefix, lock, str(path))
         os.close(lock)
     raise Unusable("no block of loopback addresses is free; end other labs with `ucmlab down`")
 
@@ -84,12 +88,13 @@ def _prefix(number: int) -> str:
     return f"127.{16 + number // 253 % 224}.{1 + number % 253}"
 
 
-def _locked(lock: int) -> bool:
+def _locked(lock: int, path: Path) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        # Its last holder may have removed the file between our opening and locking: then the name is free for others.
+        return os.path.samestat(os.fstat(lock), path.stat())
+    except (BlockingIOError, FileNotFoundError):
         return False
-    return True
 
 
 def _is_free(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""The process of the embedded broker: the broker, a tap that tells the lab what is published, and the control channel."""
+"""The process of the embedded broker: the broker, a tap that tells the lab what is published, and its channel."""
 
 import asyncio
 import os

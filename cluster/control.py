@@ -1,11 +1,11 @@
 """The control channel: frames between the processes of a lab, beside the bus and out of every fault's reach.
 
-Fault control and observation never travel on the bus (design 5): what is being broken must not carry the order to mend
-it. Within a lab a channel is a socket pair that the fork server hands on; the command line reaches a lab through a Unix
+Fault control and observation never travel on the bus (design 5): what is broken must not carry the order to mend it.
+Within a lab a channel is a socket pair that the fork server hands on; the command line reaches a lab through a Unix
 socket in a folder that belongs to the user alone.
 
-Raw sockets rather than asyncio's streams: reading is possible at any moment (`drain`), which is what makes "the lab said
-so before that message arrived" a fact, and a plain call may ask a question and wait for the answer.
+Raw sockets rather than asyncio's streams: reading is possible at any moment (`drain`), which makes "the lab said so
+before that message arrived" a fact, and a plain call may ask a question and wait for the answer.
 """
 
 import asyncio
@@ -143,7 +143,9 @@ def runtime_folder() -> Path:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
     except OSError as error:
-        raise Unusable(f"cannot make {folder}: {error.strerror}; set XDG_RUNTIME_DIR to a folder of your own") from error
+        raise Unusable(
+            f"cannot make {folder}: {error.strerror}; set XDG_RUNTIME_DIR to a folder of your own"
+        ) from error
     # /tmp is everybody's: whoever made this folder first could answer in the lab's place.
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise Unusable(f"{folder} is not yours alone; remove it, or set XDG_RUNTIME_DIR to a folder of your own")

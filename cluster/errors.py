@@ -11,3 +11,7 @@ class Unusable(Exception):  # noqa: N818  it names what the operator asked for, 
         """Keep the line."""
         super().__init__(text)
         self.text = text
+
+
+class LabGone(Exception):  # noqa: N818  as above
+    """A lab ended, or broke down, while it was being asked: nobody knows what it still did. Exit status 3."""

@@ -23,7 +23,7 @@ class JournalReader:
         fresh: list[dict[str, object]] = []
         for path in sorted(self._folder.glob("*.jsonl")):
             fresh += self._read_on(path)
-        # A cause is written before its effect, by the one clock of all processes; ties happened nowhere near each other.
+        # A cause is written before its effect, by the one clock of all processes; ties have nothing to do with another.
         fresh.sort(key=_moment)
         self._events += [{key: value for key, value in event.items() if key != ORDER} for event in fresh]
         return self._events

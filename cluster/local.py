@@ -19,6 +19,7 @@ from ucmlab.cluster.port import LabFacts, NodeView, Operation
 from ucmlab.cluster.provision import LabHome
 from ucmlab.cluster.roster import BrokerPlace, Roster
 from ucmlab.cluster.spawning import ForkServerProcess
+from ucmlab.cluster.state import convergence
 from ucmlab.cluster.stepping import Stepper
 from ucmlab.node.clock import LabClock, machine_ns
 from ucmlab.node.commands import Record, Reply
@@ -79,6 +80,7 @@ class LocalLab:
     ) -> None:
         self.home = home
         self.lost = False
+        self._closed = False
         self._fork_server = fork_server
         self._listen = listen
         self._tls = tls
@@ -113,7 +115,7 @@ class LocalLab:
         self.roster.start_broker()
         publisher, *others = self.names
         self.roster.start_node(publisher)
-        # The others propose their certificates to it at once; what they say before it listens they repeat seconds later.
+        # The others propose their certificates to it at once; what it does not hear they repeat seconds later.
         await self.wait_until(lambda: self._listens(publisher), READY_WITHIN)
         for name in others:
             self.roster.start_node(name)
@@ -136,21 +138,16 @@ class LocalLab:
         self._fork_server.attach(self._fork_server_lost)
 
     def ready(self) -> bool:
-        """Whether every node is installed, connected, in step, and has nothing open."""
+        """Whether every node is installed and connected, has nothing open, and the cluster has converged."""
         self._check()
         nodes = self.roster.nodes.values()
+        # Cheap questions first: this is asked again and again while a lab starts.
         if not all(node.running and node.pulse is not None and node.pulse.connected for node in nodes):
             return False
-        statuses = [status for status in self.roster.statuses() if status is not None]
-        return len(statuses) == len(nodes) and all(
-            status.installed
-            and status.connected
-            and not status.open_operations
-            and status.files_agree
-            and status.change_notification
-            and (status.epoch, status.seq) == statuses[0].head
-            for status in statuses
-        )
+        statuses = self.roster.statuses()
+        if not all(status is not None and status.installed and not status.open_operations for status in statuses):
+            return False
+        return convergence(self).converged
 
     def _listens(self, node: str) -> bool:
         pulse = self.roster.nodes[node].pulse
@@ -278,6 +275,13 @@ class LocalLab:
             await self.roster.kill(self.roster.broker_node)
         await self._settle()
 
+    async def stop_broker(self) -> None:
+        """End the broker in order: it says goodbye to everybody."""
+        if self.roster.broker_node.alive:
+            self._note("fault", fault="stop", target=BROKER)
+            await self.roster.stop_broker(STOP_TIMEOUT_S)
+        await self._settle()
+
     async def start_broker(self) -> None:
         """Start the broker again, empty."""
         if not self.roster.broker_node.alive:
@@ -384,7 +388,10 @@ class LocalLab:
         return self._time.watch(watcher)
 
     async def close(self) -> None:
-        """End the lab; nothing is left behind."""
+        """End the lab; nothing is left behind. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             if self._block is not None and not self.lost:
                 await self.roster.end_all()

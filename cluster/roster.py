@@ -149,14 +149,24 @@ class Roster:
         self.acts += 1
         node.act(message)
 
-    async def stop(self, node: LocalNode, message: NodeAct, timeout: float) -> None:
-        """Have a node end itself; after `timeout` machine seconds it is killed."""
+    async def stop(self, node: LocalNode, message: NodeAct, patience_s: float) -> None:
+        """Have a node end itself; after `patience_s` of machine time it is killed."""
         self.act(node, message)
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(patience_s):
                 await node.gone()
         except TimeoutError:
             await self.kill(node)
+
+    async def stop_broker(self, patience_s: float) -> None:
+        """Have the broker end itself; after `patience_s` of machine time it is killed."""
+        self.acts += 1
+        self.broker_node.stop()
+        try:
+            async with asyncio.timeout(patience_s):
+                await self.broker_node.gone()
+        except TimeoutError:
+            await self.kill(self.broker_node)
 
     async def kill(self, member: Process) -> None:
         """SIGKILL; returns when it has been reaped."""
@@ -172,7 +182,7 @@ class Roster:
         if isinstance(member, LocalNode):
             member.read_status()  # what it can still tell is what `view` shows while it is frozen
         member.pause()
-        while not member.stands:
+        while not member.stands:  # noqa: ASYNC110  only the kernel knows, and it tells nobody but the parent
             await asyncio.sleep(PAUSE_POLL_S)
 
     def resume(self, node: LocalNode) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 
@@ -19,7 +20,7 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class Child:
-    """A process of the lab. `exited` is set once it has been reaped; `status` is then its exit status or minus signal."""
+    """A process of the lab. Once reaped, `exited` is set and `status` is its exit status, or minus the signal."""
 
     def __init__(self, number: int, ended: Callable[[int], None]) -> None:
         """It has been asked for."""
@@ -33,10 +34,8 @@ class Child:
     def send_signal(self, number: signal.Signals) -> None:
         """Signal it; nothing happens when it has ended. Its number is not used again before it was reaped."""
         if self.pid and self.status is None:
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
-            except ProcessLookupError:
-                pass
 
     def end(self, status: int) -> None:
         """It was reaped."""
@@ -52,7 +51,13 @@ class ForkServerProcess:
     def __init__(self, *, lab: str, release: str, profile: str) -> None:
         """Start it; it is ready when it answers, and takes requests at once."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        arguments = {"parent": os.getpid(), "socket": theirs.fileno(), "lab": lab, "release": release, "profile": profile}
+        arguments = {
+            "parent": os.getpid(),
+            "socket": theirs.fileno(),
+            "lab": lab,
+            "release": release,
+            "profile": profile,
+        }
         options = [f"--{name}={value}" for name, value in arguments.items()]
         # start_new_session: a terminal's Ctrl-C is for the lab's owner, which then ends the processes in order.
         self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module

@@ -2,8 +2,8 @@
 
 What must live here: when a lab is quiet, and where time goes next. What this file must not know: processes, sockets.
 
-Why the look is exact and no guess. Nodes act only on what they are told: by the lab, by the broker, or by a timer that
-the lab lets fire. A node pushes its pulse whenever it has become idle; when all pushed pulses look calm, every live node
+Why the look is exact and no guess. Nodes act only on what they are told: by the lab, the broker, or a timer that the
+lab lets fire. A node pushes its pulse whenever it has become idle; when all pushed pulses look calm, every live node
 and the broker is asked once more. If the answers equal the pushes, nothing happened at any node in between, so at the
 moment of asking all were idle with these counts; and if the broker's counts agree with theirs (taken = sent, given =
 received, nothing unacknowledged, queued or unflushed, no connection of somebody who is dead), nothing was on the way to

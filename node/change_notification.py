@@ -146,12 +146,12 @@ class ChangeNotification:
     def _react(self, entry: LogEntry, added: tuple[RowKey, ...]) -> None:
         """Look at the rows as they are now: a later entry may have overtaken this notice."""
         units, me = self._context.rulebook.units, self._context.config
-        for unit, fingerprint in entry.removes:
+        for unit, fingerprint in entry.removes if me.replication != "legacy" else ():
             if units[unit].replicated and (unit, fingerprint) not in self._replica.rows:
                 self._filing.remove(unit, fingerprint, op_id=entry.op_id)
         for key in added:
             row = self._replica.rows.get(key)
-            if row is None or not row.held_by(me.name) or self._occupied(row.unit):
+            if row is None or not row.held_by(me.name):
                 continue
             if units[row.unit].replicated and me.role in units[row.unit].roles:
                 self._filing.write(row)
@@ -159,13 +159,14 @@ class ChangeNotification:
     def _compare_unit(self, unit: str, *, listed: bool) -> None:
         if listed:
             files, me = self._filing.fingerprints(unit), self._context.config.name
-            for row in [row for fingerprint, row in self._replica.of_unit(unit).items() if fingerprint not in files]:
-                self._filing.write(row)
+            for lost in [row for fingerprint, row in self._replica.of_unit(unit).items() if fingerprint not in files]:
+                self._filing.write(lost)
                 # Only before 11.0 can a listed row be without this node: it was deleted here, and comes back.
-                if not row.held_by(me):
-                    self._propose_mapping(row.key)
+                if not lost.held_by(me):
+                    self._propose_mapping(lost.key)
         for fingerprint, file in list(self._filing.fingerprints(unit).items()):
-            if (unit, fingerprint) in self._replica.rows:
+            row = self._replica.rows.get((unit, fingerprint))
+            if row is not None and (listed or row.held_by(self._context.config.name)):
                 self._filing.settle(unit, fingerprint)
             elif listed or file.op_id:
                 self._file_without_row(unit, fingerprint)

@@ -135,6 +135,7 @@ class NodeCore:
         self._take(image)
         self.context.record("started", boot=image.boot)
         if self.installation.complete:
+            self._mend_unlisted()
             self.services.boot()
         else:
             self.installation.begin()
@@ -230,7 +231,7 @@ class NodeCore:
         self._publisher_birth = None
 
     def _publish_birth(self, state: str) -> None:
-        birth = Birth(state, self.context.boot, self.keys, self.services.states())  # type: ignore[arg-type]  # callers' literals
+        birth = Birth(state, self.context.boot, dict(self.keys), self.services.states())  # type: ignore[arg-type]  # callers' literals
         self.context.publish(self.context.topics.birth(self.config.name), birth, retain=True)
 
     def _message(self, topic: str, payload: bytes) -> None:
@@ -251,24 +252,27 @@ class NodeCore:
     def _heard(self, address: topics.Address, opened: Opened, payload: bytes) -> bool:
         """Hand the message to whom it concerns; False when its sender may not say such a thing there."""
         from_publisher = opened.sender == self.config.publisher
+        to_me = from_publisher and address.node == self.config.name
         match opened.message:
             case LogEntry() as entry if address.kind == "log" and from_publisher:
                 self.follower.entry_told(entry, payload)
             case Head() as head if address.kind == "head" and from_publisher:
                 self._head_told(head)
-            case Answer() as answer if address.kind == "answer" and from_publisher:
+            case Answer() as answer if address.kind == "answer" and to_me:
                 self._answered(answer)
-            case Entries() as entries if address.kind == "answer" and from_publisher:
+            case Entries() as entries if address.kind == "answer" and to_me:
                 self.follower.entries_told(entries)
                 self.change_notification.replica_caught_up()
-            case Snapshot() as snapshot if address.kind == "answer" and from_publisher:
+            case Snapshot() as snapshot if address.kind == "answer" and to_me:
                 self.follower.snapshot_told(snapshot)
                 self.change_notification.replica_caught_up()
             case Birth() as birth if address.kind == "birth" and opened.sender == address.node:
                 self._birth_told(opened.sender, birth)
-            case ServiceOrder() as order if address.kind == "cmd" and from_publisher:
-                self._order_told(address.node, order)
-            case SealedKeys() as keys if address.kind == "keys" and from_publisher:
+            case ServiceOrder() as order if address.kind == "cmd" and to_me:
+                self._carry_out(order.op_id, order.service, order.action, order.not_after)
+            case ServiceOrder() if address.kind == "cmd" and opened.sender == address.node == self.config.name:
+                pass  # this node's order to itself: on the bus for those who watch
+            case SealedKeys() as keys if address.kind == "keys" and to_me:
                 self._keys_told(opened.sender, keys)
             case _:
                 return False
@@ -287,6 +291,7 @@ class NodeCore:
             self._publisher_birth = (birth.boot, birth.state)
             if birth.state == "up" and known is not None and known[1] != "up":
                 self.operations.connected()
+                self.follower.publisher_back()
 
     def _publisher_away(self) -> bool:
         """Whether the publisher is *known* to be unreachable; silence is not knowledge."""
@@ -309,17 +314,40 @@ class NodeCore:
 
     def _applied(self, entry: LogEntry, new: tuple[RowKey, ...], live: bool) -> None:  # noqa: FBT001  # a callback
         """An entry came into the replica: what does not wait for Change Notification, then its notice."""
-        units = self.context.rulebook.units
-        for unit, fingerprint in entry.removes:
-            # A cluster-wide delete of a unit that is not listed is carried to the nodes as the operation itself
-            # (X-04: CAPF-trust), however late the entry arrives.
-            if not units[unit].replicated and (unit, fingerprint) not in self.replica.rows:
-                self.filing.remove(unit, fingerprint, op_id=entry.op_id)
+        for key in (*entry.removes, *(row.key for row in entry.adds)):
+            if not self.context.rulebook.units[key[0]].replicated:
+                self._follow_unlisted(entry, key)
         if entry.kind == "install":
             self._write_installed(new)
         if live:
             self.change_notification.notice(entry, new)
         self.change_notification.replica_caught_up()
+
+    def _follow_unlisted(self, entry: LogEntry, key: RowKey) -> None:
+        """A delete of a unit that is not listed is carried to the nodes as the operation itself (X-04: CAPF-trust).
+
+        However late the entry arrives. A file that waits for this node's own proposal is left to its answer.
+        """
+        row, file = self.replica.rows.get(key), self.filing.get(*key)
+        held = row is not None and row.held_by(self.config.name)
+        if file is not None and not held and not file.op_id:
+            self.filing.remove(*key, op_id=entry.op_id)
+
+    def _mend_unlisted(self) -> None:
+        """A kill may have come between an entry and its files; no comparison looks at units that are not listed."""
+        me = self.config.name
+        for unit in self.context.rulebook.units_of(self.config.role):
+            if unit.kind != "trust" or unit.replicated:
+                continue
+            rows = self.replica.of_unit(unit.name)
+            for fingerprint, file in list(self.filing.fingerprints(unit.name).items()):
+                row = rows.get(fingerprint)
+                deleted = (unit.name, fingerprint) in self.replica.tombstones
+                if not file.op_id and (deleted or (row is not None and not row.held_by(me))):
+                    self.filing.remove(unit.name, fingerprint)
+            for row in rows.values():
+                if row.held_by(me):
+                    self.filing.write(row)
 
     def _write_installed(self, new: tuple[RowKey, ...]) -> None:
         """Trust that an installation sets up outside Change Notification's list (B.18: the publisher's ipsec)."""
@@ -385,10 +413,6 @@ class NodeCore:
             return
         not_after = self.ordering.give(event)
         self._carry_out(event.op_id, event.service, event.action, not_after)
-
-    def _order_told(self, node: str, order: ServiceOrder) -> None:
-        if node == self.config.name:
-            self._carry_out(order.op_id, order.service, order.action, order.not_after)
 
     def _carry_out(self, op_id: str, service: str, action: str, not_after: int) -> None:
         self.services.receive(Order(op_id, service, action), not_after=not_after)

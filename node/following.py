@@ -70,6 +70,8 @@ class Follower:
         self._publisher_away = publisher_away
         self.broken = False
         self.head: Head | None = None
+        self._end = (0, 0)
+        """The furthest position of the log that was heard of, by head, entry or answer."""
         self._tail = (replica.epoch, replica.seq, replica.hash)
         self._queue: deque[Received] = deque()
         self._ahead: dict[int, tuple[LogEntry, bytes]] = {}
@@ -110,14 +112,22 @@ class Follower:
         self._asking = self._gap_waiting = False
         if self._acked is not None:
             self._publish_ack(*self._acked, self._replica.digest())
-        if self.head is not None and not self.broken and self._behind():
+        if self._replica.epoch:
+            self.acknowledge_soon()  # after a restart: what the disk holds may be news to the publisher
+        if not self.broken and self._behind():
             self._ask()
+
+    def publisher_back(self) -> None:
+        """The publisher is there again; its head may have come before the news of that."""
+        if not self.broken and self._behind():
+            self._expect_gap_to_close()
 
     def head_told(self, head: Head) -> None:
         """The publisher tells where its log ends."""
         if self.broken or (self.head is not None and self._older(head, self.head)):
             return
         self.head = head
+        self._end = max(self._end, (head.epoch, head.seq))
         if head.epoch == self._replica.epoch and self._replica.raise_floor(min(head.floor, self._replica.seq)):
             self._context.ask(RaiseFloor(self._replica.floor))
         if self._behind():
@@ -130,6 +140,7 @@ class Follower:
         """An entry was published."""
         if self.broken or entry.epoch < self._tail[0]:
             return
+        self._end = max(self._end, (entry.epoch, entry.seq))
         if entry.epoch > self._tail[0]:
             self._expect_gap_to_close()
         elif self.is_next(entry):
@@ -144,6 +155,7 @@ class Follower:
         """The publisher answers a request with what comes after our position."""
         if self.broken or answer.request != self._request:
             return
+        self._end = max(self._end, (self._tail[0], answer.head_seq))
         for payload in answer.payloads:
             try:
                 opened = self._context.codec.open(self._context.topics.log_binding(), payload)
@@ -154,12 +166,19 @@ class Follower:
             publisher = self._context.config.publisher
             if isinstance(entry, LogEntry) and opened.sender == publisher and self.is_next(entry):
                 self._receive(entry, entry_hash(payload), live=False)
-        self._answered(at_least=answer.head_seq)
+        self._answered()
 
     def snapshot_told(self, part: Snapshot) -> None:
         """One part of a snapshot; when all are there they take the place of everything."""
-        if self.broken or part.request != self._request or part.epoch < self._tail[0]:
+        if self.broken or part.request != self._request or (part.epoch, part.seq) < self._tail[:2]:
             return
+        # The publisher answers a request that reaches it twice a second time, perhaps from further on.
+        of_one = (part.epoch, part.seq, part.hash, part.parts)
+        self._parts = {
+            number: each
+            for number, each in self._parts.items()
+            if (each.epoch, each.seq, each.hash, each.parts) == of_one
+        }
         self._parts[part.part] = part
         if len(self._parts) < part.parts:
             return
@@ -167,7 +186,7 @@ class Follower:
         self._parts = {}
         rows = tuple(row for each in parts for row in each.rows)
         self._install(part, rows)
-        self._answered(at_least=part.seq)
+        self._answered()
 
     def is_next(self, entry: LogEntry) -> bool:
         """Whether the entry comes right after the tail, by number and by hash."""
@@ -228,9 +247,7 @@ class Follower:
         return (head.epoch, head.seq) < (than.epoch, than.seq)
 
     def _behind(self) -> bool:
-        if self.head is None:
-            return bool(self._ahead)
-        return (self.head.epoch, self.head.seq) > self._tail[:2] or bool(self._ahead)
+        return self._end > self._tail[:2]
 
     def _expect_gap_to_close(self) -> None:
         if not self._gap_waiting and not self._asking:
@@ -249,13 +266,15 @@ class Follower:
         self._context.publish(topic, CatchUp(self._request, epoch, seq, tail_hash))
         self._context.start_timer(ASK_TIMER, self._context.backoff(self._attempts, "ask", self._request))
 
-    def _answered(self, *, at_least: int) -> None:
+    def _answered(self) -> None:
         self._asking = False
         self._attempts = 0
         self._context.cancel_timer(ASK_TIMER)
-        self._ahead = {seq: held for seq, held in self._ahead.items() if seq > self._tail[1]}
+        self._ahead = {
+            seq: held for seq, held in self._ahead.items() if (held[0].epoch, seq) > self._tail[:2]
+        }
         self._receive_ahead()
-        if self._behind() or at_least > self._tail[1]:
+        if self._behind():
             self._expect_gap_to_close()
 
     def _receive_ahead(self) -> None:

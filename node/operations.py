@@ -23,6 +23,8 @@ from ucmlab.node.replica import Replica
 from ucmlab.node.trust_rules import Wanted, judge_delete, judge_upload, product_text
 
 DEADLINE = 60 * SECOND
+REMEMBERED = 256
+"""Operations that ended `indefinite` and may be asked for again under their id."""
 TIMER = "operation:"
 
 
@@ -63,6 +65,7 @@ class Operations:
         self._open: dict[str, OpenOperation] = {}
         self._occupied: dict[str, str] = {}
         self._line: deque[Upload | Delete] = deque()
+        self._unanswered: dict[str, OpenOperation] = {}
         self._proposed = 0
 
     def open(self) -> int:
@@ -88,6 +91,10 @@ class Operations:
     def _begin(self, request: Upload | Delete) -> None:
         self._context.cause = request.cause or self._context.cause
         self._context.record("operation", request.op_id, phase="begun", kind=type(request).__name__.lower())
+        unanswered = self._unanswered.pop(request.op_id, None)
+        if unanswered is not None:
+            self._take_up(unanswered)
+            return
         try:
             if isinstance(request, Upload):
                 wanted = judge_upload(self._context, self._replica, self._filing, request)
@@ -184,13 +191,23 @@ class Operations:
         elif operation.proposal.kind == "install":
             self._renew(operation)
         elif operation.sent:
+            if operation.asked:
+                self._remember(operation)
             self._end(operation, "indefinite", reason="publisher_unreachable")
         else:
             self._context.record("db_write_failed", op_id, reason="publisher_unreachable")
             self._end(operation, "partial", reason="publisher_unreachable")
 
+    def _take_up(self, operation: OpenOperation) -> None:
+        """The same operation again: what it did to files is done, only the publisher can tell how it ended."""
+        op_id = operation.proposal.op_id
+        self._open[op_id] = operation
+        self._occupied.update(dict.fromkeys(operation.units, op_id))
+        operation.attempts = 0
+        self._renew(operation)
+
     def _renew(self, operation: OpenOperation) -> None:
-        """A node that is being installed has nothing else to do: it asks until it is answered."""
+        """With a new deadline. A node that is being installed has nothing else to do: it asks until it is answered."""
         old = operation.proposal
         deadline = self._context.now.lab + DEADLINE
         operation.proposal = Proposal(old.op_id, old.kind, old.removes, old.adds, deadline)
@@ -223,7 +240,9 @@ class Operations:
     def _put_back(self, operation: OpenOperation) -> None:
         """A refused change leaves the files that the rows name."""
         for row in operation.proposal.adds:
-            if row.key not in self._replica.rows and operation.proposal.kind != "install":
+            known = self._replica.rows.get(row.key)
+            named = known is not None and (row.holders is None or known.held_by(self._context.config.name))
+            if not named and operation.proposal.kind != "install":
                 self._filing.remove(*row.key, op_id=operation.proposal.op_id)
         for row in operation.removed:
             if row.key in self._replica.rows:
@@ -251,6 +270,11 @@ class Operations:
             self._next_in_line()
         else:
             self._context.record("operation", op_id, phase="ended", outcome=outcome, reason=reason)
+
+    def _remember(self, operation: OpenOperation) -> None:
+        self._unanswered[operation.proposal.op_id] = operation
+        while len(self._unanswered) > REMEMBERED:
+            del self._unanswered[next(iter(self._unanswered))]
 
     def _close(self, op_id: str) -> None:
         """From here on the operation is nobody's: a repeated answer finds nothing."""

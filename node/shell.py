@@ -9,7 +9,6 @@ import asyncio
 import os
 import signal
 from collections import deque
-from collections.abc import Callable
 from typing import Protocol, cast
 
 import msgspec
@@ -17,9 +16,9 @@ import msgspec
 from ucmlab.broker.bus import Bus
 from ucmlab.node.clock import ClockSetting, LabClock
 from ucmlab.node.commands import (
+    FILE_COMMANDS,
     AnyCommand,
     CancelTimer,
-    FILE_COMMANDS,
     Command,
     Halt,
     MakeAuthz,

@@ -259,6 +259,7 @@ class PublisherCore(NodeCore):
     # -- followers
 
     def _catch_up(self, request: CatchUp, member: str) -> None:
+        self._somebody_saw((request.epoch, request.seq))
         payloads = self.log.after(request.seq, request.hash) if request.epoch == self.log.epoch else None
         topic = self.context.topics.answer(member, "catchup")
         if payloads is None:

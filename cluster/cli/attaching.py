@@ -11,6 +11,7 @@ from ucmlab.cluster.cli.atrest import dump_at_rest
 from ucmlab.cluster.cli.lablink import LabLink
 from ucmlab.cluster.cli.snapshot import State, read_state
 from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.labclient import connect
 from ucmlab.cluster.provision import LabHome
 
 
@@ -29,7 +30,7 @@ def attach(home: LabHome) -> Generator[LabLink]:
 
 def try_attach(home: LabHome) -> LabLink | None:
     """The same, or None when it does not run."""
-    return None
+    return connect(home.path)
 
 
 def dump(home: LabHome) -> tuple[dict[str, object], bool]:

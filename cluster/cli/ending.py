@@ -21,12 +21,26 @@ from pathlib import Path
 
 import click
 
-from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.errors import LabGone, Unusable
 
 SCHEMA = 1
 DONE, REFUSED, UNUSABLE, INDEFINITE = 0, 1, 2, 3
 CRASHED, INTERRUPTED, NO_READER = 70, 130, 141
 """EX_SOFTWARE of sysexits.h; a shell's numbers for the signals INT and PIPE."""
+_OUTCOMES = {REFUSED: "refused", UNUSABLE: "unusable", INDEFINITE: "indefinite", CRASHED: "crashed"}
+
+
+class NoReader(Exception):
+    """Whoever read our output went away."""
+
+
+@contextmanager
+def noticing_the_reader() -> Generator[None]:
+    """Raise `NoReader` for a broken pipe, before click makes an exit status of its own of it."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise NoReader from error
 
 
 @contextmanager
@@ -44,7 +58,7 @@ def ending_well(arguments: Sequence[str]) -> Generator[None]:
         raise
     except (KeyboardInterrupt, click.Abort):
         sys.exit(INTERRUPTED)
-    except BrokenPipeError:
+    except (BrokenPipeError, NoReader):
         _forget_output()
         sys.exit(NO_READER)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -54,6 +68,8 @@ def ending_well(arguments: Sequence[str]) -> Generator[None]:
         _tell(_usage_line(error), arguments, UNUSABLE)
     except Unusable as error:
         _tell(error.text, arguments, UNUSABLE)
+    except LabGone as error:
+        _tell(_gone_line(error, arguments), arguments, INDEFINITE)
     except Exception as error:  # noqa: BLE001  the one boundary: no stack trace ever reaches a user
         _tell(_crash_line(error, arguments), arguments, CRASHED)
 
@@ -77,8 +93,7 @@ def _tell(text: str, arguments: Sequence[str], status: int) -> None:
     line = one_line(text)
     click.echo(f"ucmlab: {line}", err=True)
     if "--json" in arguments:
-        outcome = "unusable" if status == UNUSABLE else "crashed"
-        click.echo(json.dumps({"schema": SCHEMA, "outcome": outcome, "text": line}))
+        click.echo(json.dumps({"schema": SCHEMA, "outcome": _OUTCOMES[status], "text": line}))
     sys.exit(status)
 
 
@@ -91,6 +106,13 @@ def _usage_line(error: click.ClickException) -> str:
 def _crash_line(error: Exception, arguments: Sequence[str]) -> str:
     trace = "".join(traceback.format_exception(error))
     return f"a bug of ucmlab's ended this: {type(error).__name__}; the trace is in {_keep(trace, arguments)}"
+
+
+def _gone_line(error: LabGone, arguments: Sequence[str]) -> str:
+    text = str(error)
+    if "Traceback" not in text:
+        return f"{text}; `ucmlab status` tells how the lab is"
+    return f"the lab broke down while it was being asked; the trace is in {_keep(text, arguments)}"
 
 
 def _keep(trace: str, arguments: Sequence[str]) -> str:

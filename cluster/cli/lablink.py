@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ucmlab.cluster.cli.snapshot import State, read_state
+from ucmlab.cluster.errors import LabGone
 from ucmlab.cluster.port import Operation
 from ucmlab.node.commands import Reply
 
-
-class LabGone(Exception):
-    """The lab ended while it was being asked."""
+__all__ = ["LabGone", "LabLink", "state_of"]
 
 
 class LabLink(Protocol):

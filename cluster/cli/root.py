@@ -7,7 +7,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from ucmlab.cluster.cli.ending import ending_well
+import click
+
+from ucmlab.cluster.cli.ending import ending_well, noticing_the_reader
 from ucmlab.cluster.cli.lazy import Entry, LazyGroup
 
 _CLI = "ucmlab.cluster.cli"
@@ -49,6 +51,16 @@ class Root(LazyGroup):
             status = super().main(given, *more, **options)
             sys.exit(status if isinstance(status, int) else 0)
         raise AssertionError("a command line has no other end")  # pragma: no cover
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:  # noqa: ANN401  click's
+        """See click; --help is printed in here."""
+        with noticing_the_reader():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """See click."""
+        with noticing_the_reader():
+            return super().invoke(ctx)
 
 
 def root() -> Root:

@@ -8,6 +8,7 @@ import click
 
 from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.options import directory_option, json_option
+from ucmlab.cluster.cli.places import node_addresses
 from ucmlab.cluster.cli.printing import print_json, print_line, print_result, print_table
 from ucmlab.cluster.cli.snapshot import Node, State, read_state
 from ucmlab.cluster.journal_reader import JournalReader
@@ -36,7 +37,9 @@ def status(*, directory: Path, as_json: bool) -> None:
         return
     for line in _headline(home, state, running=running):
         click.echo(line)
-    print_table(COLUMNS, [_row(name, node) for name, node in state.nodes.items()], empty="there are no nodes")
+    addresses = node_addresses(state) if running and state.broker.url else {}
+    rows = [_row(name, node, addresses.get(name, "-")) for name, node in state.nodes.items()]
+    print_table(COLUMNS, rows, empty="there are no nodes")
 
 
 @click.command()
@@ -115,14 +118,14 @@ def _pending(node: Node) -> list[str]:
     return [name for name, service in node.services.items() if service.pending]
 
 
-def _row(name: str, node: Node) -> tuple[str, ...]:
+def _row(name: str, node: Node, address: str) -> tuple[str, ...]:
     started = sum(service.state == "started" for service in node.services.values())
     return (
         name,
         node.role,
         node.state,
         str(node.pid or "-"),
-        next(iter(node.addresses.values()), "-"),
+        address,
         f"{node.db.epoch}:{node.db.seq} {node.db.digest[:8]}",
         f"{started} of {len(node.services)} started",
         ", ".join(_pending(node)) or "-",

@@ -15,7 +15,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -40,7 +42,7 @@ def test_there_is_one_service_a_node_one_broker_and_one_that_makes_the_lab() -> 
 
 def test_it_is_as_the_compose_specification_wants_it() -> None:
     validator = Path(sys.executable).with_name("check-jsonschema")
-    command = [validator, "--builtin-schema", "vendor.compose-spec", ROOT / "docker-compose.yml"]
+    command: list[str | Path] = [validator, "--builtin-schema", "vendor.compose-spec", ROOT / "docker-compose.yml"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout
 
@@ -48,6 +50,12 @@ def test_it_is_as_the_compose_specification_wants_it() -> None:
 def test_everything_waits_for_what_it_needs() -> None:
     assert SERVICES["broker"]["depends_on"] == {"init": {"condition": "service_completed_successfully"}}
     assert all(SERVICES[name]["depends_on"] == {"broker": {"condition": "service_healthy"}} for name in NODES)
+
+
+@pytest.mark.parametrize("folder", ["broker", "node", "publisher", "cluster", "scenarios"])
+def test_the_image_gets_every_folder_of_the_wheel(folder: str) -> None:
+    assert f"COPY {folder} {folder}" in (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+    assert f"!{folder}" in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
 
 
 class Services:
@@ -108,14 +116,13 @@ class Services:
 
     def _here(self, text: str) -> str:
         text = re.sub(r"mqtts://broker\b", "mqtts://localhost", text)
-        text = text.replace("0.0.0.0:", "127.0.0.1:").replace("'localhost', 8883", f"'127.0.0.1', {BROKER_PORT}")
-        return re.sub(r"/lab\b", str(self.volume), text).replace(BROKER_PORT, self._port)
+        text = text.replace("0.0.0.0:", "127.0.0.1:").replace(BROKER_PORT, self._port)
+        return re.sub(r"(?<!\w)/lab(?=/|$)", str(self.volume), text)
 
     def _environment(self) -> dict[str, str]:
         dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-        said = dict(
-            word.split("=", 1) for line in re.findall(r"^ENV (.*)$", dockerfile, re.M) for word in shlex.split(line)
-        )
+        lines = re.findall(r"^ENV (.*)$", dockerfile, re.MULTILINE)
+        said = dict(word.split("=", 1) for line in lines for word in shlex.split(line))
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         return os.environ | {name: self._here(value) for name, value in said.items()} | {"PATH": path}
 
@@ -143,24 +150,39 @@ def test_its_commands_make_a_cluster_that_replicates_over_tls(services: Services
         services.start(name)
 
     root = certificate("Compose Root CA", ca=True, end=datetime(2100, 1, 1, tzinfo=UTC))
-    until("the publisher takes an upload", lambda: uploaded(services, root))
-    for name in NODES:
-        until(f"{name} has the file", lambda name=name: has_file(services, name, root))
+    until("the publisher takes an upload", partial(uploaded, services, root))
+    state = dump(services)
+    assert state["converged"] is True
+    assert {name: node["state"] for name, node in state["nodes"].items()} == dict.fromkeys(NODES, "up")
+    assert {name: parse(root).fingerprint in trusted(node) for name, node in state["nodes"].items()} == dict.fromkeys(
+        NODES, True
+    )
+
+    assert services.ended("sub2", stop=True) == 0, services.log("sub2")
+    status, said = services.ucmlab("cert", "upload", "sub2", "tomcat-trust", "-", given=pem(root).encode())
+    assert (status, "node_down" in said) == (1, True)
+    services.start("sub2")
+    until("sub2 is back", lambda: dump(services)["nodes"]["sub2"]["state"] == "up")
 
     for name in (*NODES, "broker"):
         assert services.ended(name, stop=True) == 0, services.log(name)
 
 
 def uploaded(services: Services, der: bytes) -> bool:
-    status, _ = services.ucmlab("cert", "upload", "pub", "tomcat-trust", "-", given=pem(der).encode())
+    """Whether an upload was done and is everywhere; nodes that are being installed refuse it."""
+    status, _ = services.ucmlab("cert", "upload", "pub", "tomcat-trust", "-", "--wait", given=pem(der).encode())
     return status == 0
 
 
-def has_file(services: Services, node: str, der: bytes) -> bool:
+def dump(services: Services) -> dict[str, Any]:
     status, said = services.ucmlab("dump", "--json")
     assert status == 0, said
-    trust = json.loads(said)["nodes"][node]["trust"].get("tomcat-trust", [])
-    return parse(der).fingerprint in {each["fingerprint"] for each in trust}
+    found: dict[str, Any] = json.loads(said)
+    return found
+
+
+def trusted(node: dict[str, Any]) -> set[str]:
+    return {each["fingerprint"] for each in node["trust"]["tomcat-trust"]}
 
 
 def until(what: str, happened: Callable[[], bool]) -> None:

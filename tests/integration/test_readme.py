@@ -9,12 +9,18 @@ from pathlib import Path
 import pytest
 
 from tests.rules import ROOT
+from ucmlab.cluster.cli.root import COMMANDS as LAB_COMMANDS
+from ucmlab.scenarios.__main__ import COMMANDS as STORY_COMMANDS
 from ucmlab.scenarios.labs import run_story
 from ucmlab.scenarios.loading import library_names, library_story, load
 from ucmlab.scenarios.result import Options
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MACHINE_TIME = re.compile(r"(?<= in )\d+\.\d s$", re.MULTILINE)
+
+
+def unheard(*_: object) -> None:
+    """Nobody listens to the story."""
 
 
 def block(language: str) -> str:
@@ -46,13 +52,19 @@ def test_the_example_story_holds(tmp_path: Path) -> None:
     file = tmp_path / "example.py"
     file.write_text(block("python"), encoding="utf-8")
     (story,) = load(str(file))
-    assert run_story(story, Options(), lambda _entry: None).verdict == "held"
+    assert run_story(story, Options(), unheard).verdict == "held"
 
 
 def test_the_table_of_stories_is_the_library() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", README, re.MULTILINE)
     library = [(name, library_story(name).title) for name in library_names()]
     assert [row for row in rows if row in library] == library
+
+
+def test_every_command_that_is_named_exists() -> None:
+    named = set(re.findall(r"(?:^    |`)(?:\.venv/bin/)?ucmlab (\w+)", README, re.MULTILINE))
+    assert named >= {"run", "up", "down"}
+    assert named - LAB_COMMANDS.keys() - STORY_COMMANDS.keys() == set()
 
 
 def test_every_make_target_and_folder_that_is_named_exists() -> None:

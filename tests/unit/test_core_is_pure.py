@@ -108,6 +108,10 @@ def test_the_guard_is_seen_to_fire(monkeypatch: pytest.MonkeyPatch) -> None:
         in_virtual_time(lab, lab.open)
 
 
+def unheard(*_: object) -> None:
+    """Nobody listens to the story."""
+
+
 def told(name: str) -> Result:
     """Tell a story of the library in virtual time."""
     story, options = library_story(name), Options()
@@ -115,7 +119,7 @@ def told(name: str) -> Result:
 
     async def whole() -> Result:
         await lab.open()
-        return await tell(story, options, port=lab, keys=simulation_keys(), listener=lambda _entry: None)
+        return await tell(story, options, port=lab, keys=simulation_keys(), listener=unheard)
 
     return in_virtual_time(lab, whole)
 

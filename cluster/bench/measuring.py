@@ -1,0 +1,185 @@
+"""What the figures have in common: percentiles, how processes are started, and which machine it was.
+
+A figure is a multiple of a floor that was measured in between its own runs, because a machine is never the same twice.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from ucmlab.cluster.errors import Unusable
+
+Say = Callable[[str], None]
+"""Hears of each thing that is being measured."""
+DISK_SAMPLES = 100
+COMMAND_TIMEOUT_S = 300.0
+
+
+class Aim(msgspec.Struct, frozen=True):
+    """One line of the verdict: what was measured, what it is to be, and in which unit."""
+
+    what: str
+    measured: float
+    aim: float
+    unit: str
+    at_most: bool
+    """Whether less is better."""
+
+    @property
+    def met(self) -> bool:
+        """Whether the aim was reached."""
+        return self.measured <= self.aim if self.at_most else self.measured >= self.aim
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """One figure of `ucmlab bench`: everything measured, and how it stands against its aims."""
+
+    name: str
+    measured: dict[str, object]
+    aims: tuple[Aim, ...] = ()
+
+
+def percentile(values: Iterable[float], percent: float) -> float:
+    """The smallest value that at least `percent` of all are not above (nearest rank).
+
+    Raises:
+        ValueError: there are no values.
+    """
+    ordered = sorted(values)
+    if not ordered:
+        raise ValueError("no values, no percentile")
+    rank = -(-len(ordered) * percent // 100)
+    return ordered[max(1, int(rank)) - 1]
+
+
+def median(values: Iterable[float]) -> float:
+    """The value in the middle."""
+    return percentile(values, 50)
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """What is told of many values, all in milliseconds."""
+    told = {"p50_ms": median(values), "p99_ms": percentile(values, 99), "least_ms": min(values), "most_ms": max(values)}
+    return {name: round(value, 3) for name, value in told.items()}
+
+
+@contextmanager
+def bench_folder() -> Generator[Path]:
+    """A new folder below `$TMPDIR`, gone afterwards. Where it lies matters: see `disk_facts`."""
+    with tempfile.TemporaryDirectory(prefix="ucmlab-bench-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def python_environment(folder: Path, **more: str) -> dict[str, str]:
+    """The environment of a process that is measured: with byte code kept, as an installed program has it.
+
+    Who asked for none to be written (`PYTHONDONTWRITEBYTECODE`) gets it in `folder`, not beside the sources: else each
+    run would compile all of ucmlab and the figure would tell the compiler's speed.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("UCMLAB_")}
+    if environment.pop("PYTHONDONTWRITEBYTECODE", ""):
+        environment["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
+    return environment | more
+
+
+def timed(arguments: Sequence[str], environment: dict[str, str]) -> float:
+    """Run one command to its end; seconds that it took.
+
+    Raises:
+        Unusable: it failed.
+    """
+    began = time.perf_counter()
+    # Output into a file: what a detached lab inherits must not hold this call up.
+    with tempfile.TemporaryFile() as output:
+        status = subprocess.run(  # noqa: S603  our own interpreter
+            arguments,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            timeout=COMMAND_TIMEOUT_S,
+            check=False,
+        ).returncode
+        took = time.perf_counter() - began
+        if status:
+            output.seek(0)
+            said = output.read().decode(errors="replace").strip().splitlines()
+            raise Unusable(f"`{' '.join(arguments[1:])}` ended with {status}: {said[-1] if said else 'without a word'}")
+    return took
+
+
+def machine_facts(folder: Path) -> dict[str, object]:
+    """Which machine it was, and what its disk does in `folder`."""
+    return {
+        "system": f"{platform.system()} {platform.release()}",
+        "processor": _processor(),
+        "cores": cores(),
+        "python": platform.python_version(),
+        "load_before": round(os.getloadavg()[0], 2),
+        **disk_facts(folder),
+    }
+
+
+def disk_facts(folder: Path) -> dict[str, object]:
+    """Median microseconds to make a small file in `folder`, and to sync one.
+
+    A lab of 21 nodes makes thousands of small files. One ext4 was seen to take 10 µs for each in one folder and 745 µs in
+    another, so a figure without these two says little.
+    """
+    made: list[float] = []
+    synced: list[float] = []
+    place = folder / "disk"
+    place.mkdir()
+    for number in range(DISK_SAMPLES):
+        began = time.perf_counter()
+        file = os.open(place / str(number), os.O_CREAT | os.O_WRONLY, 0o600)
+        made.append((time.perf_counter() - began) * 1e6)
+        os.write(file, bytes(1000))
+        began = time.perf_counter()
+        os.fsync(file)
+        synced.append((time.perf_counter() - began) * 1e6)
+        os.close(file)
+    return {"folder": str(folder.parent), "file_made_us": round(median(made)), "file_synced_us": round(median(synced))}
+
+
+def cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def today() -> str:
+    """When it was measured."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def commit() -> str | None:
+    """The commit that was measured, with `+` when files differ from it; None for an installed wheel."""
+    here = Path(__file__).resolve().parent
+    try:
+        told = [_git(here, "rev-parse", "--short=12", "HEAD"), _git(here, "status", "--porcelain", "--untracked-files=no")]
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return told[0] + ("+" if told[1] else "")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()  # noqa: S603  git's own words
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()

@@ -1,0 +1,319 @@
+"""Figure `upload`: from an answered upload to its file on all other nodes, as a multiple of moving the same bytes bare.
+
+The lab is one of real processes in flowing time. Batches of uploads alternate with batches of the floor: the entries
+that the lab has just published, the very bytes, go through the same broker process to as many bare clients, which write
+and sync them. While one side works the other is idle.
+
+Nobody watches while it is measured: 20 nodes take milliseconds, and whoever polled their folders meanwhile would take the
+processor from them. Every node writes its journal line right after the command that puts the file in place, stamped with
+CLOCK_MONOTONIC, which is one clock for the machine; the lines are read afterwards, and the files are looked at as well.
+(The files' own times would not do: the kernel stamps them with the last tick, up to 4 ms old.)
+"""
+
+import asyncio
+import secrets
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from ucmlab.broker.access import AccessRule, make_account
+from ucmlab.broker.topics import Topics
+from ucmlab.cluster.bench.bare import Batch, Place
+from ucmlab.cluster.bench.clusters import KeyStore, cluster_of
+from ucmlab.cluster.bench.measuring import (
+    Aim,
+    Figure,
+    Say,
+    bench_folder,
+    cores,
+    percentile,
+    python_environment,
+    spread,
+)
+from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.local import LocalLab
+from ucmlab.cluster.labfile import write_json
+from ucmlab.cluster.provision import LabHome, provision
+from ucmlab.cluster.spawning import ForkServerProcess
+from ucmlab.cluster.stocking import stock_keys
+from ucmlab.node.clock import machine_wall
+from ucmlab.node.events import Upload
+from ucmlab.node.instant import MINUTE
+
+AIM_P50 = 3.0
+AIM_P99 = 3.0
+UNIT = "tomcat-trust"
+SIZE = 21
+BATCH = 25
+PACE_S = 0.35
+"""Between two uploads: longer than acknowledgements (200 ms after an entry) and heads wait, so that each is alone."""
+WARMING = 5
+USER = "bench"
+TOPIC = "bench/bytes"
+CLIENT_TIMEOUT_S = 60.0
+_Answer = TypeVar("_Answer")
+
+
+class Timings(msgspec.Struct):
+    """Milliseconds of each upload, and of each round of the floor."""
+
+    asked: list[float] = []
+    """From the operator's act to the answer."""
+    filed: list[float] = []
+    """From the answer to the last file."""
+    bare: list[float] = []
+
+
+class _Line(msgspec.Struct, frozen=True):
+    """What is read of a journal's line."""
+
+    event: str
+    machine_us: int
+    operation_id: str = ""
+    phase: str = ""
+    unit: str = ""
+    fingerprint: str = ""
+
+
+def measure_upload(say: Say, *, uploads: int = 200, size: int = SIZE, batch: int = BATCH, pace: float = PACE_S) -> Figure:
+    """Upload so many certificates, one after the other, to a cluster of that size.
+
+    Raises:
+        Unusable: the lab did not start, or lost something.
+    """
+    with bench_folder() as folder, ExitStack() as until_opened:
+        say(f"upload: starting {size} nodes")
+        cluster = cluster_of(size)
+        fork_server = ForkServerProcess(lab="bench", release=cluster.release, profile=cluster.profile)
+        until_opened.callback(fork_server.close)
+        home = provision(folder / "lab", cluster, wall_start=machine_wall(), name="bench")
+        KeyStore(folder / "keys", cluster, cores())
+        stock_keys(home, {"UCMLAB_CACHE": str(folder / "keys")})
+        password = _let_in(home)
+        lab = LocalLab(home, fork_server, stepped=False)
+        until_opened.pop_all()
+        return asyncio.run(_measure(lab, _Bench(folder, lab, password, say), uploads=uploads, batch=batch, pace=pace))
+
+
+async def _measure(lab: LocalLab, bench: "_Bench", *, uploads: int, batch: int, pace: float) -> Figure:
+    try:
+        await lab.open()
+        certificates = make_certificates(uploads + WARMING)
+        await bench.upload(certificates[:WARMING], pace)
+        timings = await bench.alternate(certificates[WARMING:], batch, pace)
+        bench.check_files(certificates)
+    finally:
+        await lab.close()
+    return _figure(timings, bench.sizes, nodes=len(lab.names))
+
+
+class _Bench:
+    """A lab and as many bare clients as it has nodes besides the publisher."""
+
+    def __init__(self, folder: Path, lab: LocalLab, password: str, say: Say) -> None:
+        self._folder = folder
+        self._lab = lab
+        self._password = password
+        self._say = say
+        self.sizes: list[int] = []
+
+    async def alternate(self, certificates: Sequence["Certificate"], batch: int, pace: float) -> Timings:
+        """Uploads and floor by turns; times are gathered at the end."""
+        timings = Timings()
+        sent: list[int] = []
+        async with self._bare_clients() as (sender, receivers):
+            for first in range(0, len(certificates), batch):
+                self._say(f"upload: {first} of {len(certificates)}")
+                part = certificates[first : first + batch]
+                await self.upload(part, pace)
+                payloads = self._published()[-len(part) :]
+                self.sizes += map(len, payloads)
+                sent += await sender.ask(Batch(tuple(payloads), pace), list[int])
+            filed = [await receiver.end(list[int]) for receiver in receivers]
+        if any(len(times) != len(sent) for times in filed):
+            raise Unusable("a bare client missed messages")
+        last = [max(times) for times in zip(*filed, strict=True)]
+        timings.bare = [(end - begin) / 1e6 for begin, end in zip(sent, last, strict=True)]
+        self._read_journals(certificates, timings)
+        return timings
+
+    async def upload(self, certificates: Sequence["Certificate"], pace: float) -> None:
+        """Upload one after the other on the publisher."""
+        for certificate in certificates:
+            reply = await self._lab.operate(self._lab.names[0], Upload(certificate.fingerprint, UNIT, certificate.pem))
+            if reply.outcome != "done":
+                raise Unusable(f"an upload was {reply.outcome}: {reply.text}")
+            await asyncio.sleep(pace)
+
+    def check_files(self, certificates: Sequence["Certificate"]) -> None:
+        """Every node must hold every file, byte for byte what was uploaded."""
+        wanted = {certificate.der for certificate in certificates}
+        for name in self._lab.names:
+            missing = wanted - {file.der for file in self._lab.view(name).files if file.unit == UNIT}
+            if missing:
+                raise Unusable(f"{name} lacks {len(missing)} of {len(wanted)} files")
+
+    def _read_journals(self, certificates: Sequence["Certificate"], timings: Timings) -> None:
+        publisher, *others = (_read(self._lab.home.logs / f"{name}.jsonl") for name in self._lab.names)
+        begun = {line.operation_id: line.machine_us for line in publisher if line.phase == "begun"}
+        ended = {line.operation_id: line.machine_us for line in publisher if line.phase == "ended"}
+        filed = [
+            {line.fingerprint: line.machine_us for line in lines if line.event == "file_written" and line.unit == UNIT}
+            for lines in others
+        ]
+        for certificate in certificates:
+            own = certificate.fingerprint
+            timings.asked.append((ended[own] - begun[own]) / 1e3)
+            timings.filed.append((max(each[own] for each in filed) - ended[own]) / 1e3)
+
+    def _published(self) -> list[bytes]:
+        topic = Topics(self._lab.home.lab.cluster).log(UNIT)
+        return [payload for _, payload in self._lab.messages(topic)]
+
+    @asynccontextmanager
+    async def _bare_clients(self) -> AsyncGenerator[tuple["_Bare", list["_Bare"]]]:
+        receivers: list[_Bare] = []
+        sender: _Bare | None = None
+        try:
+            for number in range(1, len(self._lab.names)):
+                folder = self._folder / f"bare{number}"
+                folder.mkdir()
+                receivers.append(_Bare(self._place(f"bare{number}", folder), self._folder))
+            sender = _Bare(self._place("bare", None), self._folder)
+            for client in (*receivers, sender):
+                await client.ready()
+            yield sender, receivers
+        finally:
+            for client in receivers:
+                client.close()
+            if sender is not None:
+                sender.close()
+
+    def _place(self, client_id: str, folder: Path | None) -> Place:
+        place = self._lab.roster.place
+        return Place(place.host, place.port, client_id, USER, self._password, TOPIC, str(folder) if folder else None)
+
+
+class _Bare:
+    """One bare client's process."""
+
+    def __init__(self, place: Place, folder: Path) -> None:
+        self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module
+            [sys.executable, "-m", "ucmlab.cluster.bench.bare"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=python_environment(folder),
+        )
+        self._say(place)
+
+    async def ready(self) -> None:
+        await self._hear(str)
+
+    async def ask(self, batch: Batch, kind: type[_Answer]) -> _Answer:
+        self._say(batch)
+        return await self._hear(kind)
+
+    async def end(self, kind: type[_Answer]) -> _Answer:
+        assert self._process.stdin is not None  # noqa: S101  it is a pipe
+        self._process.stdin.close()
+        return await self._hear(kind)
+
+    def close(self) -> None:
+        self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with suppress(BrokenPipeError):  # what it was not told any more
+                assert pipe is not None  # noqa: S101  both are pipes
+                pipe.close()
+        self._process.wait()
+
+    def _say(self, value: object) -> None:
+        assert self._process.stdin is not None  # noqa: S101  it is a pipe
+        self._process.stdin.write(msgspec.json.encode(value) + b"\n")
+        self._process.stdin.flush()
+
+    async def _hear(self, kind: type[_Answer]) -> _Answer:
+        assert self._process.stdout is not None  # noqa: S101  it is a pipe
+        # In a thread: the lab lives on this loop, and its nodes are not to wait for it.
+        async with asyncio.timeout(CLIENT_TIMEOUT_S):
+            line = await asyncio.to_thread(self._process.stdout.readline)
+        if not line:
+            raise Unusable("a bare client ended too early; it has said why above")
+        return msgspec.json.decode(line, type=kind)
+
+
+class Certificate(msgspec.Struct, frozen=True):
+    """One to upload."""
+
+    der: bytes
+    pem: bytes
+    fingerprint: str
+
+
+def make_certificates(number: int) -> list[Certificate]:
+    """Roots of one key under different names: about the size of a customer's, and quickly made."""
+    key = rsa.generate_private_key(65537, 2048)
+    return [_certificate(key, f"Bench Root CA {each}") for each in range(number)]
+
+
+def _certificate(key: rsa.RSAPrivateKey, name: str) -> Certificate:
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, name), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "ucmlab bench")]
+    )
+    today = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(today - timedelta(days=1))
+        .not_valid_after(today + timedelta(days=3650))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, SHA256())
+    )
+    return Certificate(made.public_bytes(Encoding.DER), made.public_bytes(Encoding.PEM), made.fingerprint(SHA256()).hex())
+
+
+def _let_in(home: LabHome) -> str:
+    """Give the bare clients an account on the lab's broker, and a topic that no node hears."""
+    password = secrets.token_urlsafe(18)
+    rules = [AccessRule("publish", TOPIC), AccessRule("subscribe", TOPIC), AccessRule("receive", TOPIC)]
+    account = make_account(USER, password.encode(), salt=secrets.token_bytes(16), rules=rules)
+    write_json(home.path / "bus" / "accounts.json", (*home.accounts(), account))
+    return password
+
+
+def _read(journal: Path) -> list[_Line]:
+    wanted = (b'"operation"', b'"file_written"')
+    with journal.open("rb") as lines:
+        return [msgspec.json.decode(line, type=_Line) for line in lines if any(word in line for word in wanted)]
+
+
+def _figure(timings: Timings, sizes: Sequence[int], *, nodes: int) -> Figure:
+    def ratio(percent: float) -> float:
+        return percentile(timings.filed, percent) / percentile(timings.bare, percent)
+
+    measured: dict[str, object] = {
+        "nodes": nodes,
+        "uploads": len(timings.filed),
+        "payload_bytes": sum(sizes) // max(1, len(sizes)),
+        "answered_to_filed": spread(timings.filed),
+        "bare": spread(timings.bare),
+        "asked_to_answered": spread(timings.asked),
+        "times_bare_p50": round(ratio(50), 2),
+        "times_bare_p99": round(ratio(99), 2),
+    }
+    what = f"answered to filed on {nodes - 1} nodes"
+    aims = (
+        Aim(f"{what}, p50", ratio(50), AIM_P50, "× bare", at_most=True),
+        Aim(f"{what}, p99", ratio(99), AIM_P99, "× bare", at_most=True),
+    )
+    return Figure("upload", measured, aims)

@@ -1,0 +1,152 @@
+"""`ucmlab up`: start a lab, in the foreground or as a daemon, and say where everything is."""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import click
+
+from ucmlab.cluster.cli import attaching
+from ucmlab.cluster.cli.ending import REFUSED
+from ucmlab.cluster.cli.lab import discard
+from ucmlab.cluster.cli.making import Asked, asked_for, lab_options, make, planned, same
+from ucmlab.cluster.cli.options import directory_option, json_option, span
+from ucmlab.cluster.cli.places import node_addresses
+from ucmlab.cluster.cli.printing import print_result, print_table
+from ucmlab.cluster.cli.progress import Progress
+from ucmlab.cluster.cli.snapshot import State
+from ucmlab.cluster.daemon import detached
+from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.lablock import LabLock
+from ucmlab.cluster.provision import LabHome, open_lab
+from ucmlab.cluster.supervisor import run_lab
+from ucmlab.node.instant import SECOND
+
+COLUMNS = ("NODE", "ADDRESS", "NAME", "PID", "HOME")
+NEXT = """\
+next: ucmlab status                                   how it is
+      ucmlab cert upload pub tomcat-trust FILE --wait upload a certificate
+      ucmlab stores tomcat-trust                      where it is
+      ucmlab bus --follow                             what they say to each other
+      ucmlab fault kill sub1 · ucmlab down            break it, end it"""
+Start = Callable[[Callable[[], None]], None]
+
+
+@click.command()
+@lab_options
+@click.option("--fresh-keys", is_flag=True, help="Make all RSA keys anew, none from the cache.")
+@click.option("--detach", "-d", is_flag=True, help="Return when the lab is ready; it runs on.")
+@click.option("--timeout", default="60s", show_default=True, metavar="T", help="To become ready, in machine time.")
+@directory_option
+@json_option
+def up(  # noqa: PLR0913  each is an option
+    *,
+    fresh: bool,
+    phones: int,
+    fresh_keys: bool,
+    detach: bool,
+    timeout: str,
+    directory: Path,
+    as_json: bool,
+    **said: object,
+) -> None:
+    """Start a lab; one that is there is started again as it was. Without --detach it ends with this command."""
+    asked = asked_for(phones=phones, **said)
+    patience_s = span(timeout) / SECOND
+    home = made_or_found(directory, asked, fresh=fresh)
+    start = starter(home, timeout=patience_s, fresh_keys=fresh_keys)
+    with Progress(home, shown=sys.stdout.isatty() and not as_json) as progress:
+        if detach:
+            _detach(start, home, as_json=as_json)
+            progress.end()
+            announce(home, attaching.running_state(home), as_json=as_json)
+        else:
+            _stay(start, home, progress, as_json=as_json)
+
+
+def made_or_found(directory: Path, asked: Asked, *, fresh: bool) -> LabHome:
+    """The home to start: made anew, or the one that is there if it is what is asked for and does not run.
+
+    Raises:
+        Unusable: it is another, or it runs.
+    """
+    if fresh:
+        planned(asked)  # before anything is discarded
+        discard(directory)
+    if not (directory / "lab.json").exists():
+        return make(directory, asked)
+    home = open_lab(directory)
+    same(home, asked)
+    LabLock(directory).release()
+    return home
+
+
+def starter(home: LabHome, *, timeout: float, fresh_keys: bool) -> Start:
+    """What runs the lab, from the options that its home keeps.
+
+    Raises:
+        Unusable: its parts are started one by one.
+    """
+    options = home.lab.options
+    if "://" in options.get("broker", ""):
+        raise Unusable(
+            f"this lab's bus is {options['broker']}: start `ucmlab broker` there, and each node with `ucmlab node`"
+        )
+    return partial(
+        run_lab,
+        home,
+        timeout=timeout,
+        speed=float(options.get("speed", "1")),
+        listen_on=options.get("listen"),
+        fresh_keys=fresh_keys,
+    )
+
+
+def announce(home: LabHome, state: State, *, as_json: bool) -> None:
+    """Say that the lab is ready, where its parts are, and what to do next."""
+    addresses = node_addresses(state)
+    if as_json:
+        nodes = {
+            name: {"pid": node.pid, "address": addresses[name], "fqdn": node.fqdn, "home": node.home}
+            for name, node in state.nodes.items()
+        }
+        broker = {"url": state.broker.url, "pid": state.broker.pid}
+        print_result({"outcome": "done", "lab": state.lab, "home": str(home.path), "broker": broker, "nodes": nodes})
+        return
+    rows = [(name, addresses[name], node.fqdn, str(node.pid), node.home) for name, node in state.nodes.items()]
+    print_table(COLUMNS, rows, empty="")
+    click.echo(f"{state.lab} is ready: release {state.release}, replication {state.replication}, bus {state.broker.url}")
+    click.echo(NEXT)
+
+
+def _detach(start: Start, home: LabHome, *, as_json: bool) -> None:
+    try:
+        detached(start, home.logs / "supervisor.log")
+    except Unusable as error:
+        _not_ready(error, as_json=as_json)
+
+
+def _stay(start: Start, home: LabHome, progress: Progress, *, as_json: bool) -> None:
+    ready = False
+
+    def on_ready() -> None:
+        nonlocal ready
+        ready = True
+        progress.end()
+        # The lab answers only when this returns, so it is not asked: its notes and files tell the same.
+        click.echo(f"{home.lab.name} is ready; Ctrl-C ends it")
+
+    try:
+        start(on_ready)
+    except Unusable as error:
+        if ready:
+            raise
+        _not_ready(error, as_json=as_json)
+
+
+def _not_ready(error: Unusable, *, as_json: bool) -> None:
+    click.echo(f"ucmlab: {error.text}", err=True)
+    if as_json:
+        print_result({"outcome": "refused", "reason": "", "text": error.text})
+    sys.exit(REFUSED)

@@ -1,0 +1,159 @@
+"""The command line's way to nodes that run on their own: each is asked at its own socket; together they are the lab."""
+
+import socket
+import time
+from collections.abc import Sequence
+from typing import NoReturn
+
+import msgspec
+
+from ucmlab.cluster import state
+from ucmlab.cluster.cli.atrest import facts_at_rest, view_at_rest
+from ucmlab.cluster.cli.places import read_url
+from ucmlab.cluster.control import same_user, socket_path
+from ucmlab.cluster.control_messages import AskStatus, FromNode, Replied, StatusTold, ToNode, act
+from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.framing import BrokenFrame, FrameDecoder, framed
+from ucmlab.cluster.port import NodeView, Operation, ServiceView
+from ucmlab.cluster.provision import LabHome
+from ucmlab.cluster.standalone import clock_of
+from ucmlab.node.clock import LabClock
+from ucmlab.node.commands import Reply
+from ucmlab.node.instant import SECOND
+from ucmlab.node.status import NodeStatus
+
+PATIENCE_S = 60.0
+"""Machine time, which here is lab time, after which an operator gives up on a node that does not answer."""
+LOOK_EVERY_S = 0.05
+_encode = msgspec.msgpack.Encoder().encode
+_decoder: msgspec.msgpack.Decoder[FromNode] = msgspec.msgpack.Decoder(FromNode)
+
+
+class StandaloneNodes:
+    """A lab of nodes that run on their own. Is a `LabLink`."""
+
+    def __init__(self, home: LabHome) -> None:
+        """Use `reach`."""
+        self._home = home
+
+    def dump(self) -> dict[str, object]:
+        """The state (design 7.2)."""
+        now = LabClock(clock_of(self._home)).now()
+        names = self._home.topology.names
+        statuses = {name: self._status(name) for name in names}
+        url = self._home.lab.options["broker"]
+        first = statuses[self._home.topology.publisher]
+        facts = msgspec.structs.replace(
+            facts_at_rest(self._home, wall=now.wall),
+            broker={"kind": "url", "url": url, "pid": None},
+            head=first.head if first is not None else None,
+        )
+        views = [_seen(view_at_rest(self._home, name, lab=now.lab), statuses[name]) for name in names]
+        return state.dump_of(facts, views, lab=now.lab)
+
+    def operate(self, node: str, operation: Operation) -> Reply:
+        """Do an operation on a node."""
+        sock = _connect(self._home, node)
+        if sock is None:
+            text = self._home.topology.rulebook.refusal_text("node_down", node=node)
+            return Reply(operation.op_id, "refused", "node_down", text)
+        match _ask(sock, act(operation)):
+            case Replied(reply=reply):
+                return reply
+            case _:
+                return Reply(operation.op_id, "indefinite", "node_down", f"{node} does not answer")
+
+    def converged(self, within: int) -> bool:
+        """Wait until the cluster has converged, at most `within` lab microseconds."""
+        deadline = time.monotonic() + within / SECOND
+        while not self.dump()["converged"]:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LOOK_EVERY_S)
+        return True
+
+    def fault(self, what: str, target: str | None = None) -> NoReturn:
+        """Not from here."""
+        raise Unusable(f"nobody supervises these nodes; {what} {target or 'them'} where they run (docker compose)")
+
+    def partition(self, groups: Sequence[Sequence[str]], broker: int | None) -> NoReturn:
+        """Not from here."""
+        del groups, broker
+        raise Unusable("nobody supervises these nodes; cut the network where they run (docker network disconnect)")
+
+    def advance(self, duration: int) -> NoReturn:
+        """Not from here."""
+        del duration
+        raise Unusable("the time of nodes that run on their own is the machine's; make a lab with `ucmlab up`")
+
+    def speed(self, factor: float) -> NoReturn:
+        """Not from here."""
+        self.advance(round(factor))
+
+    def down(self) -> NoReturn:
+        """Not from here."""
+        raise Unusable("nobody supervises these nodes; end them where they run (docker compose down)")
+
+    def _status(self, node: str) -> NodeStatus | None:
+        sock = _connect(self._home, node)
+        told = _ask(sock, AskStatus(1)) if sock is not None else None
+        return told.status if isinstance(told, StatusTold) else None
+
+
+def reach(home: LabHome) -> StandaloneNodes | None:
+    """The nodes of `home` if they run on their own and one at least is there, else None."""
+    if "://" not in home.lab.options.get("broker", ""):
+        return None
+    read_url(home.lab.options["broker"])
+    found = [sock for name in home.topology.names if (sock := _connect(home, name)) is not None]
+    for sock in found:
+        sock.close()
+    return StandaloneNodes(home) if found else None
+
+
+def _seen(view: NodeView, status: NodeStatus | None) -> NodeView:
+    """What the disk shows, with what the node itself says."""
+    if status is None:
+        return view
+    services = {
+        name: ServiceView(each.state, each.kind, each.enabled, each.since, each.loaded, each.pending)
+        for name, each in status.services.items()
+    }
+    return msgspec.structs.replace(
+        view,
+        state="up" if status.connected else "isolated",
+        services=services,
+        open_operations=status.open_operations,
+        replication_broken=status.replication_broken,
+        files_agree=status.files_agree,
+        change_notification=status.change_notification,
+    )
+
+
+def _connect(home: LabHome, node: str) -> socket.socket | None:
+    home.node_home(node)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(PATIENCE_S)
+    try:
+        sock.connect(str(socket_path(home.path, node)))
+    except OSError:
+        sock.close()
+        return None
+    if not same_user(sock):
+        sock.close()
+        raise Unusable(f"{node} is run by another user")
+    return sock
+
+
+def _ask(sock: socket.socket, message: ToNode) -> FromNode | None:
+    """The answer; None when none came."""
+    decoder = FrameDecoder()
+    with sock:
+        try:
+            sock.sendall(framed(_encode(message)))
+            while data := sock.recv(1 << 18):
+                for body in decoder.feed(data):
+                    return _decoder.decode(body)
+        except (OSError, BrokenFrame, msgspec.MsgspecError):
+            pass  # it is gone, or hangs: as good as no answer
+    return None
