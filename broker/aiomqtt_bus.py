@@ -64,6 +64,7 @@ class AiomqttBus:
         self._connections = 0
         self._short_lives = 0
         self._duplicate = False
+        self._ended_by: BaseException | None = None
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Hand a message to the broker; see `Bus`."""
@@ -86,6 +87,11 @@ class AiomqttBus:
             self.prod()
         self._gate.stall(stalled=stalled)
 
+    @property
+    def stalled(self) -> bool:
+        """Whether the link is stalled; see `Bus`."""
+        return self._gate.stalled
+
     def prod(self) -> None:
         """Try at once to connect; see `Bus`."""
         self._short_lives = 0
@@ -104,12 +110,13 @@ class AiomqttBus:
         while not self._over():
             await self._open.wait()
             self._prodded.clear()
+            self._ended_by = None
             connections = self._connections
             try:
                 await self._connect_and_serve()
             except (aiomqtt.MqttError, OSError) as error:
-                # An attempt that failed, or a connection that ended: the next attempt is all there is to do about it.
-                self._judge(error)
+                self._ended_by = error
+            self._judge()
             if self._connections > connections:
                 delay = FIRST_DELAY_S
             if not self._over():
@@ -153,11 +160,12 @@ class AiomqttBus:
         except* _Closed:
             pass
         except* aiomqtt.MqttError as errors:
-            raise _first(errors) from None
+            self._ended_by = _first(errors)  # judged when it is known how long the connection lived
         finally:
             self._session = None
             self._answered.set()
             self._gate.disconnected()
+            self._listener.counted()
 
     async def _watch_closing(self) -> None:
         await self._closing.wait()
@@ -190,13 +198,16 @@ class AiomqttBus:
             return  # between CONNACK and our noticing it nothing is subscribed, so nothing of ours can come
         session.received += 1
         self._gate.message(message.topic.value, message.payload)
+        if self._gate.stalled:
+            self._listener.counted()
 
     def _count(self) -> None:
         self._answered.set()
         self._listener.counted()
 
-    def _judge(self, error: BaseException) -> None:
-        if _is_takeover(error) or self._short_lives >= SHORT_LIVES:
+    def _judge(self) -> None:
+        # An attempt failed, or a connection ended: unless it was a namesake's doing, the next attempt is the answer.
+        if _is_takeover(self._ended_by) or self._short_lives >= SHORT_LIVES:
             self._duplicate = True
             self._listener.duplicate()
 

@@ -98,6 +98,11 @@ class Bus(Protocol):
         """Stall the link, or let it go on."""
         ...
 
+    @property
+    def stalled(self) -> bool:
+        """Whether it is stalled."""
+        ...
+
     def prod(self) -> None:
         """Try at once to connect, if that is what we are waiting for."""
         ...

@@ -7,7 +7,7 @@ import socket
 import ssl
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 import msgspec
@@ -22,6 +22,7 @@ from ucmlab.cluster.control_messages import (
     BrokerSpec,
     Counted,
     Crashed,
+    Cut,
     FromBroker,
     Listening,
     Probe,
@@ -73,6 +74,35 @@ class TappedCore(BrokerCore):
         return client.username == self._name or self._accounts.authorize(client, action, topic_or_filter)
 
 
+class CutBroker(EmbeddedBroker):
+    """A broker on a network that can be cut: the end of a connection on the other side does not get through either.
+
+    Nodes hold back what they say and hear; but a node that dies is a socket that closes, which only this side can hold.
+    """
+
+    def __init__(self, core: BrokerCore, *, host: str, port: int, ssl_context: ssl.SSLContext | None) -> None:
+        """Nobody is cut off."""
+        super().__init__(core, host=host, port=port, ssl_context=ssl_context)
+        self._cut: frozenset[str] = frozenset()
+        self._ended: dict[int, str] = {}
+
+    def cut(self, clients: Iterable[str]) -> None:
+        """These clients are cut off now, and nobody else."""
+        self._cut = frozenset(clients)
+        for number, client in list(self._ended.items()):
+            if client not in self._cut:
+                del self._ended[number]
+                super().leave(number)
+
+    def leave(self, number: int) -> None:
+        """A connection is gone; noticed once the network lets it be."""
+        client = next((name for name, each in self.core.stats().clients.items() if each.conn == number), "")
+        if client in self._cut:
+            self._ended[number] = client
+        else:
+            super().leave(number)
+
+
 class BrokerProcess:
     """The broker and its end of the control channel."""
 
@@ -84,7 +114,7 @@ class BrokerProcess:
         self._stop = asyncio.Event()
         core = TappedCore(Accounts(spec.accounts), self._on_published)
         core.open_tap()
-        self._broker = EmbeddedBroker(core, host=spec.host, port=spec.port, ssl_context=_tls(spec))
+        self._broker = CutBroker(core, host=spec.host, port=spec.port, ssl_context=_tls(spec))
         self._channel = Channel(sock, frame=self._on_frame, closed=_lab_is_gone)
 
     async def run(self) -> None:
@@ -99,6 +129,8 @@ class BrokerProcess:
             case Probe(number=number):
                 self._flush()
                 self._send(Counted(number, self._broker.counters()))
+            case Cut(clients=clients):
+                self._broker.cut(clients)
             case StopBroker():
                 self._stop.set()
 

@@ -123,6 +123,12 @@ FromNode = Pulsed | Replied | StatusTold | Crashed
 # To and from the broker's process.
 
 
+class Cut(_Message, frozen=True):
+    """The network has cut these clients off: that their connections end is noticed when it has healed."""
+
+    clients: tuple[str, ...]
+
+
 class StopBroker(_Message, frozen=True):
     """Say goodbye to everybody and end."""
 
@@ -146,7 +152,7 @@ class Published(_Message, frozen=True):
     messages: tuple[tuple[str, bytes], ...]
 
 
-ToBroker = Probe | StopBroker
+ToBroker = Probe | Cut | StopBroker
 FromBroker = Listening | Counted | Published | Crashed
 
 

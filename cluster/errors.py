@@ -1,7 +1,7 @@
 """What the lab says when it cannot do what it was asked."""
 
 
-class Unusable(Exception):  # noqa: N818  it names what the operator asked for, which is no error of ours
+class Unusable(Exception):
     """It could not be carried out as asked (no such node, no lab, unreadable file): exit status 2, everywhere.
 
     The text is one line for the operator: why, and what would work.
@@ -13,5 +13,5 @@ class Unusable(Exception):  # noqa: N818  it names what the operator asked for, 
         self.text = text
 
 
-class LabGone(Exception):  # noqa: N818  as above
+class LabGone(Exception):
     """A lab ended, or broke down, while it was being asked: nobody knows what it still did. Exit status 3."""

@@ -25,6 +25,11 @@ class ClockFile:
         """Name it."""
         self._path = home / "clock.json"
 
+    @property
+    def exists(self) -> bool:
+        """Whether the lab's time has begun."""
+        return self._path.exists()
+
     def resume(self, *, wall_zero: int, speed: float, stepped: bool) -> ClockSetting:
         """How the clock of a lab that is started now runs.
 
@@ -37,6 +42,14 @@ class ClockFile:
             away = max(0, machine_wall() - saved.machine_wall)
             lab = saved.lab + (0 if saved.stepped else int(away * saved.speed))
         return ClockSetting(stepped=stepped, lab=lab, machine=machine_ns(), speed=speed, wall_zero=wall_zero)
+
+    def begin(self, machine_wall: int) -> None:
+        """A lab that was made now, and whose wall clock is the machine's: its time flows from that instant.
+
+        Not from its first start, which is a second later: a certificate that somebody made in between would count as
+        not yet valid.
+        """
+        write_private(self._path, msgspec.json.encode(SavedClock(0, machine_wall, 1.0, stepped=False)))
 
     def save(self, setting: ClockSetting, lab: int) -> None:
         """Remember that it is `lab` now, and how time runs."""

@@ -15,6 +15,7 @@ from ucmlab.cluster.control_messages import (
     AskStatus,
     Counted,
     Crashed,
+    Cut,
     Fire,
     FromBroker,
     FromNode,
@@ -251,6 +252,10 @@ class LocalBroker(Process):
         """See `Process`."""
         self.port = 0
         super().begin(child, sock)
+
+    def cut(self, clients: tuple[str, ...]) -> None:
+        """Tell it whom the network has cut off."""
+        self._send(Cut(clients))
 
     def stop(self) -> None:
         """End it in order."""

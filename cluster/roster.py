@@ -87,8 +87,8 @@ class Roster:
         return [node for node in self.nodes.values() if node.running]
 
     def gone(self) -> Iterable[str]:
-        """Client ids of the nodes that do not run."""
-        return [node.client_id for node in self.nodes.values() if not node.alive]
+        """Client ids of the nodes that do not run, as far as the broker can know."""
+        return [node.client_id for node in self.nodes.values() if not node.alive and node.on_bus]
 
     def lab(self) -> int:
         """Lab time."""
@@ -126,6 +126,7 @@ class Roster:
         tls = str(self._home.broker_certificate([place.host])) if place.tls else None
         spec = BrokerSpec(self._home.lab.name, place.host, place.port, self._home.accounts(), tls)
         self.broker_node.begin(*self._fork_server.spawn(spec, self.broker_node.ended))
+        self._tell_broker_who_is_cut_off()
 
     def start_node(self, name: str) -> None:
         """Start a node, which must be down."""
@@ -194,6 +195,7 @@ class Roster:
     def obey_network(self) -> None:
         """Stall the links that the network has cut, and let the others go on."""
         self.acts += 1
+        self._tell_broker_who_is_cut_off()
         for node in self.nodes.values():
             if node.alive and node.stalled == node.on_bus:
                 node.stalled = not node.on_bus
@@ -234,6 +236,9 @@ class Roster:
         setting = self.clock.setting
         lab = self.clock.lab() if setting.stepped else setting.lab
         return msgspec.structs.replace(setting, lab=lab, offset=node.clock_offset)
+
+    def _tell_broker_who_is_cut_off(self) -> None:
+        self.broker_node.cut(tuple(node.client_id for node in self.nodes.values() if not node.on_bus))
 
     def _broker_listens(self) -> None:
         for node in self.nodes.values():

@@ -103,6 +103,7 @@ class ForkServerProcess:
         self._sock.close()
         self._process.kill()
         self._process.wait()
+        self._end_all()
 
     def _flush(self) -> None:
         # The kernel queues ten such messages and no more, and while the fork server imports it takes none.

@@ -1,4 +1,4 @@
-"""A node that runs on its own, as in a container: no supervisor tells it the time, and operators reach it directly.
+"""Where operators reach a node that runs on its own, as in a container: no supervisor stands between.
 
 Its socket speaks the language of the control channel, as far as an operator may: operations and questions. Faults are
 for whoever runs the process (`docker compose kill sub2`).
@@ -12,21 +12,12 @@ import msgspec
 
 from ucmlab.cluster.control import Channel, listen, same_user, socket_path
 from ucmlab.cluster.control_messages import Act, AskStatus, FromNode, Replied, StatusTold, ToNode, act_event
-from ucmlab.cluster.provision import LabHome
-from ucmlab.node.clock import ClockSetting, machine_ns, machine_wall
 from ucmlab.node.commands import Reply
 from ucmlab.node.events import OPERATIONS
 from ucmlab.node.shell import NodeShell
 
 _decoder: msgspec.msgpack.Decoder[ToNode] = msgspec.msgpack.Decoder(ToNode)
 _encode = msgspec.msgpack.Encoder().encode
-
-
-def clock_of(home: LabHome) -> ClockSetting:
-    """Lab time of nodes that no lab tells the time: it flows since the home was made, the same for all of them."""
-    made_ns = (home.path / "lab.json").stat().st_mtime_ns
-    lab = max(0, machine_wall() - made_ns // 1000)
-    return ClockSetting(stepped=False, lab=lab, machine=machine_ns(), speed=1.0, wall_zero=home.lab.wall_start)
 
 
 class Reception:

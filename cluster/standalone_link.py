@@ -14,9 +14,9 @@ from ucmlab.cluster.control import same_user, socket_path
 from ucmlab.cluster.control_messages import AskStatus, FromNode, Replied, StatusTold, ToNode, act
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.framing import BrokenFrame, FrameDecoder, framed
+from ucmlab.cluster.labclock import ClockFile
 from ucmlab.cluster.port import NodeView, Operation, ServiceView
 from ucmlab.cluster.provision import LabHome
-from ucmlab.cluster.standalone import clock_of
 from ucmlab.node.clock import LabClock
 from ucmlab.node.commands import Reply
 from ucmlab.node.instant import SECOND
@@ -38,7 +38,8 @@ class StandaloneNodes:
 
     def dump(self) -> dict[str, object]:
         """The state (design 7.2)."""
-        now = LabClock(clock_of(self._home)).now()
+        clock = ClockFile(self._home.path).resume(wall_zero=self._home.lab.wall_start, speed=1.0, stepped=False)
+        now = LabClock(clock).now()
         names = self._home.topology.names
         statuses = {name: self._status(name) for name in names}
         url = self._home.lab.options["broker"]

@@ -109,6 +109,13 @@ class NeverQuiet(Exception):
         super().__init__(f"the lab does not become quiet; not calm: {', '.join(who) or 'the broker'}")
 
 
+class _Waiter:
+    def __init__(self, deadline: int) -> None:
+        self.deadline = deadline
+        self.looked = -1
+        """The step after which it last looked at its condition."""
+
+
 class Stepper:
     """Moves the time of one lab on behalf of everybody who waits."""
 
@@ -116,7 +123,8 @@ class Stepper:
         """Nobody waits yet."""
         self._lab = lab
         self._turn = asyncio.Lock()
-        self._deadlines: list[int] = []
+        self._waiters: list[_Waiter] = []
+        self._steps = 0
         self._watchers: list[Callable[[], None]] = []
 
     def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
@@ -144,25 +152,29 @@ class Stepper:
         Raises:
             NeverQuiet: the lab does not settle.
         """
-        self._deadlines.append(deadline)
+        waiter = _Waiter(deadline)
+        self._waiters.append(waiter)
         try:
             while True:
                 async with self._turn:
                     await self._settle()
                     if condition():
                         return True
-                    if not self._step(deadline):
+                    if self._lab.lab() >= deadline:
                         return False
+                    waiter.looked = self._steps
+                    self._step()
         finally:
-            self._deadlines.remove(deadline)
+            self._waiters.remove(waiter)
 
-    def _step(self, deadline: int) -> bool:
+    def _step(self) -> None:
+        if any(waiter.looked < self._steps for waiter in self._waiters):
+            return  # somebody has not looked at this moment yet, and may want to act in it
         now = self._lab.lab()
-        if now >= deadline:
-            return False
+        self._steps += 1
         dues = [due for member in self._lab.live() if (due := due_of(member)) is not None]
-        self._lab.announce(min(instant for instant in (*self._deadlines, *dues) if instant > now))
-        return True
+        deadlines = [waiter.deadline for waiter in self._waiters]
+        self._lab.announce(min(instant for instant in (*deadlines, *dues) if instant > now))
 
     async def _settle(self) -> None:
         rounds = 0

@@ -326,11 +326,16 @@ class NodeCore:
     def _follow_unlisted(self, entry: LogEntry, key: RowKey) -> None:
         """A delete of a unit that is not listed is carried to the nodes as the operation itself (X-04: CAPF-trust).
 
-        However late the entry arrives. A file that waits for this node's own proposal is left to its answer.
+        However late the entry arrives. A file that waits for this node's own proposal is left to its answer; of what
+        this node did, the log has the last word: somebody else's delete may have come between file and entry.
         """
-        row, file = self.replica.rows.get(key), self.filing.get(*key)
-        held = row is not None and row.held_by(self.config.name)
-        if file is not None and not held and not file.op_id:
+        unit, row, file = self.context.rulebook.units[key[0]], self.replica.rows.get(key), self.filing.get(*key)
+        own = entry.origin == self.config.name and entry.kind != "install"
+        everywhere = row is None and unit.delete_reach(self.config.replication) == "cluster"
+        if own and unit.kind == "trust" and row is not None and row.held_by(self.config.name):
+            self.filing.write(row)
+            self.filing.settle(*key)
+        elif file is not None and not file.op_id and (own or everywhere):
             self.filing.remove(*key, op_id=entry.op_id)
 
     def _mend_unlisted(self) -> None:

@@ -228,6 +228,9 @@ class NodeShell:
                 self._offer(event)
             bus = tasks.create_task(self._bus.run(), name="node.bus")
             await self._work()
+            if self._bus.stalled:
+                # Not even a farewell gets through a cut link: that the process ends is all that the bus may notice.
+                os._exit(0)
             await self._bus.close(STOP_PATIENCE_S)
             await bus
 

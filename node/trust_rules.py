@@ -40,7 +40,10 @@ def judge_upload(context: Context, replica: Replica, filing: Filing, request: Up
     for target in (unit.name, *copies(context, unit)):
         holders = None if context.rulebook.units[target].replicated else (context.config.name,)
         for certificate in certificates:
-            removes += same_name_rule(held_rows(context, replica, target), certificate)
+            there = held_rows(context, replica, target) + [row for row in adds if row.unit == target]
+            gone = same_name_rule(there, certificate)
+            adds = [row for row in adds if row.key not in gone and row.key != (target, certificate.fingerprint)]
+            removes += [key for key in gone if key in replica.rows]
             adds.append(Row(target, certificate.fingerprint, certificate.der, request.description, holders))
     return Wanted("upload", removes=tuple(removes), adds=tuple(adds), warnings=present_already(replica, filing, adds))
 

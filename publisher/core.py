@@ -22,6 +22,7 @@ from ucmlab.broker.messages import (
     KeysInstalled,
     LogEntry,
     Proposal,
+    SealedKeys,
     ServiceOrder,
     ServiceReport,
     Snapshot,
@@ -45,7 +46,9 @@ HEAD_AFTER = 50 * MILLISECOND
 FLOOR_LAG = 8
 """So far may the floor be ahead of what the last head told, before a head is published for its sake alone."""
 BATCH = 200
-"""Entries, or rows of a snapshot, in one message: well below any broker's packet limit."""
+"""Entries, or rows of a snapshot, in one message."""
+BATCH_BYTES = 1 << 19
+"""And so many bytes of entries, as an entry may hold a whole chain: well below any broker's packet limit."""
 
 
 class PublisherCore(NodeCore):
@@ -62,7 +65,8 @@ class PublisherCore(NodeCore):
         self._ack_counts: dict[str, tuple[int, int]] = {}
         self._seen = (0, 0)
         self._head_due = False
-        self._authz_request = ""
+        self._authz_requests: list[str] = []
+        self._making_authz = False
         for op_id, outcome, reason, seq in image.log.answers:
             self.log.remember(self._make_answer(op_id, outcome, reason, seq))
         self._replay(image.log.payloads)
@@ -80,7 +84,13 @@ class PublisherCore(NodeCore):
             self.log.remember(self._make_answer(entry.op_id, "done", "", entry.seq))
             if (entry.epoch, entry.seq) > self.replica.position:
                 self.replica.epoch = entry.epoch
-                apply_entry(self.context, self.replica, entry, digest)
+                new = apply_entry(self.context, self.replica, entry, digest)
+                self._applied(entry, new, False)
+
+    def _started(self, image: DiskImage) -> None:
+        super()._started(image)
+        if self.installation.complete and AUTHZ not in self.keys:
+            self._make_authz()  # the last step of an installation, cut off by a kill
 
     def _begin_epoch(self, epoch: int) -> None:
         """Start over with the rows at hand, above everything that anybody has seen."""
@@ -94,7 +104,7 @@ class PublisherCore(NodeCore):
     def _installed(self) -> None:
         super()._installed()
         if AUTHZ not in self.keys:
-            self.context.ask(MakeAuthz(1))
+            self._make_authz()
 
     # -- the bus
 
@@ -126,6 +136,8 @@ class PublisherCore(NodeCore):
                 self.ordering.reported(sender, report)
             case ServiceOrder() if address.kind == "cmd" and own:
                 pass  # a node's order to itself: on the bus for those who watch
+            case LogEntry() | Entries() | Snapshot() | Answer() | SealedKeys():
+                return False  # what this node alone may say, in this life or an earlier one: it follows nobody
             case _:
                 return super()._heard(address, opened, payload)
         return True
@@ -194,12 +206,14 @@ class PublisherCore(NodeCore):
         except Refusal as refusal:
             return self._refuse(proposal, refusal)
         if not wanted.adds and not wanted.removes:
-            return self._make_answer(proposal.op_id, "done", "already_present", self.log.head[1])
+            answer = self._make_answer(proposal.op_id, "done", "already_present", self.log.head[1])
+            self.log.remember(answer)
+            return answer
         return self._commit(proposal, origin, wanted)
 
     def _refuse(self, proposal: Proposal, refusal: Refusal) -> Answer:
         self.context.ask(RecordAnswer(proposal.op_id, refusal.reason))
-        unit = proposal.adds[0].unit if proposal.adds else proposal.removes[0][0]
+        unit = next((row.unit for row in proposal.adds), next((unit for unit, _ in proposal.removes), ""))
         text = product_text(self.context.rulebook, refusal.reason, unit, refusal.text)
         answer = self._make_answer(proposal.op_id, "refused", refusal.reason, self.log.head[1], text)
         self.log.remember(answer)
@@ -266,7 +280,7 @@ class PublisherCore(NodeCore):
             for part in self._snapshot(request.request):
                 self.context.publish(topic, part)
         else:
-            self.context.publish(topic, Entries(request.request, payloads[:BATCH], self.log.head[1]))
+            self.context.publish(topic, Entries(request.request, batch(payloads), self.log.head[1]))
 
     def _snapshot(self, request: int) -> list[Snapshot]:
         rows = tuple(self.replica.rows.values())
@@ -347,16 +361,24 @@ class PublisherCore(NodeCore):
             self._carry_out(event.op_id, event.service, event.action, not_after)
 
     def _regenerate_authz(self, event: RegenerateAuthz) -> None:
-        self._authz_request = event.op_id
+        if event.op_id not in self._authz_requests:
+            self._authz_requests.append(event.op_id)
         self.context.cause = event.cause
-        self.context.ask(MakeAuthz(self.keys.get(AUTHZ, 0) + 1))
+        self._make_authz()
+
+    def _make_authz(self) -> None:
+        """Make the next generation; who asks while one is being made gets that one."""
+        if not self._making_authz:
+            self._making_authz = True
+            self.context.ask(MakeAuthz(self.keys.get(AUTHZ, 0) + 1))
 
     def _publisher_keys(self, event: AuthzMade | KeysSealed) -> None:
         if isinstance(event, KeysSealed):
             self.distribution.sealed(event.recipient, event.kind, event.generation, event.blob)
             return
+        self._making_authz = False
         self.keys[AUTHZ] = event.generation
-        self.context.record("authz_made", self._authz_request, generation=event.generation)
+        self.context.record("authz_made", next(iter(self._authz_requests), ""), generation=event.generation)
         nodes = {self.config.name: "done"}
         for member, birth in self._births.items():
             if member == self.config.name:
@@ -364,9 +386,9 @@ class PublisherCore(NodeCore):
             nodes[member] = "pending" if birth.state == "up" else "unreachable"
             if birth.state == "up":
                 self.distribution.deliver(member, AUTHZ, event.generation)
-        if self._authz_request:
-            self.context.ask(Reply(self._authz_request, "done", nodes=nodes))
-            self._authz_request = ""
+        for op_id in self._authz_requests:
+            self.context.ask(Reply(op_id, "done", nodes=nodes))
+        self._authz_requests.clear()
 
     # -- timers
 
@@ -385,3 +407,14 @@ class PublisherCore(NodeCore):
     def open_operations(self) -> int:
         """Also keys that are on their way to somebody."""
         return super().open_operations() + self.distribution.busy()
+
+
+def batch(payloads: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """The first of these entries, as many as one message should hold; at least one."""
+    taken, size = 0, 0
+    for payload in payloads[:BATCH]:
+        size += len(payload)
+        if taken and size > BATCH_BYTES:
+            break
+        taken += 1
+    return payloads[:taken]

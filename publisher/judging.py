@@ -28,7 +28,7 @@ def judge(  # noqa: PLR0913  # all of it is read, none of it belongs together
         case "delete":
             return judge_removes(rulebook, config, replica, proposal, origin=origin)
         case "map":
-            return judge_mapping(replica, proposal, origin=origin)
+            return judge_mapping(rulebook, config, replica, proposal, origin=origin)
         case "install":
             return judge_installation(rulebook, config, replica, proposal, origin=origin)
         case _:
@@ -53,8 +53,12 @@ def judge_adds(
         if known is not None and known.held_by(origin):
             continue
         rows = [held for held in replica.of_unit(unit.name).values() if held.held_by(origin)]
+        rows += [added for added in adds.values() if added.unit == unit.name and added.held_by(origin)]
         for key in same_name_rule(rows, certificate):
-            dropped = without_holder(rulebook, config, replica.rows[key], origin)
+            adds.pop(key, None)
+            if key not in replica.rows:
+                continue
+            dropped = without_holder(rulebook, config, replica.rows[key], origin, import_local=not unit.replicated)
             if dropped is None:
                 removes.append(key)
             else:
@@ -82,13 +86,17 @@ def judge_removes(
     return Wanted("delete", removes=tuple(removes), adds=tuple(adds))
 
 
-def judge_mapping(replica: Replica, proposal: Proposal, *, origin: str) -> Wanted:
+def judge_mapping(
+    rulebook: RuleBook, config: NodeConfig, replica: Replica, proposal: Proposal, *, origin: str
+) -> Wanted:
     """A node found a row without its file, wrote the file, and wants to be a holder again (before 11.0)."""
     adds = []
     for proposed in proposal.adds:
         row = replica.rows.get(proposed.key)
         if row is None:
             raise Refusal("not_found", "no row names it")
+        if not trust_unit_for(rulebook, config, row.unit, origin, "upload").replicated:
+            raise Refusal("wrong_purpose", "Change Notification does not move it")
         if not row.held_by(origin):
             adds.append(Row(row.unit, row.fingerprint, row.der, row.description, (*(row.holders or ()), origin)))
     return Wanted("map", removes=(), adds=tuple(adds))
@@ -99,15 +107,25 @@ def judge_installation(
 ) -> Wanted:
     """A fresh node brings its identities and their copies. Holders are its own word, identities its own only."""
     members = {member.name for member in config.members}
+    own = {row.fingerprint for row in proposal.adds if unit_kind(rulebook, row.unit) == "identity"}
     for row in proposal.adds:
         unit = rulebook.units.get(row.unit)
         if unit is None or not members.issuperset(row.holders or ()):
             raise Refusal("wrong_purpose", "not a unit or not the members of this cluster")
-        if unit.kind == "identity" and origin not in (row.holders or ()):
+        others = row.holders != (origin,) and origin != config.publisher
+        if unit.kind == "identity" and (others or origin not in (row.holders or ())):
             raise Refusal("permission", "an identity is for its own node to propose")
+        if unit.kind == "trust" and row.fingerprint not in own:
+            raise Refusal("permission", "an installation brings copies of its identities only")
         check_fingerprint(row)
     adds = tuple(row for row in proposal.adds if row.key not in replica.rows)
     return Wanted("install", removes=(), adds=adds)
+
+
+def unit_kind(rulebook: RuleBook, name: str) -> str:
+    """`identity`, `trust`, or empty for none of ours."""
+    unit = rulebook.units.get(name)
+    return "" if unit is None else unit.kind
 
 
 def trust_unit_for(rulebook: RuleBook, config: NodeConfig, name: str, origin: str, operation: Operation) -> Unit:
@@ -117,6 +135,8 @@ def trust_unit_for(rulebook: RuleBook, config: NodeConfig, name: str, origin: st
         raise Refusal("wrong_purpose", "it is no trust unit")
     if operation in unit.publisher_only and origin != config.publisher:
         raise Refusal("publisher_only", f"{config.publisher} is the publisher")
+    if all(member.role not in unit.roles for member in config.members if member.name == origin):
+        raise Refusal("wrong_purpose", f"{origin} has no such unit")
     return unit
 
 
@@ -140,13 +160,16 @@ def with_holder(unit: Unit, row: Row, known: Row | None, origin: str) -> Row:
     return Row(row.unit, row.fingerprint, row.der, row.description, holders)
 
 
-def without_holder(rulebook: RuleBook, config: NodeConfig, row: Row, origin: str) -> Row | None:
+def without_holder(
+    rulebook: RuleBook, config: NodeConfig, row: Row, origin: str, *, import_local: bool = False
+) -> Row | None:
     """The row after a delete on `origin`; None when nothing of it remains.
 
-    Before 11.0 a delete takes away this node's mapping only, and the row goes with its last holder (B.6.2).
+    Before 11.0 a delete takes away this node's mapping only, and the row goes with its last holder (B.6.2). So it is
+    with what gives way to a newer certificate of its name where imports are local (X-04): no delete, one node's affair.
     """
     unit = rulebook.units[row.unit]
-    if unit.delete_reach(config.replication) == "cluster":
+    if unit.delete_reach(config.replication) == "cluster" and not import_local:
         return None
     everyone = tuple(member.name for member in config.members if member.role in unit.roles)
     left = tuple(name for name in (everyone if row.holders is None else row.holders) if name != origin)

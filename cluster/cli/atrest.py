@@ -12,24 +12,33 @@ from ucmlab.node.clock import LabClock
 def dump_at_rest(home: LabHome) -> dict[str, object]:
     """What `dump` prints of it."""
     setting = ClockFile(home.path).resume(wall_zero=home.lab.wall_start, speed=1.0, stepped=False)
-    clock = LabClock(setting)
-    now = clock.now()
+    now = LabClock(setting).now()
+    views = [view_at_rest(home, name, lab=now.lab) for name in home.topology.names]
+    return state.dump_of(facts_at_rest(home, wall=now.wall), views, lab=now.lab)
+
+
+def facts_at_rest(home: LabHome, *, wall: int) -> LabFacts:
+    """What is true of the lab, whether it runs or not, at that wall instant."""
     topology = home.topology
-    facts = LabFacts(
+    return LabFacts(
         name=home.lab.name,
         mode="local",
         release=topology.release,
         profile=topology.profile,
         replication=topology.replication,
-        wall=now.wall,
-        broker={"kind": home.lab.options.get("broker", "embedded"), "url": None, "pid": None},
+        wall=wall,
+        broker={"kind": "url" if "://" in home.lab.options.get("broker", "") else "embedded", "url": None, "pid": None},
         faults=(),
         head=None,
     )
-    return state.dump_of(facts, [_view(home, name, now.lab) for name in topology.names], lab=now.lab)
 
 
-def _view(home: LabHome, name: str, lab: int) -> NodeView:
+def view_at_rest(home: LabHome, name: str, *, lab: int) -> NodeView:
+    """What a node's disk shows, seen at that lab instant.
+
+    Raises:
+        Unusable: there is no such node.
+    """
     # A node that was never started is the same as one that is down: there is a disk, and nobody to ask.
     down = LocalNode(
         home.node_config(name),

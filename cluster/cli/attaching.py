@@ -13,6 +13,7 @@ from ucmlab.cluster.cli.snapshot import State, read_state
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.labclient import connect
 from ucmlab.cluster.provision import LabHome
+from ucmlab.cluster.standalone_link import reach
 
 
 @contextmanager
@@ -29,8 +30,8 @@ def attach(home: LabHome) -> Generator[LabLink]:
 
 
 def try_attach(home: LabHome) -> LabLink | None:
-    """The same, or None when it does not run."""
-    return connect(home.path)
+    """The same, or None when it does not run: by its supervisor, or by nodes that run on their own."""
+    return connect(home.path) or reach(home)
 
 
 def dump(home: LabHome) -> tuple[dict[str, object], bool]:

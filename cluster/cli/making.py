@@ -10,11 +10,12 @@ import msgspec
 from ucmlab.cluster.cli.options import wall_instant
 from ucmlab.cluster.cli.places import read_url
 from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.labclock import ClockFile
 from ucmlab.cluster.provision import LabHome, provision
 from ucmlab.cluster.topology import DEFAULT_NODES, DEFAULT_RELEASE, Profile, Settings, Topology, read_settings, topology
 from ucmlab.node.clock import machine_wall
 from ucmlab.node.config import Policy, Timing
-from ucmlab.node.instant import SECOND, rfc3339
+from ucmlab.node.instant import rfc3339
 
 Command = TypeVar("Command", bound=Callable[..., object])
 EMBEDDED = "embedded"
@@ -102,9 +103,16 @@ def make(directory: Path, asked: Asked) -> LabHome:
     Raises:
         Unusable: there is one, or no such lab can be.
     """
-    start = machine_wall() // SECOND * SECOND if asked.at is None else wall_instant(asked.at)
-    name = None if directory.name.startswith(".") else directory.name
-    return provision(directory, planned(asked), wall_start=start, name=name, options=asked.options())
+    start = machine_wall() if asked.at is None else wall_instant(asked.at)
+    home = provision(directory, planned(asked), wall_start=start, name=name_of(directory), options=asked.options())
+    if asked.at is None:
+        ClockFile(directory).begin(start)
+    return home
+
+
+def name_of(directory: Path) -> str | None:
+    """What people call a lab: its folder, or the folder that a hidden one is in; None when that says nothing."""
+    return (directory.parent.name if directory.name.startswith(".") else directory.name) or None
 
 
 def same(home: LabHome, asked: Asked) -> None:

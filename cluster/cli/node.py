@@ -11,10 +11,11 @@ import click
 from ucmlab.cluster.cli.places import read_url
 from ucmlab.cluster.control_messages import NodeSpec
 from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.labclock import ClockFile
 from ucmlab.cluster.nodeprocess import Node
 from ucmlab.cluster.provision import LabHome, open_lab
-from ucmlab.node.clock import ClockSetting, machine_ns, machine_wall
-from ucmlab.node.commands import Reply
+from ucmlab.cluster.standalone import Reception
+from ucmlab.node.clock import ClockSetting
 from ucmlab.node.events import StopRequested
 
 
@@ -26,7 +27,7 @@ from ucmlab.node.events import StopRequested
 def node(*, config: Path, name: str) -> None:
     """Run one node of a lab that `ucmlab init --broker URL` made, until SIGTERM."""
     home = open_lab(config.absolute() if config.is_dir() else config.absolute().parent)
-    asyncio.run(_live(spec_of(home, name)))
+    asyncio.run(_live(home, spec_of(home, name)))
 
 
 def spec_of(home: LabHome, name: str) -> NodeSpec:
@@ -56,29 +57,20 @@ def spec_of(home: LabHome, name: str) -> NodeSpec:
 
 def clock_of(home: LabHome) -> ClockSetting:
     """Lab time of nodes that no lab tells the time: it flows since the home was made, the same for all of them."""
-    made_ns = (home.path / "lab.json").stat().st_mtime_ns
-    lab = max(0, machine_wall() - made_ns // 1000)
-    return ClockSetting(stepped=False, lab=lab, machine=machine_ns(), speed=1.0, wall_zero=home.lab.wall_start)
+    file = ClockFile(home.path)
+    if not file.exists:
+        file.begin((home.path / "lab.json").stat().st_mtime_ns // 1000)
+    return file.resume(wall_zero=home.lab.wall_start, speed=1.0, stepped=False)
 
 
-async def _live(spec: NodeSpec) -> None:
+async def _live(home: LabHome, spec: NodeSpec) -> None:
     alone = Node(spec)
-    alone.shell.attach(alone.bus, Nobody())
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, lambda: alone.shell.act(StopRequested()))
+    reception = Reception(home.path, spec.config.name, alone.shell)
+    alone.shell.attach(alone.bus, reception)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: alone.shell.act(StopRequested()))
     click.echo(f"{spec.config.name} runs as process {os.getpid()}, bus {spec.endpoint.host}:{spec.endpoint.port}")
     sys.stdout.flush()
-    await alone.run(replication_broken=spec.replication_broken)
-
-
-class Nobody:
-    """No lab watches."""
-
-    def replied(self, reply: Reply) -> None:
-        """See `Observer`."""
-
-    def changed(self) -> None:
-        """See `Observer`."""
-
-    def drain(self) -> None:
-        """See `Observer`."""
+    try:
+        await alone.run(replication_broken=spec.replication_broken)
+    finally:
+        reception.close()

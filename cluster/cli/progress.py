@@ -6,6 +6,7 @@ timer signal interrupts the wait, looks at the journals, prints what is new, and
 
 import signal
 from types import FrameType, TracebackType
+from typing import Self
 
 import click
 
@@ -27,14 +28,16 @@ class Progress:
         self._told: set[tuple[object, object]] = set()
         self._on = shown
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> Self:
         """Begin."""
         if self._on:
             signal.signal(signal.SIGALRM, self._look)
             signal.setitimer(signal.ITIMER_REAL, EVERY_S, EVERY_S)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """End."""
         self.end()
 

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from threading import Thread
 
 import click
 
@@ -40,7 +41,7 @@ Start = Callable[[Callable[[], None]], None]
 @click.option("--timeout", default="60s", show_default=True, metavar="T", help="To become ready, in machine time.")
 @directory_option
 @json_option
-def up(  # noqa: PLR0913  each is an option
+def up(
     *,
     fresh: bool,
     phones: int,
@@ -51,7 +52,7 @@ def up(  # noqa: PLR0913  each is an option
     as_json: bool,
     **said: object,
 ) -> None:
-    """Start a lab; one that is there is started again as it was. Without --detach it ends with this command."""
+    """Start a lab; one that is there is started again as it was. Without --detach the lab ends with this command."""
     asked = asked_for(phones=phones, **said)
     patience_s = span(timeout) / SECOND
     home = made_or_found(directory, asked, fresh=fresh)
@@ -116,7 +117,9 @@ def announce(home: LabHome, state: State, *, as_json: bool) -> None:
         return
     rows = [(name, addresses[name], node.fqdn, str(node.pid), node.home) for name, node in state.nodes.items()]
     print_table(COLUMNS, rows, empty="")
-    click.echo(f"{state.lab} is ready: release {state.release}, replication {state.replication}, bus {state.broker.url}")
+    click.echo(
+        f"{state.lab} is ready: release {state.release}, replication {state.replication}, bus {state.broker.url}"
+    )
     click.echo(NEXT)
 
 
@@ -134,8 +137,8 @@ def _stay(start: Start, home: LabHome, progress: Progress, *, as_json: bool) -> 
         nonlocal ready
         ready = True
         progress.end()
-        # The lab answers only when this returns, so it is not asked: its notes and files tell the same.
-        click.echo(f"{home.lab.name} is ready; Ctrl-C ends it")
+        # The lab answers only after this has returned, so somebody else asks.
+        Thread(target=_announce_here, args=(home,), kwargs={"as_json": as_json}, daemon=True).start()
 
     try:
         start(on_ready)
@@ -143,6 +146,13 @@ def _stay(start: Start, home: LabHome, progress: Progress, *, as_json: bool) -> 
         if ready:
             raise
         _not_ready(error, as_json=as_json)
+
+
+def _announce_here(home: LabHome, *, as_json: bool) -> None:
+    announce(home, attaching.running_state(home), as_json=as_json)
+    if not as_json:
+        click.echo("Ctrl-C ends it")
+    sys.stdout.flush()
 
 
 def _not_ready(error: Unusable, *, as_json: bool) -> None:

@@ -19,9 +19,9 @@ from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.port import Operation
 from ucmlab.cluster.provision import LabHome, provision
 from ucmlab.cluster.topology import Settings, topology
+from ucmlab.node.certificates import pem
 from ucmlab.node.commands import Reply
 from ucmlab.node.durable import PUBLIC, make_folder, replace_file
-from ucmlab.node.certificates import pem
 from ucmlab.node.instant import SECOND, from_rfc3339, rfc3339
 from ucmlab.node.layout import HomeLayout
 

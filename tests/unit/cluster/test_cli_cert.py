@@ -132,7 +132,8 @@ def test_what_there_is_not_is_named(lab: Bench, arguments: list[str], text: str)
 
 
 @pytest.mark.parametrize(
-    "name", ["Corp_Root_CA_0123.pem", "Corp_Root_CA_0123", "Corp Root CA", fingerprint(ROOT), fingerprint(ROOT)[:8].upper()]
+    "name",
+    ["Corp_Root_CA_0123.pem", "Corp_Root_CA_0123", "Corp Root CA", fingerprint(ROOT), fingerprint(ROOT)[:8].upper()],
 )
 def test_a_certificate_is_found_by_file_name_common_name_or_fingerprint(lab: Bench, name: str) -> None:
     told: Any = lab.json("cert", "show", "pub", "tomcat-trust", name)
@@ -165,7 +166,9 @@ def test_details_before_14su2_have_the_old_tags(old: Bench) -> None:
     shown = old.run("cert", "show", "pub", "ipsec").stdout
     for tag in ("Issuer Name: ", "Validity From: ", "To: ", "Subject Name: ", "Key: ", "Key Value:\n"):
         assert f"\n{tag}" in shown
-    assert "Basic Constraints, critical: CA=TRUE" in old.run("cert", "show", "pub", "tomcat-trust", "Corp Root CA").stdout
+    assert (
+        "Basic Constraints, critical: CA=TRUE" in old.run("cert", "show", "pub", "tomcat-trust", "Corp Root CA").stdout
+    )
 
 
 @pytest.mark.rule("R-063")

@@ -177,7 +177,7 @@ async def test_a_node_that_moves_between_push_and_answer_makes_another_round() -
     lab.on_probe = move
     await Stepper(lab).settle()
 
-    assert lab.probes == 3
+    assert lab.probes == 2
 
 
 async def test_timers_without_delay_that_never_end_are_told_as_a_fault() -> None:
