@@ -14,9 +14,11 @@ import math
 import random
 import socket
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 
 import aiomqtt
+from paho.mqtt import client as paho
 
 from ucmlab.broker.bus import BusCounters, BusEndpoint, BusListener, Will
 from ucmlab.broker.gate import Gate
@@ -38,6 +40,8 @@ _TAKEN_OVER = 0x8E
 _quiet = logging.getLogger("ucmlab.aiomqtt")
 # Its warnings count publishes in flight, which this adapter means to have many of.
 _quiet.setLevel(logging.ERROR)
+# A broker that is killed is no news for somebody's terminal: the listener hears of it.
+_quiet.addFilter(lambda record: not str(record.msg).startswith("failed to receive on socket"))
 
 
 class _Closed(Exception):
@@ -116,6 +120,7 @@ class AiomqttBus:
                 await self._connect_and_serve()
             except (aiomqtt.MqttError, OSError) as error:
                 self._ended_by = error
+            self._give_way_to_cancellation()
             self._judge()
             if self._connections > connections:
                 delay = FIRST_DELAY_S
@@ -136,6 +141,13 @@ class AiomqttBus:
         self._open.set()
         self._prodded.set()
 
+    def _give_way_to_cancellation(self) -> None:
+        # A TaskGroup that has errors of its own raises them in the place of a cancellation from outside (Python 3.11).
+        # Without this the bus would outlive a shell that crashed, and nobody would hear of the crash.
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
+
     def _over(self) -> bool:
         return self._duplicate or self._closing.is_set()
 
@@ -152,11 +164,14 @@ class AiomqttBus:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._connections += 1
-                self._session = _Session(client, tasks, self._endpoint.client_id, self._count)
-                tasks.create_task(self._watch_closing(), name=f"bus[{self._endpoint.client_id}].closing")
+                self._session = session = _Session(client, tasks, self._endpoint.client_id, self._count)
+                tasks.create_task(self._watch_closing(session), name=f"bus[{self._endpoint.client_id}].closing")
                 self._gate.connected()
-                async for _ in client.messages:
-                    pass  # never: the inbox hands over as messages arrive. What ends this loop is the disconnection.
+                try:
+                    async for _ in client.messages:
+                        pass  # never: the inbox hands over as messages arrive. The disconnection ends this loop.
+                finally:
+                    session.over = True
         except* _Closed:
             pass
         except* aiomqtt.MqttError as errors:
@@ -167,14 +182,15 @@ class AiomqttBus:
             self._gate.disconnected()
             self._listener.counted()
 
-    async def _watch_closing(self) -> None:
+    async def _watch_closing(self, session: "_Session") -> None:
         await self._closing.wait()
+        session.over = True
         raise _Closed
 
     def _client(self) -> aiomqtt.Client:
         endpoint = self._endpoint
         loopback = endpoint.host.startswith("127.") or endpoint.host in {"localhost", "::1"}
-        return aiomqtt.Client(
+        return _Client(
             endpoint.host,
             endpoint.port,
             identifier=endpoint.client_id,
@@ -219,6 +235,30 @@ class AiomqttBus:
             pass
 
 
+class _Client(aiomqtt.Client):
+    """aiomqtt's client, but for one race.
+
+    It asks for a watch on a socket that has something to write in the *next* turn of the loop. A reset in between
+    closes the socket, and the loop is told to watch a number that is nobody's, which raises where nobody can catch it.
+    """
+
+    def _on_socket_register_write(self, client: paho.Client, userdata: object, sock: socket.socket) -> None:
+        del userdata
+
+        def watch() -> None:
+            if sock.fileno() >= 0:
+                self._loop.add_writer(sock.fileno(), write)
+
+        def write() -> None:
+            try:
+                client.loop_write()
+            except Exception as error:  # noqa: BLE001  as aiomqtt has it: whatever it is, the connection is broken
+                if not self._disconnected.done():
+                    self._disconnected.set_exception(error)
+
+        self._loop.call_soon_threadsafe(watch)
+
+
 class _Session:
     """What goes out on one connection: in order, without waiting for acknowledgements, but counting them."""
 
@@ -232,24 +272,41 @@ class _Session:
         self.sent = 0
         self.unanswered = 0
         self.received = 0
+        self.over = False
+        """The connection is lost; its tasks are being ended, and the group takes no more."""
 
     def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
+        if self.over:
+            return
         self.sent += 1
         self.unanswered += 1
         # Tasks start in the order of their making, and aiomqtt hands the packet to paho before its first await.
         self._tasks.create_task(self._publish(topic, payload, retain), name=f"{self._name}.publish")
 
     def subscribe(self, filters: tuple[str, ...]) -> None:
+        if self.over:
+            return
         self.unanswered += 1
         self._tasks.create_task(self._subscribe(filters), name=f"{self._name}.subscribe")
 
     async def _publish(self, topic: str, payload: bytes, retain: bool) -> None:  # noqa: FBT001  one caller
-        await self._client.publish(topic, payload, QOS, retain, timeout=math.inf)
+        with self._ending():
+            await self._client.publish(topic, payload, QOS, retain, timeout=math.inf)
         self._answer()
 
     async def _subscribe(self, filters: tuple[str, ...]) -> None:
-        await self._client.subscribe([(name, QOS) for name in filters], timeout=math.inf)
+        with self._ending():
+            await self._client.subscribe([(name, QOS) for name in filters], timeout=math.inf)
         self._answer()
+
+    @contextmanager
+    def _ending(self) -> Generator[None]:
+        # The group refuses new tasks from the moment that one of them has failed, which is before its body hears of it.
+        try:
+            yield
+        except aiomqtt.MqttError:
+            self.over = True
+            raise
 
     def _answer(self) -> None:
         self.unanswered -= 1

@@ -84,7 +84,8 @@ class Channel:
         """
         deadline = time.monotonic() + timeout
         poll = select.poll()
-        poll.register(self._sock.fileno(), select.POLLIN)
+        if self._open:
+            poll.register(self._sock.fileno(), select.POLLIN)
         while self._open and not ready():
             left = deadline - time.monotonic()
             if left <= 0 or not poll.poll(left * 1000):

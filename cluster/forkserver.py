@@ -12,17 +12,24 @@ import select
 import signal
 import socket
 import sys
+from datetime import UTC, datetime
+from importlib import import_module
 from typing import NoReturn
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ucmlab.cluster.brokerprocess import broker_main
 from ucmlab.cluster.control_messages import BrokerSpec, Exited, FromForkServer, Spawn, Spawned
 from ucmlab.cluster.nodeprocess import node_main
 from ucmlab.cluster.processes import close_inherited, default_signals, die_with_parent, entitle
+from ucmlab.cluster.simkeys import sim_ec, sim_rsa
+from ucmlab.node.certificates import parse
+from ucmlab.node.identity import make_identity
 from ucmlab.node.rulebook import RuleBook
 
 LARGEST_REQUEST = 1 << 18
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _decoder: msgspec.msgpack.Decoder[Spawn] = msgspec.msgpack.Decoder(Spawn)
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -93,7 +100,16 @@ def _become(request: Spawn, fd: int, server: int) -> NoReturn:
 
 def warm(release: str, profile: str) -> None:
     """Do once what every node would do at its start and can be shared: parse the rules, load what is loaded late."""
-    RuleBook.load(release, profile)
+    rulebook = RuleBook.load(release, profile)
+    # asyncio's executor (aiomqtt connects on it) and the look-up of host names load these when first used.
+    import_module("concurrent.futures.thread")
+    "localhost".encode("idna")
+    # OpenSSL looks for an algorithm when it is first used, and keeps it. These certificates are nobody's.
+    profile_of_any = next(iter(rulebook.identities.values()))
+    for key in (sim_rsa(0), sim_ec(0, "ec-384")):
+        parse(make_identity(profile_of_any, key=key, fqdn="localhost", serial=1, not_before=EPOCH))
+    signer = Ed25519PrivateKey.generate()
+    signer.public_key().verify(signer.sign(b""), b"")
 
 
 def main() -> None:

@@ -105,6 +105,8 @@ class LabLink:
         self._node = node
         self._told: Pulse | None = None
         self._scheduled = False
+        self._asked_status = 0
+        self._told_status = 0
         self._loop = asyncio.get_running_loop()
         self._channel = Channel(sock, frame=self._on_frame, closed=_lab_is_gone)
 
@@ -124,6 +126,7 @@ class LabLink:
 
     def _tell(self) -> None:
         self._scheduled = False
+        self._tell_status()
         pulse = self._node.shell.pulse()
         if pulse.idle and pulse.unanswered == 0 and pulse != self._told:
             self._told = pulse
@@ -139,9 +142,16 @@ class LabLink:
             case Probe(number=number):
                 self._send(Pulsed(number, self._node.shell.pulse()))
             case AskStatus(number=number):
-                self._send(StatusTold(number, self._node.shell.status()))
+                self._asked_status = number
+                self._tell_status()
             case Fire() | Act() | Stall() | Prod() | Arm():
                 self._obey(message)
+
+    def _tell_status(self) -> None:
+        # Before its first event a core cannot tell; whoever asks then waits for the end of that event.
+        if self._told_status < self._asked_status and self._node.shell.pulse().turns:
+            self._told_status = self._asked_status
+            self._send(StatusTold(self._asked_status, self._node.shell.status()))
 
     def _obey(self, act: Fire | Act | Stall | Prod | Arm) -> None:
         shell = self._node.shell
@@ -177,6 +187,7 @@ def node_main(spec: NodeSpec, sock: socket.socket) -> NoReturn:
 
 
 async def _live(spec: NodeSpec, sock: socket.socket) -> None:
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: _on_stray_exception(sock, context))
     node = Node(spec)
     node.shell.attach(node.bus, LabLink(sock, node))
     await node.run(replication_broken=spec.replication_broken)
@@ -188,6 +199,22 @@ def _last_words(sock: socket.socket, text: str) -> None:
         sock.sendall(framed(_encode(Crashed(text))))
     except OSError:
         pass  # the lab is gone too
+
+
+def _on_stray_exception(sock: socket.socket, context: dict[str, object]) -> None:
+    # asyncio only logs what a callback raises. A callback of ours has then lost a frame or an event: that is a crash.
+    # One of aiomqtt's that found its socket gone is not: its next attempt to connect is all there is to do about it.
+    error = context.get("exception")
+    text = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else str(context["message"])
+    sys.stderr.write(text)
+    sys.stderr.flush()
+    if "handle" in context and isinstance(error, BaseException) and _is_ours(error):
+        _last_words(sock, text)
+        os._exit(EXIT_CRASHED)
+
+
+def _is_ours(error: BaseException) -> bool:
+    return any("ucmlab" in frame.filename for frame in traceback.extract_tb(error.__traceback__))
 
 
 def _lab_is_gone() -> None:

@@ -173,7 +173,7 @@ class Supervisor:
         if target == BROKER:
             acts = {"kill": lab.kill_broker, "stop": lab.stop_broker, "start": lab.start_broker}
             if what not in acts:
-                raise Unusable(f"the broker cannot be {what}ed; it can be killed, stopped and started")
+                raise Unusable(f"the broker has no fault {what!r}; it can be killed, stopped and started")
             await acts[what]()
         elif what == "heal":
             await lab.heal(target)

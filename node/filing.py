@@ -29,13 +29,18 @@ class Filing:
         """Empty until `take`."""
         self._context = context
         self._units: dict[str, dict[str, TrustFile]] = {}
+        self._twins: dict[tuple[str, str], list[str]] = {}
+        """Further files with a certificate that has one; people put files there by hand as well."""
 
     def take(self, images: tuple[FileImage, ...]) -> None:
         """Believe the disk."""
         self._units = {}
+        self._twins = {}
         for image in images:
             fingerprint = parse(image.der).fingerprint
             held = self._units.setdefault(image.unit, {})
+            if fingerprint in held:
+                self._twins.setdefault((image.unit, fingerprint), []).append(held[fingerprint].name)
             held[fingerprint] = TrustFile(image.name, image.der, image.description, image.op_id)
 
     def get(self, unit: str, fingerprint: str) -> TrustFile | None:
@@ -63,7 +68,8 @@ class Filing:
         """Take the certificate's file away, if it is there."""
         file = self._units.get(unit, {}).pop(fingerprint, None)
         if file is not None:
-            self._context.ask(RemoveFile(unit, file.name))
+            for name in (file.name, *self._twins.pop((unit, fingerprint), ())):
+                self._context.ask(RemoveFile(unit, name))
             self._context.record("file_removed", op_id, unit=unit, fingerprint=fingerprint)
 
     def settle(self, unit: str, fingerprint: str) -> None:
@@ -77,6 +83,7 @@ class Filing:
         """`<CN>.pem` or `<CN>_<serial>.pem` by release; a suffix counts up on a collision, as for the hash links."""
         stem = trust_file_stem(parse(row.der), self._context.rulebook.release.trust_file_names)
         taken = {file.name for file in self._units.get(row.unit, {}).values()}
+        taken.update(name for (unit, _), names in self._twins.items() if unit == row.unit for name in names)
         name, count = f"{stem}.pem", 0
         while name in taken:
             count += 1

@@ -13,10 +13,11 @@ import select
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
-from paho.mqtt.client import Client, MQTTMessage, MQTTMessageInfo
+from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 CONNECT_WITHIN_S = 10.0
@@ -92,7 +93,7 @@ def _receive(client: Client, place: Place, folder: Path) -> None:
     _tell(times)
 
 
-def _turn_until(client: Client, condition: "_Condition") -> None:
+def _turn_until(client: Client, condition: Callable[[], bool]) -> None:
     while not condition():
         _turn(client, 0.01)
 
@@ -102,8 +103,8 @@ def _turn(client: Client, timeout: float | None, *others: int) -> bool:
     sock = client.socket()
     if sock is None:
         raise ConnectionError("the broker is gone")
-    readable, _, _ = select.select([sock, *others], [], [], timeout)
-    if sock in readable:
+    readable, _, _ = select.select([sock.fileno(), *others], [], [], timeout)
+    if sock.fileno() in readable:
         client.loop_read()
     return any(other in readable for other in others)
 
@@ -113,8 +114,9 @@ def _tell(value: object) -> None:
     sys.stdout.buffer.flush()
 
 
-def _without_delay(_client: Client, _data: object, sock: socket.socket) -> None:
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+def _without_delay(_client: Client, _data: object, sock: object) -> None:
+    if isinstance(sock, socket.socket):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 if __name__ == "__main__":

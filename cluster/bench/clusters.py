@@ -13,10 +13,17 @@ from ucmlab.cluster.topology import Settings, Topology, topology
 SIZES: Mapping[int, str] = {
     3: "pub,sub1,sub2",
     21: ",".join(
-        ["pub", *(f"{kind}{number}" for kind, count in (("sub", 8), ("tftp", 6), ("imp", 6)) for number in range(1, count + 1))]
+        [
+            "pub",
+            *(
+                f"{kind}{number}"
+                for kind, count in (("sub", 8), ("tftp", 6), ("imp", 6))
+                for number in range(1, count + 1)
+            ),
+        ]
     ),
 }
-"""Node lists by size: the default lab, and one publisher with twenty others of every role, within the product's limits."""
+"""Node lists by size: the default lab; a publisher with twenty others of every role, within the product's limits."""
 
 
 def cluster_of(size: int) -> Topology:

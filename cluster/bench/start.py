@@ -87,5 +87,5 @@ def _figure(cold: list[float], took: dict[tuple[int, bool], list[float]], second
     }
     aimed = took.get((AIM_OF, True))
     what = f"command to ready, {AIM_OF} nodes, filled cache"
-    aims = (Aim(what, median(aimed) / floor, AIM, "× cold import", at_most=True),) if aimed else ()
+    aims = (Aim(what, median(aimed) / floor, AIM, "cold imports", at_most=True),) if aimed else ()
     return Figure("start", measured, aims)

@@ -4,9 +4,9 @@ The lab is one of real processes in flowing time. Batches of uploads alternate w
 that the lab has just published, the very bytes, go through the same broker process to as many bare clients, which write
 and sync them. While one side works the other is idle.
 
-Nobody watches while it is measured: 20 nodes take milliseconds, and whoever polled their folders meanwhile would take the
-processor from them. Every node writes its journal line right after the command that puts the file in place, stamped with
-CLOCK_MONOTONIC, which is one clock for the machine; the lines are read afterwards, and the files are looked at as well.
+Nobody watches while it is measured: 20 nodes take milliseconds, and whoever polled their folders meanwhile would take
+the processor from them. Every node writes its journal line right after the command that puts the file in place, and
+stamps it with CLOCK_MONOTONIC, which is one clock for the machine; lines and files are read afterwards.
 (The files' own times would not do: the kernel stamps them with the last tick, up to 4 ms old.)
 """
 
@@ -14,7 +14,7 @@ import asyncio
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,14 +42,13 @@ from ucmlab.cluster.bench.measuring import (
     spread,
 )
 from ucmlab.cluster.errors import Unusable
-from ucmlab.cluster.local import LocalLab
 from ucmlab.cluster.labfile import write_json
+from ucmlab.cluster.local import LocalLab
 from ucmlab.cluster.provision import LabHome, provision
 from ucmlab.cluster.spawning import ForkServerProcess
 from ucmlab.cluster.stocking import stock_keys
 from ucmlab.node.clock import machine_wall
 from ucmlab.node.events import Upload
-from ucmlab.node.instant import MINUTE
 
 AIM_P50 = 3.0
 AIM_P99 = 3.0
@@ -86,7 +85,9 @@ class _Line(msgspec.Struct, frozen=True):
     fingerprint: str = ""
 
 
-def measure_upload(say: Say, *, uploads: int = 200, size: int = SIZE, batch: int = BATCH, pace: float = PACE_S) -> Figure:
+def measure_upload(
+    say: Say, *, uploads: int = 200, size: int = SIZE, batch: int = BATCH, pace: float = PACE_S
+) -> Figure:
     """Upload so many certificates, one after the other, to a cluster of that size.
 
     Raises:
@@ -209,7 +210,7 @@ class _Bare:
     """One bare client's process."""
 
     def __init__(self, place: Place, folder: Path) -> None:
-        self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module
+        self._process = subprocess.Popen(
             [sys.executable, "-m", "ucmlab.cluster.bench.bare"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -279,7 +280,9 @@ def _certificate(key: rsa.RSAPrivateKey, name: str) -> Certificate:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, SHA256())
     )
-    return Certificate(made.public_bytes(Encoding.DER), made.public_bytes(Encoding.PEM), made.fingerprint(SHA256()).hex())
+    return Certificate(
+        made.public_bytes(Encoding.DER), made.public_bytes(Encoding.PEM), made.fingerprint(SHA256()).hex()
+    )
 
 
 def _let_in(home: LabHome) -> str:
@@ -313,7 +316,7 @@ def _figure(timings: Timings, sizes: Sequence[int], *, nodes: int) -> Figure:
     }
     what = f"answered to filed on {nodes - 1} nodes"
     aims = (
-        Aim(f"{what}, p50", ratio(50), AIM_P50, "× bare", at_most=True),
-        Aim(f"{what}, p99", ratio(99), AIM_P99, "× bare", at_most=True),
+        Aim(f"{what}, p50", ratio(50), AIM_P50, "times bare", at_most=True),
+        Aim(f"{what}, p99", ratio(99), AIM_P99, "times bare", at_most=True),
     )
     return Figure("upload", measured, aims)

@@ -38,9 +38,9 @@ FIGURES: Mapping[str, Callable[[Say], Figure]] = {"start": _start, "upload": _up
 def bench(*, names: tuple[str, ...], as_json: bool) -> int:
     """Measure this machine's lab: start, upload, search; all three take about five minutes.
 
-    start: from the command to a converged lab. upload: from an answered upload to its file on 20 nodes. search: simulated
-    seeds a minute. A figure is told beside a floor that was measured in the same run. Whether an aim is reached does not
-    change the exit status: a machine is not a test. Labs are made below $TMPDIR.
+    start: from the command to a converged lab. upload: from an answered upload to its file on 20 nodes. search:
+    simulated seeds a minute. A figure is told beside a floor that was measured in the same run. Whether an aim is
+    reached does not change the exit status: a machine is not a test. Labs are made below $TMPDIR.
     """
     with bench_folder() as folder:
         machine = machine_facts(folder)

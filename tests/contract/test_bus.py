@@ -62,7 +62,9 @@ async def test_a_retained_message_reaches_who_subscribes_later(bench: Bench) -> 
         assert late.heard.messages == ["t=new"]
 
 
-async def test_a_connection_that_breaks_publishes_the_will_and_is_made_again_without_subscriptions(bench: Bench) -> None:
+async def test_a_connection_that_breaks_publishes_the_will_and_is_made_again_without_subscriptions(
+    bench: Bench,
+) -> None:
     async with bench.member("a") as broken, bench.member("b") as other:
         await broken.subscribed("t")
         await other.subscribed(WILLS)

@@ -1,7 +1,6 @@
 """Looking at processes from outside, for tests about how they end."""
 
 import asyncio
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,11 +31,11 @@ def descendants(pid: int) -> list[int]:
 def open_files(pid: int) -> list[str]:
     """What its descriptors beyond the standard streams point to."""
     folder = Path(f"/proc/{pid}/fd")
-    return [os.readlink(fd) for fd in folder.iterdir() if int(fd.name) > 2]
+    return [str(fd.readlink()) for fd in folder.iterdir() if int(fd.name) > 2]
 
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that tells nobody: a process ending."""
     async with asyncio.timeout(PATIENCE_S):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  only the kernel knows
             await asyncio.sleep(LOOK_EVERY_S)

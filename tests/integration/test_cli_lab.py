@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from tests.unit.node.certificate_factory import certificate, ec_key
-from ucmlab.node.certificates import parse, pem
+from ucmlab.node.certificates import pem
 
 pytestmark = pytest.mark.slow
 NODES = ("pub", "sub1", "sub2")
@@ -212,18 +213,30 @@ def test_faults_come_and_go(lab: CommandLine) -> None:
     assert lab.must("fault", "list") == "nothing is broken\n"
 
 
-def test_a_service_is_ordered_about_over_the_bus(lab: CommandLine) -> None:
-    with subprocess.Popen(
-        lab.command("bus", "--follow", "--topic", "svc/#"), stdout=subprocess.PIPE, env=lab.environment
-    ) as watch:
+@contextlib.contextmanager
+def followed(lab: CommandLine) -> Iterator[Iterator[Any]]:
+    """What `bus --follow` prints, from its first line on; cut off if it says nothing for too long."""
+    with subprocess.Popen(lab.command("bus", "--follow"), stdout=subprocess.PIPE, env=lab.environment) as watch:
         assert watch.stdout is not None
-        retained = [json.loads(watch.stdout.readline())]
+        guard = threading.Timer(PATIENCE_S, watch.kill)
+        guard.start()
+        try:
+            yield (json.loads(line) for line in watch.stdout)
+            watch.send_signal(signal.SIGINT)
+            assert watch.wait(PATIENCE_S) == 130
+        finally:
+            guard.cancel()
+            watch.kill()
+
+
+def test_a_service_is_ordered_about_over_the_bus(lab: CommandLine) -> None:
+    with followed(lab) as messages:
+        assert next(messages)["retained"]
         lab.must("service", "stop", "sub1", "Cisco", "Tftp")
-        while not (line := json.loads(watch.stdout.readline()))["topic"].endswith("sub1/Cisco_Tftp/cmd"):
-            retained.append(line)
-        assert (line["kind"], line["message"]["action"]) == ("ServiceOrder", "stop")
-        watch.send_signal(signal.SIGINT)
-        assert watch.wait(PATIENCE_S) == 130
+        order = next(each for each in messages if each["topic"].endswith("svc/sub1/Cisco_Tftp/cmd"))
+        assert (order["kind"], order["message"]["action"]) == ("ServiceOrder", "stop")
+        reports = (each["message"] for each in messages if each["topic"].endswith("svc/sub1/Cisco_Tftp/state"))
+        assert next(each for each in reports if each["state"] == "stopped")["service"] == "Cisco Tftp"
     assert lab.json("service", "list", "sub1")["services"]["Cisco Tftp"]["state"] == "stopped"
     lab.must("service", "start", "sub1", "Cisco Tftp")
     lab.must("wait", "--event", "service_state")

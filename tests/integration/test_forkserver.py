@@ -71,9 +71,7 @@ async def test_how_a_process_ended_is_told(fork_server: ForkServerProcess) -> No
     assert not killed.member.alive
 
 
-async def test_a_bug_in_a_process_comes_with_its_trace(
-    fork_server: ForkServerProcess, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_bug_in_a_process_comes_with_its_trace(fork_server: ForkServerProcess) -> None:
     fork_server.attach(lambda: None)
     broken = Broker(fork_server, host="203.0.113.1")
 
@@ -82,7 +80,6 @@ async def test_a_bug_in_a_process_comes_with_its_trace(
 
     assert "a broker that listens on 203.0.113.1 must speak TLS" in broken.member.crash
     assert broken.child.status == 70
-    assert "must speak TLS" in capfd.readouterr().err
 
 
 async def test_requests_made_before_it_has_started_are_carried_out(fork_server: ForkServerProcess) -> None:

@@ -8,7 +8,17 @@ from random import Random
 
 import pytest
 
-from tests.integration.real_lab import LISTED, Item, converge, disk_of, item, leftovers, make_home, opened, torn_certificates
+from tests.integration.real_lab import (
+    LISTED,
+    Item,
+    converge,
+    disk_of,
+    item,
+    leftovers,
+    make_home,
+    opened,
+    torn_certificates,
+)
 from ucmlab.cluster.local import BROKER, LocalLab
 from ucmlab.cluster.provision import LabHome
 from ucmlab.node.config import Policy
@@ -93,14 +103,17 @@ class Killer:
         self._lab = lab
         self._load = load
         self._random = random
+        self._next: list[str] = []
         self.killed: Counter[str] = Counter()
 
     async def kill_and_start(self) -> None:
         lab, random = self._lab, self._random
+        # Everybody's turn comes, in an order of the seed's.
+        self._next = self._next or random.sample([*lab.names, BROKER], k=len(lab.names) + 1)
+        victim = self._next.pop()
         await self._answers(random.randrange(1, 12))
         for _ in range(random.randrange(200)):
             await asyncio.sleep(0)
-        victim = random.choice((*lab.names, BROKER))
         if victim == BROKER:
             await lab.kill_broker()
         elif random.random() < 0.5:

@@ -28,10 +28,15 @@ run_lab(open_lab(Path(sys.argv[1])), lambda: print("ready", flush=True), timeout
 """
 
 
+def environment(pid: int) -> str:
+    return Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
+
+
 @asynccontextmanager
 async def running(home: LabHome) -> AsyncIterator[subprocess.Popen[bytes]]:
     """A process that owns a lab, as `ucmlab up` does; the lab is ready."""
-    with subprocess.Popen([sys.executable, "-c", OWNER, str(home.path)], stdout=subprocess.PIPE) as owner:
+    command = [sys.executable, "-c", OWNER, str(home.path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as owner:  # noqa: ASYNC220  so that it can be signalled
         assert owner.stdout is not None
         try:
             async with asyncio.timeout(PATIENCE_S * 3):
@@ -81,5 +86,4 @@ async def test_no_password_and_no_key_stands_in_a_process_listing(home: LabHome)
     ]
     async with running(home) as owner:
         for pid in (owner.pid, *descendants(owner.pid)):
-            shown = title(pid) + Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
-            assert not [secret for secret in secrets if secret in shown]
+            assert not [secret for secret in secrets if secret in title(pid) + environment(pid)]

@@ -22,9 +22,7 @@ CALM = Pulse(
     duplicate=False,
     next_due=None,
 )
-AGREEING = ClientCounters(
-    received_publishes=3, sent_publishes=2, unflushed=0, inflight=0, queued=0, dropped=0
-)
+AGREEING = ClientCounters(received_publishes=3, sent_publishes=2, unflushed=0, inflight=0, queued=0, dropped=0)
 
 
 class PlayedNode:

@@ -129,7 +129,9 @@ def test_raising_the_floor_forgets_the_tombstones_at_or_below_it_and_a_floor_nev
 @pytest.mark.rule("L1")
 @settings(max_examples=60, deadline=None)
 @given(changes, st.data())
-def test_any_history_reordered_repeated_and_with_gaps_converges_to_the_log(history: Changes, data: st.DataObject) -> None:
+def test_any_history_reordered_repeated_and_with_gaps_converges_to_the_log(
+    history: Changes, data: st.DataObject
+) -> None:
     book = book_of(history)
     sub = Playbook(image=follower(LogBook()).disk.image()).up()
     arrivals = st.lists(st.integers(1, len(book.entries)), max_size=3 * len(book.entries))
