@@ -13,6 +13,7 @@ from ucmlab.broker.signing import Signer, Verifier
 
 VERSION = 1
 
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _encode = msgspec.msgpack.Encoder().encode
 _decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
 _decode_message = msgspec.msgpack.Decoder(AnyMessage).decode
@@ -93,8 +94,10 @@ class BusCodec:
     def _verified(self, topic: str, payload: bytes) -> Opened:
         try:
             envelope = _decode_envelope(payload)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except _UNREADABLE as error:
             raise Refused("malformed") from error
+        if "\0" in envelope.cause:
+            raise Refused("malformed", envelope.sender)  # it separates the fields that are signed
         if envelope.version != VERSION:
             raise Refused("version", envelope.sender)
         if envelope.cluster != self._cluster:
@@ -104,7 +107,7 @@ class BusCodec:
             raise Refused("signature", envelope.sender)
         try:
             message = _decode_message(envelope.body)
-        except (msgspec.MsgspecError, RecursionError) as error:
+        except _UNREADABLE as error:
             raise Refused("malformed", envelope.sender) from error
         return Opened(envelope.sender, envelope.boot, envelope.cause, message)
 

@@ -26,6 +26,7 @@ from ucmlab.node.commands import Record, Reply
 from ucmlab.node.events import ReplicationSet, StopRequested
 from ucmlab.node.instant import DAY, SECOND
 from ucmlab.node.journal_file import JournalFile
+from ucmlab.node.status import NodeStatus
 
 PATIENCE = 60 * SECOND
 """Lab time after which an operator gives up on a node that is frozen."""
@@ -144,10 +145,8 @@ class LocalLab:
         # Cheap questions first: this is asked again and again while a lab starts.
         if not all(node.running and node.pulse is not None and node.pulse.connected for node in nodes):
             return False
-        statuses = self.roster.statuses()
-        if not all(status is not None and status.installed and not status.open_operations for status in statuses):
-            return False
-        return convergence(self).converged
+        statuses = [status for status in self.roster.statuses() if status is not None]
+        return len(statuses) == len(nodes) and _in_step(statuses) and convergence(self).converged
 
     def _listens(self, node: str) -> bool:
         pulse = self.roster.nodes[node].pulse
@@ -429,6 +428,18 @@ class LocalLab:
     def _fork_server_lost(self) -> None:
         self.lost = True
         self.roster.changed.set()
+
+
+def _in_step(statuses: Sequence[NodeStatus]) -> bool:
+    """Whether the cores, the publisher's first, believe that they have converged; what disks hold is not looked at."""
+    head = statuses[0].head
+    return all(
+        status.installed
+        and not status.open_operations
+        and (status.epoch, status.seq) == head
+        and (status.files_agree or not status.change_notification)
+        for status in statuses
+    )
 
 
 def _never() -> bool:

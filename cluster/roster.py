@@ -111,6 +111,7 @@ class Roster:
         broker_asked = self.broker == "up"
         asked = [*self.live(), *([self.broker_node] if broker_asked else [])]
         for member in asked:
+            await member.spawned()  # it may be heard before the fork server has told its process id
             member.probe(number)
         while any(member.answered < number and member.alive and not member.paused for member in asked):
             self.changed.clear()

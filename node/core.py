@@ -203,7 +203,8 @@ class NodeCore:
 
     def _command_failed(self, event: CommandFailed) -> None:
         """A full disk and the like. Files can be compared again; with a database that lacks what the node believes it
-        holds, only a fresh start from the disk is safe."""
+        holds, only a fresh start from the disk is safe.
+        """
         self.context.record("alarm", event.op_id, alarm="command_failed", command=event.command, text=event.text)
         if event.command in (each.__name__ for each in FILE_COMMANDS):
             self.operations.failed(event.op_id, event.text)
@@ -339,10 +340,14 @@ class NodeCore:
             self.filing.remove(*key, op_id=entry.op_id)
 
     def _mend_unlisted(self) -> None:
-        """A kill may have come between an entry and its files; no comparison looks at units that are not listed."""
+        """Files that are not Change Notification's to move, but its comparison is the time to finish or undo changes.
+
+        A kill may have come between an entry and its files, or a delete may have ended `indefinite` and never reached
+        the log (design 3).
+        """
         me = self.config.name
         for unit in self.context.rulebook.units_of(self.config.role):
-            if unit.kind != "trust" or unit.replicated:
+            if unit.kind != "trust" or unit.replicated or self.operations.occupied(unit.name):
                 continue
             rows = self.replica.of_unit(unit.name)
             for fingerprint, file in list(self.filing.fingerprints(unit.name).items()):
@@ -374,6 +379,7 @@ class NodeCore:
     def _files_read(self, event: FilesRead) -> None:
         if event.token == COMPARE:
             self.change_notification.compare(event)
+            self._mend_unlisted()
             self.follower.acknowledge_soon()
 
     def _may_acknowledge(self) -> bool:

@@ -138,7 +138,13 @@ class Follower:
 
     def entry_told(self, entry: LogEntry, payload: bytes) -> None:
         """An entry was published."""
-        if self.broken or entry.epoch < self._tail[0]:
+        if self.broken:
+            return
+        if (entry.epoch, entry.seq) <= self._tail[:2]:
+            # An old entry published again, or one that was pulled before it came by itself: either way it has had its
+            # effect, and must not have another (S4).
+            reason = "epoch" if entry.epoch < self._tail[0] else "repeated"
+            self._context.record("bus_refused", reason=reason, epoch=entry.epoch, seq=entry.seq)
             return
         self._end = max(self._end, (entry.epoch, entry.seq))
         if entry.epoch > self._tail[0]:
@@ -146,7 +152,7 @@ class Follower:
         elif self.is_next(entry):
             self._receive(entry, entry_hash(payload), live=True)
             self._receive_ahead()
-        elif entry.seq > self._tail[1]:
+        else:
             if len(self._ahead) < AHEAD_LIMIT:
                 self._ahead[entry.seq] = (entry, entry_hash(payload))
             self._expect_gap_to_close()
@@ -270,9 +276,7 @@ class Follower:
         self._asking = False
         self._attempts = 0
         self._context.cancel_timer(ASK_TIMER)
-        self._ahead = {
-            seq: held for seq, held in self._ahead.items() if (held[0].epoch, seq) > self._tail[:2]
-        }
+        self._ahead = {seq: held for seq, held in self._ahead.items() if (held[0].epoch, seq) > self._tail[:2]}
         self._receive_ahead()
         if self._behind():
             self._expect_gap_to_close()

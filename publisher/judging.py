@@ -14,7 +14,7 @@ from ucmlab.node.rulebook import Operation, RuleBook, Unit
 from ucmlab.node.trust_rules import Wanted, same_name_rule
 
 
-def judge(  # noqa: PLR0913  # all of it is read, none of it belongs together
+def judge(  # all of it is read, none of it belongs together
     rulebook: RuleBook, config: NodeConfig, replica: Replica, proposal: Proposal, *, origin: str, now: Instant
 ) -> Wanted:
     """What to append for a proposal; empty when the log has it already.

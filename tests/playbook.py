@@ -315,7 +315,9 @@ class Playbook:
         """A member says something."""
         return self.does(message(sender, topic, said, boot=boot))
 
-    def hears_birth(self, sender: str = "pub", state: str = "up", *, boot: int = 1, keys: dict[str, int] | None = None) -> list[c.AnyCommand]:  # fmt: skip
+    def hears_birth(
+        self, sender: str = "pub", state: str = "up", *, boot: int = 1, keys: dict[str, int] | None = None
+    ) -> list[c.AnyCommand]:
         """A member is there, or is not."""
         birth = Birth(state, boot, keys or {}, {})  # type: ignore[arg-type]  # the tests' literals
         return self.hears(sender, TOPICS.birth(sender), birth, boot=boot)
@@ -376,7 +378,7 @@ class Playbook:
 
     # -- the disk
 
-    def _perform(self, command: c.AnyCommand) -> list[AnyEvent]:
+    def _perform(self, command: c.AnyCommand) -> list[AnyEvent]:  # noqa: C901, PLR0912  one case for each command
         disk, answers = self.disk, list[AnyEvent]()
         match command:
             case c.StartTimer(token, delay):

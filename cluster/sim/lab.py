@@ -18,7 +18,7 @@ from ucmlab.cluster.sim.world import SimNode, World
 from ucmlab.cluster.topology import Topology
 from ucmlab.node.commands import Reply
 from ucmlab.node.config import Member, NodeConfig
-from ucmlab.node.instant import DAY, MINUTE, SECOND, from_rfc3339, rfc3339
+from ucmlab.node.instant import DAY, SECOND, from_rfc3339, rfc3339
 from ucmlab.node.rulebook import RuleBook
 
 START_OF_LAB = from_rfc3339("2026-01-05T08:00:00Z")
@@ -334,9 +334,13 @@ class SimLab:
 
     async def _settle(self) -> None:
         """Let everything that is on its way arrive; timers that are due now run as well."""
-        while self.world.in_flight or (self.world.next_due() or MINUTE + self.world.now) <= self.world.now:
+        while self.world.in_flight or self._something_is_due():
             self.world.step()
             await asyncio.sleep(0)
+
+    def _something_is_due(self) -> bool:
+        due = self.world.next_due()
+        return due is not None and due <= self.world.now
 
     def watch(self, watcher: Callable[[], None]) -> Callable[[], None]:
         """Call `watcher` after every event."""

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -48,8 +49,9 @@ class Item(msgspec.Struct, frozen=True):
         return pem(self.der).encode()
 
 
+@lru_cache
 def item(number: int, unit: str = LISTED[0]) -> Item:
-    """A CA certificate that no other number has."""
+    """A CA certificate that no other number has; the same one each time (its signature is random)."""
     return Item(unit, certificate(f"CA {number}", serial=1000 + number, ca=True, start=START + timedelta(hours=1)))
 
 

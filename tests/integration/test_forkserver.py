@@ -35,6 +35,7 @@ class Broker:
 
     async def listens(self) -> None:
         async with asyncio.timeout(20):
+            await self.member.spawned()
             while not self.member.port:
                 self._changed.clear()
                 await self._changed.wait()

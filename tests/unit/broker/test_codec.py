@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.playbook import TOPICS, codec, row
-from ucmlab.broker.codec import BusCodec, Memo, Refused
+from tests.playbook import CLUSTER, SECRET, TOPICS, codec, row
+from ucmlab.broker.codec import BusCodec, Memo, Refused, signed_bytes
 from ucmlab.broker.messages import AnyMessage, Birth, Envelope, Head, LogEntry, Proposal, Row, Snapshot
 from ucmlab.broker.signing import KeyedHashSigner, KeyedHashVerifier
 
@@ -22,7 +22,11 @@ numbers = st.integers(0, 2**63 - 1)
 rows = st.builds(
     Row, texts, texts, st.binary(max_size=40), texts, st.none() | st.lists(texts, max_size=3).map(tuple)
 )  # fmt: skip
-ROW_FIELDS = {"adds": st.lists(rows, max_size=2).map(tuple), "rows": st.lists(rows, max_size=2).map(tuple)}
+ROW_FIELDS = {
+    "adds": st.lists(rows, max_size=2).map(tuple),
+    "rows": st.lists(rows, max_size=2).map(tuple),
+    "tombstones": st.lists(st.tuples(texts, texts, numbers), max_size=2).map(tuple),
+}
 
 
 def messages(kind: type[AnyMessage]) -> st.SearchStrategy[AnyMessage]:
@@ -39,7 +43,7 @@ def messages(kind: type[AnyMessage]) -> st.SearchStrategy[AnyMessage]:
 any_message = st.one_of([messages(kind) for kind in get_args(AnyMessage)])
 
 
-@settings(max_examples=300)
+@settings(max_examples=150, deadline=None)
 @given(any_message, texts.filter(lambda text: "\0" not in text))
 def test_what_is_sealed_opens_as_it_was(said: AnyMessage, cause: str) -> None:
     opened = codec("sub2").open(TOPIC, codec("pub", boot=7).seal(TOPIC, said, cause))
@@ -101,8 +105,6 @@ def test_what_claims_to_be_huge_or_deep_is_refused_without_trying(payload: bytes
 
 
 def test_a_body_that_is_no_message_is_refused_though_its_signature_holds() -> None:
-    from ucmlab.broker.codec import signed_bytes
-    from tests.playbook import CLUSTER, SECRET
 
     for body in (b"", b"\xc0", b"\x91\xa7Unknown", msgspec.msgpack.encode(HEAD) + b"\x00"):
         signature = KeyedHashSigner("pub", SECRET).sign(signed_bytes(CLUSTER, TOPIC, "pub", 1, "", body))
@@ -138,7 +140,6 @@ def test_the_signature_covers_the_cluster() -> None:
         codec("sub2").open(TOPIC, payload)
 
 
-@pytest.mark.xfail(reason="reported: NUL separates fields, but `cause` may hold one; refuse it or sign lengths", strict=True)
 def test_a_part_of_the_body_cannot_be_moved_into_the_cause() -> None:
     inner = msgspec.msgpack.encode(Head(9, 9, b"", "", 0))
     carrier = Head(1, 5, b"before\0" + inner, "", 0)
@@ -146,8 +147,6 @@ def test_a_part_of_the_body_cannot_be_moved_into_the_cause() -> None:
     # A carrier whose body ends with the inner message: what an operator's own bytes at the end of a message can be.
     cut = body.index(b"\0" + inner)
     prefix, body = body[:cut], body[: cut + 1 + len(inner)]
-    from ucmlab.broker.codec import signed_bytes
-    from tests.playbook import CLUSTER, SECRET
 
     signature = KeyedHashSigner("pub", SECRET).sign(signed_bytes(CLUSTER, TOPIC, "pub", 1, "c", body))
     cause = "c\0" + prefix.decode("latin-1")
@@ -167,7 +166,14 @@ def test_what_is_remembered_is_what_was_opened() -> None:
     secret = b"another"
     both = {"pub": None, "sub1": None}
     sealing, opening = (
-        BusCodec(cluster="c", sender=name, boot=1, signer=KeyedHashSigner(name, secret), verifier=KeyedHashVerifier(both, secret), memo=memo)  # fmt: skip  # noqa: E501
+        BusCodec(
+            cluster="c",
+            sender=name,
+            boot=1,
+            signer=KeyedHashSigner(name, secret),
+            verifier=KeyedHashVerifier(both, secret),
+            memo=memo,
+        )
         for name in both
     )
     payload = sealing.seal("t", HEAD)

@@ -30,8 +30,20 @@ def test_what_is_built_is_parsed(topic: str) -> None:
 
 @pytest.mark.parametrize(
     "topic",
-    ["", "cucm", "cucm/v1/lab", "cucm/v2/lab/head", "CUCM/v1/lab/head", "cucm/v1/lab/head/x", "cucm/v1/lab/node/sub1"]
-    + ["cucm/v1/lab/node/sub1/death", "cucm/v1/lab/svc/sub1/x/do", "cucm/v1/lab/req/sub1", TOPICS.log_binding(), "/" * 50],
+    [
+        "",
+        "cucm",
+        "cucm/v1/lab",
+        "cucm/v2/lab/head",
+        "CUCM/v1/lab/head",
+        "cucm/v1/lab/head/x",
+        "cucm/v1/lab/node/sub1",
+        "cucm/v1/lab/node/sub1/death",
+        "cucm/v1/lab/svc/sub1/x/do",
+        "cucm/v1/lab/req/sub1",
+        TOPICS.log_binding(),
+        "/" * 50,
+    ],
 )  # fmt: skip
 def test_what_is_none_of_ours_is_not_parsed(topic: str) -> None:
     assert parse(topic) is None

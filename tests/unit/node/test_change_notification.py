@@ -6,6 +6,7 @@ import pytest
 
 from tests.playbook import LogBook, Playbook, config, file_of, follower, row
 from ucmlab.broker.messages import Proposal, Row
+from ucmlab.node.certificates import parse
 from ucmlab.node.commands import AnyCommand, ReadFiles, RemoveFile, SettleFile, WriteFile
 from ucmlab.node.config import Policy
 from ucmlab.node.events import DiskImage, OrderService, Upload
@@ -23,7 +24,6 @@ def write(held: Row) -> WriteFile:
 
 
 def common_name(held: Row) -> str:
-    from ucmlab.node.certificates import parse
 
     return parse(held.der).common_name.replace(" ", "_")
 
@@ -42,7 +42,9 @@ def proposals(sub: Playbook, commands: list[AnyCommand]) -> list[tuple[str, str,
     return [(said.op_id, said.kind, said.adds) for said in found]
 
 
-def compared(book: LogBook, policy: Policy, *, files: tuple[Row, ...] = (), op_id: str = "") -> tuple[Playbook, list[AnyCommand]]:  # fmt: skip
+def compared(
+    book: LogBook, policy: Policy, *, files: tuple[Row, ...] = (), op_id: str = ""
+) -> tuple[Playbook, list[AnyCommand]]:
     """A subscriber that starts with this log and these files, at its first comparison."""
     image = DiskImage(
         boot=0, installed=True, replica=book.image(), files=tuple(file_of(each, op_id=op_id) for each in files)

@@ -28,7 +28,7 @@ CA = row("Corp Root CA")
 ENTRY = LogEntry(1, 1, b"", "op-1", "pub", "upload", (), (CA,), 0)
 HEAD = Head(1, 5, b"x", "y", 0)
 ORDER = ServiceOrder("op-1", "Cisco Tomcat", "stop", 1 << 60)
-REPORT = ServiceReport("op-1", "Cisco Tomcat", "stopped", True, 0, "done", "", "", 1)  # noqa: FBT003  # the wire's order
+REPORT = ServiceReport("op-1", "Cisco Tomcat", "stopped", True, 0, "done", "", "", 1)  # the wire's order
 PROPOSAL = Proposal("op-9", "upload", (), (CA,), 1 << 60)
 ORDER_TOPIC = TOPICS.service_order("sub1", "Cisco Tomcat")
 
@@ -42,7 +42,16 @@ def refused(node: Playbook, arrived: MessageArrived) -> list[dict[str, object]]:
     return [each.fields for each in wanted if isinstance(each, Record)]
 
 
-def sealed(sender: str, topic: str, said: AnyMessage, *, on: str = "", boot: int = 1, secret: bytes = SECRET, cluster: str = "test") -> MessageArrived:  # fmt: skip
+def sealed(
+    sender: str,
+    topic: str,
+    said: AnyMessage,
+    *,
+    on: str = "",
+    boot: int = 1,
+    secret: bytes = SECRET,
+    cluster: str = "test",
+) -> MessageArrived:
     """Sealed for one topic, arriving on another (`on`)."""
     return MessageArrived(on or topic, codec(sender, boot=boot, secret=secret, cluster=cluster).seal(topic, said))
 

@@ -1,14 +1,17 @@
 """Following the log: in order, gaps pulled, snapshots, epochs, back-off, acknowledgements."""
 
+from itertools import pairwise
+
 import pytest
 
-from tests.playbook import TOPICS, LogBook, Playbook, config, follower, message, row
+from tests.playbook import TOPICS, LogBook, Playbook, codec, config, follower, row
 from tests.unit.node.test_replica import answer_every_request
-from ucmlab.broker.messages import Ack, CatchUp, Entries, Row, Snapshot
+from ucmlab.broker.messages import Ack, CatchUp, Entries, Row
 from ucmlab.node.commands import AnyCommand, ApplyEntry, InstallSnapshot, Publish, RaiseFloor, ReadFiles, SyncDisk
-from ucmlab.node.events import DiskImage, ReplicationSet
+from ucmlab.node.events import DiskImage, OrderService, ReplicationSet
 from ucmlab.node.following import ACK_AFTER, ACK_SYNC, AHEAD_LIMIT, GAP_TIMER, GAP_WAIT
 from ucmlab.node.instant import HOUR, MILLISECOND, MINUTE, SECOND
+from ucmlab.node.services import CHANGE_NOTIFICATION
 
 A, B, C, D = (row(f"Root {letter}", "CAPF-trust", holders=("pub",)) for letter in "ABCD")
 """Rows of other nodes in a unit without Change Notification: applying them wants nothing else."""
@@ -121,7 +124,6 @@ def test_an_answer_to_another_question_is_ignored() -> None:
 
 @pytest.mark.rule("S5")
 def test_an_entry_in_an_answer_is_taken_only_if_the_publisher_signed_it() -> None:
-    from tests.playbook import codec
 
     book, sub = written(A), fresh()
     sub.does(book.head())
@@ -269,7 +271,7 @@ def test_an_unanswered_request_is_repeated_ever_more_rarely_up_to_a_minute() -> 
     while sub.lab < HOUR:
         if asked(sub, sub.wait(100 * MILLISECOND)):
             moments.append(sub.lab)
-    waits = [later - sooner for sooner, later in zip(moments, moments[1:], strict=False)]
+    waits = [later - sooner for sooner, later in pairwise(moments)]
     assert waits[0] <= 2 * SECOND + 100 * MILLISECOND
     assert all(45 * SECOND <= wait <= MINUTE + 100 * MILLISECOND for wait in waits[6:])
     assert len(moments) < 90
@@ -426,7 +428,5 @@ def start(sub: Playbook) -> None:
 
 
 def order(sub: Playbook, action: str) -> None:
-    from ucmlab.node.events import OrderService
-    from ucmlab.node.services import CHANGE_NOTIFICATION
 
     sub.does(OrderService(f"{action}-{sub.lab}", sub.config.name, CHANGE_NOTIFICATION, action))  # type: ignore[arg-type]

@@ -4,11 +4,11 @@ import pytest
 
 from tests.playbook import Playbook, config
 from ucmlab.broker.messages import Birth, Proposal, SealedKeys
+from ucmlab.cluster.search.image import cluster_image
 from ucmlab.node.commands import AnyCommand, MakeAuthz, MakeIdentity, SetInstalled
 from ucmlab.node.config import Role
 from ucmlab.node.events import DiskImage
 from ucmlab.node.instant import HOUR, MINUTE
-from ucmlab.cluster.search.image import cluster_image
 
 NODES = ("pub", "sub1", "tftp1", "imp1")
 CUCM = ("tomcat", "tomcat-ECDSA", "ipsec", "CallManager", "CallManager-ECDSA", "TVS")

@@ -17,7 +17,15 @@ def sent(pub: Playbook, commands: list[AnyCommand]) -> list[tuple[str, ServiceOr
     return [(topic, said) for topic, said in pub.published(commands) if isinstance(said, ServiceOrder)]
 
 
-def report(pub: Playbook, outcome: str = "", *, op_id: str = "op-1", node: str = "sub1", state: str = "started", reason: str = "") -> list[AnyCommand]:  # fmt: skip
+def report(
+    pub: Playbook,
+    outcome: str = "",
+    *,
+    op_id: str = "op-1",
+    node: str = "sub1",
+    state: str = "started",
+    reason: str = "",
+) -> list[AnyCommand]:
     said = ServiceReport(op_id, TOMCAT, state, True, 0, outcome, reason, "", 1)  # type: ignore[arg-type]  # literals
     return pub.hears(node, TOPICS.service_state(node, TOMCAT), said)
 

@@ -1,8 +1,10 @@
 """The publisher: append before tell, one answer, the floor, epochs, catch-up."""
 
 import pytest
+from cryptography import x509
 
 from tests.playbook import CLUSTER, TOPICS, Playbook, codec, proposal, publisher, root, row
+from tests.unit.node.certificate_factory import certificate
 from ucmlab.broker.messages import Ack, Answer, CatchUp, Entries, Head, LogEntry, Row, Snapshot
 from ucmlab.node.commands import (
     AnyCommand,
@@ -345,8 +347,15 @@ def catch_up(pub: Playbook, seq: int, known: bytes, *, epoch: int = 1) -> list[o
 def test_who_asks_gets_the_entries_after_its_position_a_batch_at_a_time() -> None:
     pub = up()
     for number in range(BATCH + 10):
-        pub.hears_proposal("sub1", proposal(f"op-{number}", row("Gateway CA", "ipsec-trust", days=number % 20), kind="resync") if number % 2 else proposal(f"op-{number}", row(f"Root {number % 50}", "TVS-trust")))  # fmt: skip
-        pub.hears_proposal("sub1", proposal(f"not-{number}", kind="delete", removes=(row(f"Root {number % 50}", "TVS-trust").key,)))  # fmt: skip
+        pub.hears_proposal(
+            "sub1",
+            proposal(f"op-{number}", row("Gateway CA", "ipsec-trust", days=number % 20), kind="resync")
+            if number % 2
+            else proposal(f"op-{number}", row(f"Root {number % 50}", "TVS-trust")),
+        )
+        pub.hears_proposal(
+            "sub1", proposal(f"not-{number}", kind="delete", removes=(row(f"Root {number % 50}", "TVS-trust").key,))
+        )
     head = pub.core.replica.seq
     (answer,) = catch_up(pub, 0, b"")
     assert isinstance(answer, Entries)
@@ -355,9 +364,6 @@ def test_who_asks_gets_the_entries_after_its_position_a_batch_at_a_time() -> Non
 
 
 def test_a_batch_is_no_larger_than_a_brokers_packet_may_be() -> None:
-    from cryptography import x509
-
-    from tests.unit.node.certificate_factory import certificate
 
     pub = up()
     for number in range(20):
