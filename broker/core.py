@@ -125,7 +125,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"max_inflight is {self.max_inflight}; 1 to 20000 leaves room for packet identifiers")
 
 
-class _Violation(Exception):  # noqa: N818  what the peer did, no error of ours
+class _Violation(Exception):
     """A packet that ends its connection; caught in `handle` and nowhere else."""
 
     def __init__(self, reason: Reason, text: str) -> None:
@@ -134,7 +134,7 @@ class _Violation(Exception):  # noqa: N818  what the peer did, no error of ours
         self.text = text
 
 
-class _Refusal(Exception):  # noqa: N818  an answer, no error of ours
+class _Refusal(Exception):
     """A CONNECT that is answered with a failure."""
 
     def __init__(self, reason: Reason, text: str) -> None:

@@ -10,7 +10,7 @@ MAX_BYTES = 65_535
 """Length of a string on the wire, in bytes of UTF-8 (MQTT 1.5.4)."""
 
 
-class InvalidTopic(ValueError):  # noqa: N818  named for what it is about
+class InvalidTopic(ValueError):
     """A topic name or filter that MQTT does not allow."""
 
     def __init__(self, text: str, why: str) -> None:

@@ -29,7 +29,7 @@ MAX_VARINT: Final = 268_435_455
 _P = TypeVar("_P", bound=msgspec.Struct)
 
 
-class MalformedPacket(Exception):  # noqa: N818  named for what arrived; it is the peer's fault, not an error of ours
+class MalformedPacket(Exception):
     """Bytes that are no MQTT packet, or one that the protocol forbids.
 
     Args:

@@ -69,7 +69,7 @@ class EmbeddedBroker:
         reply_bound: bytes of answers that a slow peer may cause before it is cut off.
     """
 
-    def __init__(  # noqa: PLR0913  each is a keyword with a default
+    def __init__(
         self,
         core: BrokerCore,
         *,

@@ -115,7 +115,7 @@ class LabHome:
         return BusEndpoint(host, port, user, user, password, str(self.bus_ca) if tls else None)
 
 
-def provision(  # noqa: PLR0913  the options of one command; all but two are named
+def provision(
     directory: Path,
     topology: Topology,
     *,

@@ -3,8 +3,8 @@
 The contract of a list (both shells): commands are performed one after the other, each completely before the next
 begins; what answers them is handled right after the list, before anything else that has happened meanwhile. A kill
 leaves a prefix of the list performed. A command that fails is reported as `CommandFailed` and the rest of its list is
-dropped; a file command that belongs to no operation is only reported. What is `durable` below survives a power cut when the next command begins; the rest survives
-one only after `SyncDisk`.
+dropped; a file command that belongs to no operation is only reported. What is `durable` below survives a power cut when
+the next command begins; the rest survives one only after `SyncDisk`.
 """
 
 import msgspec
@@ -142,9 +142,10 @@ class ReadFiles(Command, frozen=True, gc=False):
 
 
 class SyncDisk(Command, frozen=True, gc=False):
-    """Make everything written so far survive a power cut; answered by `DiskSynced`."""
+    """Make the replica, and on request the trust files too, survive a power cut; answered by `DiskSynced`."""
 
     token: str
+    files: bool
 
 
 class MakeIdentity(Command, frozen=True):

@@ -202,8 +202,10 @@ class NodeCore:
                 self._publisher_keys(event)
 
     def _command_failed(self, event: CommandFailed) -> None:
-        """A full disk and the like. Files can be compared again; with a database that lacks what the node believes it
-        holds, only a fresh start from the disk is safe.
+        """A full disk and the like.
+
+        Files can be compared again; with a database that lacks what the node believes it holds, only a fresh start from
+        the disk is safe.
         """
         self.context.record("alarm", event.op_id, alarm="command_failed", command=event.command, text=event.text)
         if event.command in (each.__name__ for each in FILE_COMMANDS):

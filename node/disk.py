@@ -112,8 +112,9 @@ class NodeDisk:
             match command:
                 case ReadFiles(token=token):
                     return FilesRead(token, self._files.read()[0])
-                case SyncDisk(token=token):
-                    self._files.sync()
+                case SyncDisk(token=token, files=files):
+                    if files:
+                        self._files.sync()
                     self._replica.sync()
                     return DiskSynced(token)
                 case WriteFile() | RemoveFile() | SettleFile():

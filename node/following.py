@@ -233,7 +233,8 @@ class Follower:
         if self._syncing is not None or self._acked == self._replica.position or not self._may_acknowledge():
             return
         self._syncing = (*self._replica.position, self._replica.digest())
-        self._context.ask(SyncDisk(ACK_SYNC))
+        # Files count for a position in `modern` only; elsewhere the next comparison writes again what a power cut took.
+        self._context.ask(SyncDisk(ACK_SYNC, files=self._context.config.replication == "modern"))
 
     def synced(self) -> tuple[int, int] | None:
         """The position is durable: tell it; returns it."""

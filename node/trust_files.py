@@ -67,6 +67,12 @@ class TrustFiles:
         """
         path = self.path(unit, name)
         make_folder(path.parent)
+        if not op_id and not path.exists():
+            # Nothing is there to be torn from: the certificate comes last, and an orphaned description is cleared away.
+            self._describe(path, description)
+            self._put(path, pem(der).encode())
+            self._remove(pending_path(path))
+            return
         beside = op_id or description or description_path(path).exists() or pending_path(path).exists()
         if beside:
             pending = Pending(op_id, _fingerprint(der), description, _valid_pending(path))

@@ -134,8 +134,8 @@ class PublisherCore(NodeCore):
                 self._somebody_saw((head.epoch, head.seq))
             case ServiceReport() as report if address.kind == "state" and own:
                 self.ordering.reported(sender, report)
-            case ServiceOrder() if address.kind == "cmd" and own:
-                pass  # a node's order to itself: on the bus for those who watch
+            case ServiceOrder() if address.kind == "cmd" and (own or sender == self.config.name):
+                pass  # a node's order to itself is on the bus for those who watch; this node's own comes back to it
             case LogEntry() | Entries() | Snapshot() | Answer() | SealedKeys():
                 return False  # what this node alone may say, in this life or an earlier one: it follows nobody
             case _:

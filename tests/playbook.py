@@ -409,8 +409,8 @@ class Playbook:
                 disk.installed = True
             case c.ReadFiles(token):
                 answers.append(FilesRead(token, tuple(disk.files.values())))
-            case c.SyncDisk(token):
-                disk.sync()
+            case c.SyncDisk(token, files):
+                disk.sync(files=files)
                 answers.append(DiskSynced(token))
             case c.MakeIdentity() | c.MakeAuthz() | c.SealKeys() | c.OpenKeys():
                 answers.append(self.ring.perform(command, disk, wall=WALL))

@@ -42,7 +42,7 @@ SHOWN = 10
 @click.option("--stop-after", type=click.IntRange(min=1), help="End after so many failing seeds.")
 @click.option("--journal", type=click.Path(path_type=Path, dir_okay=False), help="Write the first seed's journal.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def explore(  # noqa: PLR0913  click's options
+def explore(
     *,
     seeds: int,
     first: int,

@@ -22,7 +22,7 @@ from ucmlab.broker.codec import BusCodec
 from ucmlab.broker.messages import LogEntry, RowKey
 from ucmlab.cluster.sim.world import SimNode, World
 from ucmlab.node.certificates import parse
-from ucmlab.node.commands import Command, AppendLog, ApplyEntry, BeginEpoch, InstallSnapshot, Record, Reply
+from ucmlab.node.commands import AppendLog, ApplyEntry, BeginEpoch, Command, InstallSnapshot, Record, Reply
 from ucmlab.node.events import DiskImage
 from ucmlab.node.log_hash import entry_hash
 

@@ -162,9 +162,10 @@ class SimDisk:
 
     # -- sync and power
 
-    def sync(self) -> None:
-        """What was written so far survives a power cut."""
-        self._unsynced_files.clear()
+    def sync(self, *, files: bool) -> None:
+        """What was written to the database so far, and to files too if asked, survives a power cut."""
+        if files:
+            self._unsynced_files.clear()
         self._durable_changes = len(self._changes)
 
     def cut_power(self, chance: random.Random) -> None:
@@ -173,7 +174,7 @@ class SimDisk:
             self._put(key, versions[chance.randrange(len(versions))])
         kept = chance.randint(self._durable_changes, len(self._changes))
         del self._changes[kept:]
-        self.sync()
+        self.sync(files=True)
 
 
 def fold(base: ReplicaImage, changes: list[DatabaseChange]) -> ReplicaImage:

@@ -496,7 +496,7 @@ class World:
         self._waiting.append(FilesRead(command.token, tuple(node.disk.files.values())))
 
     def _sync(self, node: SimNode, command: c.SyncDisk) -> None:
-        node.disk.sync()
+        node.disk.sync(files=command.files)
         self._waiting.append(DiskSynced(command.token))
 
     def _key_work(self, node: SimNode, command: c.MakeIdentity | c.MakeAuthz | c.SealKeys | c.OpenKeys) -> None:

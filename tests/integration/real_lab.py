@@ -55,7 +55,9 @@ def item(number: int, unit: str = LISTED[0]) -> Item:
     return Item(unit, certificate(f"CA {number}", serial=1000 + number, ca=True, start=START + timedelta(hours=1)))
 
 
-def make_home(folder: Path, nodes: str = "pub,sub1,sub2", *, replication: Policy = "faithful", seed: int = 1) -> LabHome:
+def make_home(
+    folder: Path, nodes: str = "pub,sub1,sub2", *, replication: Policy = "faithful", seed: int = 1
+) -> LabHome:
     """A lab's home, with keys from the user's cache."""
     cluster = topology(Settings(nodes=nodes, replication=replication))
     home = provision(folder / "lab", cluster, wall_start=START_OF_LAB, seed=seed)
@@ -64,7 +66,9 @@ def make_home(folder: Path, nodes: str = "pub,sub1,sub2", *, replication: Policy
 
 
 @asynccontextmanager
-async def opened(home: LabHome, *, stepped: bool = True, speed: float = 1.0, tls: bool = False) -> AsyncGenerator[LocalLab]:
+async def opened(
+    home: LabHome, *, stepped: bool = True, speed: float = 1.0, tls: bool = False
+) -> AsyncGenerator[LocalLab]:
     """A lab that is ready; whatever happens, its processes are gone afterwards."""
     fork_server = ForkServerProcess(lab=home.lab.name, release=home.topology.release, profile=home.topology.profile)
     try:
@@ -114,7 +118,12 @@ def disk_of(home: LabHome, node: str) -> HomeView:
 
 def torn_certificates(home: LabHome) -> list[str]:
     """PEM files of certificates that do not parse. None may be torn at any moment, even right after a kill."""
-    return [str(path) for path in home.path.rglob("*.pem") if "/certs/" in str(path) or "/trust-certs/" in str(path) if not _parses(path)]
+    return [
+        str(path)
+        for path in home.path.rglob("*.pem")
+        if "/certs/" in str(path) or "/trust-certs/" in str(path)
+        if not _parses(path)
+    ]
 
 
 def leftovers(home: LabHome) -> list[str]:

@@ -1,4 +1,4 @@
-"""The OAuth keys in real processes: made once, on the publisher, sealed to each node; who was down keeps the old ones."""
+"""The OAuth keys in real processes: made on the publisher, sealed to each node; who was down keeps the old ones."""
 
 from pathlib import Path
 from typing import cast

@@ -1,5 +1,4 @@
 """Connections of the broker core: who gets in, how long they stay, what they leave behind."""
-# ruff: noqa: FBT003  packets and verdicts stand in tables
 
 import pytest
 

@@ -1,5 +1,5 @@
 """Messages in the broker core: routing, retained messages, queues, flow control."""
-# ruff: noqa: FBT001, FBT003  packets are written by position, as on the wire
+# ruff: noqa: FBT001  packets are written by position, as on the wire
 
 import pytest
 

@@ -1,5 +1,4 @@
 """The codec: byte vectors by hand, round trips, and what is no MQTT."""
-# ruff: noqa: FBT003  packets and verdicts stand in tables
 
 from contextlib import suppress
 

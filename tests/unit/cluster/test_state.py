@@ -27,7 +27,7 @@ FACTS = LabFacts(
     faults=(),
     head=(1, 2),
 )
-TOMCAT = ServiceView("started", "network", True, 5 * SECOND, {"tomcat": "ab" * 32}, ("tomcat",))  # noqa: FBT003  positional struct
+TOMCAT = ServiceView("started", "network", True, 5 * SECOND, {"tomcat": "ab" * 32}, ("tomcat",))
 FILE = FileImage("tomcat-trust", "Root_1.pem", certificate(1), "Our root")
 
 

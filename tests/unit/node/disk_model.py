@@ -228,11 +228,11 @@ class Script:
     def _small(self) -> list[Command]:
         service = self._random.choice(("Cisco Tomcat", "Cisco Tftp"))
         choices: tuple[Command, ...] = (
-            RecordAnswer(self._op_id(), "expired") if self._publisher else SyncDisk("t"),
+            RecordAnswer(self._op_id(), "expired") if self._publisher else SyncDisk("t", files=True),
             RecordOrder(self._op_id()),
             SetEnabled(service, self._random.random() < 0.5),
             SetInstalled(),
-            SyncDisk("t"),
+            SyncDisk("t", files=True),
         )
         return [self._random.choice(choices)]
 

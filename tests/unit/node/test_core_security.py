@@ -168,7 +168,7 @@ def test_a_replayed_entry_changes_nothing() -> None:
     book.delete(CA)
     sub.does(book.told(1))
     sub.does(book.told(2))
-    assert refused(sub, book.told(1)) == []
+    assert refused(sub, book.told(1)) == [{"reason": "repeated", "epoch": 1, "seq": 1}]
     assert sub.rows() == []
 
 

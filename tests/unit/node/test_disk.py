@@ -194,7 +194,7 @@ def test_an_epoch_that_was_half_begun_is_begun_whole_at_the_next_start(
     disk.perform(AppendLog(1, 1, "op-1", b"entry 1"))
     disk.perform(ApplyEntry(1, 1, entry_hash(b"entry 1"), "op-1", (), (row(1),), ()))
     disk.perform(RaiseFloor(1))
-    with monkeypatch.context() as killing, pytest.raises(Killed):
+    with monkeypatch.context() as killing, pytest.raises(Killed):  # noqa: PT012  the patch is part of the kill
         killing.setattr(ReplicaDb, "begin_epoch", killed)
         disk.perform(BeginEpoch(2))
     disk.close()
@@ -232,13 +232,13 @@ def test_a_disk_of_another_version_is_an_error_not_an_empty_disk(home: Path) -> 
 def test_a_sync_answers_and_syncs_only_what_changed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     disk, _ = opened(home)
     disk.perform(WriteFile("tomcat-trust", "a.pem", certificate(1), "", ""))
-    assert disk.perform(SyncDisk("first")) == DiskSynced("first")
+    assert disk.perform(SyncDisk("first", files=True)) == DiskSynced("first")
     synced: list[int] = []
     monkeypatch.setattr(os, "fsync", synced.append)
-    assert disk.perform(SyncDisk("second")) == DiskSynced("second")
+    assert disk.perform(SyncDisk("second", files=True)) == DiskSynced("second")
     assert synced == []
     disk.perform(RemoveFile("tomcat-trust", "a.pem"))
-    disk.perform(SyncDisk("third"))
+    disk.perform(SyncDisk("third", files=True))
     assert len(synced) == 1
 
 

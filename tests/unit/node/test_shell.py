@@ -130,7 +130,13 @@ def events(played: Played) -> list[object]:
 
 async def test_commands_are_performed_in_order_and_answers_are_events_after_them() -> None:
     record = Record("r", "n", "", "", {})
-    asked: list[AnyCommand] = [c.Publish("t", b"1"), record, c.SyncDisk("s"), c.MakeAuthz(1), c.Publish("t", b"2")]
+    asked: list[AnyCommand] = [
+        c.Publish("t", b"1"),
+        record,
+        c.SyncDisk("s", files=True),
+        c.MakeAuthz(1),
+        c.Publish("t", b"2"),
+    ]
     played = Played((STARTED, asked))
 
     async with shell(played) as node:
@@ -187,7 +193,7 @@ async def test_timers_fire_when_the_lab_says_so_and_those_started_by_them_next_t
 
 
 async def test_the_pulse_counts_events_and_acts_and_knows_when_work_waits() -> None:
-    played = Played((STARTED, [c.SyncDisk("s")]))
+    played = Played((STARTED, [c.SyncDisk("s", files=True)]))
     async with shell(played) as node:
         assert not node.pulse().turns
         await idle(played, node)
