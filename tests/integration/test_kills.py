@@ -165,7 +165,7 @@ def check_disks(home: LabHome, load: Load) -> None:
 
 
 async def play(folder: Path, *, kills: int, seed: int, replication: Policy) -> None:
-    random = Random(seed)  # noqa: S311  the run's schedule, no secret
+    random = Random(seed)
     home = make_home(folder, replication=replication)
     async with opened(home, stepped=False, speed=SPEED) as lab:
         load = Load(lab, random)
@@ -215,6 +215,28 @@ def check_log(folder: Path, home: LabHome, load: Load) -> None:
 @pytest.mark.parametrize("replication", ["faithful", "modern"])
 async def test_what_was_answered_done_survives_kills_of_any_process(tmp_path: Path, replication: Policy) -> None:
     await play(tmp_path, kills=4, seed=4, replication=replication)
+
+
+@pytest.mark.slow
+@pytest.mark.rule("L1")
+async def test_nobody_falls_silent_however_often_the_broker_dies_under_load(tmp_path: Path) -> None:
+    random = Random(7)  # noqa: S311  the run's schedule, no secret
+    async with opened(make_home(tmp_path), stepped=False, speed=SPEED) as lab:
+        load = Load(lab, random)
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(WORKERS):
+                tasks.create_task(load.work(), name=f"operator[{number}]")
+            for _ in range(12):
+                before = len(load.done)
+                # Well before an operation would be given up: a connection that died is made again, and used.
+                assert await lab.wait_until(lambda known=before: len(load.done) > known + 3, 30 * SECOND)  # type: ignore[misc]
+                for _ in range(random.randrange(200)):
+                    await asyncio.sleep(0)
+                await lab.kill_broker()
+                await lab.start_broker()
+            load.over = True
+        await converge(lab)
+        check_everybody(lab, load, "faithful")
 
 
 @pytest.mark.slow

@@ -42,7 +42,7 @@ def test_a_power_cut_may_lose_any_unsynced_suffix_of_each_file_and_of_the_databa
         disk.remove_file(RemoveFile("tomcat-trust", "two.pem"))
         for each in (A, B):
             disk.change_database(applied(book, book.add(each)))
-        disk.cut_power(random.Random(seed))  # noqa: S311
+        disk.cut_power(random.Random(seed))
         files = {name: image.description for (_, name), image in disk.files.items()}
         kept.add((files["one.pem"], files.get("two.pem", "none"), disk.replica().seq))
     assert kept == {
@@ -57,7 +57,7 @@ def test_what_was_synced_survives_every_power_cut() -> None:
         disk.change_database(applied(book, book.add(A)))
         disk.sync(files=True)
         before = disk.image()
-        disk.cut_power(random.Random(seed))  # noqa: S311
+        disk.cut_power(random.Random(seed))
         assert disk.image() == before
 
 
@@ -67,7 +67,7 @@ def test_the_log_and_operation_ids_survive_a_power_cut_without_a_sync() -> None:
     entry = book.add(A)
     disk.append_log(AppendLog(1, entry.seq, entry.op_id, book.payloads[0]))
     disk.record_order(RecordOrder("op-9").op_id)
-    disk.cut_power(random.Random(1))  # noqa: S311
+    disk.cut_power(random.Random(1))
     assert (disk.log_image().payloads, disk.image().done_orders) == (tuple(book.payloads), ("op-9",))
 
 

@@ -58,7 +58,7 @@ def test_every_kind_of_message_has_its_own_tag() -> None:
 @pytest.mark.slow
 @pytest.mark.rule("S5")
 def test_20000_mutated_payloads_are_refused_and_nothing_else() -> None:
-    chance = random.Random(20260105)  # noqa: S311  # a test's, not a secret's
+    chance = random.Random(20260105)  # a test's, not a secret's
     held = row()
     said: list[AnyMessage] = [
         HEAD,

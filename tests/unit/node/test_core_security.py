@@ -39,7 +39,7 @@ def refused(node: Playbook, arrived: MessageArrived) -> list[dict[str, object]]:
     wanted = node.all_of(arrived)
     assert all(isinstance(each, Record) and each.name == "bus_refused" for each in wanted), wanted
     assert (node.core.status(), node.disk.image()) == (before, image)
-    return [each.fields for each in wanted if isinstance(each, Record)]
+    return [dict(each.fields) for each in wanted if isinstance(each, Record)]
 
 
 def sealed(
@@ -60,7 +60,7 @@ def sub1() -> Playbook:
     return follower(LogBook()).up()
 
 
-ONLY_THE_PUBLISHER = {
+ONLY_THE_PUBLISHER: dict[str, tuple[str, AnyMessage]] = {
     "log entry": (TOPICS.log("tomcat-trust"), ENTRY),
     "head": (TOPICS.head(), HEAD),
     "answer": (TOPICS.answer("sub1", "propose"), Answer("op-1", "done", "", "", 1, 1, {})),

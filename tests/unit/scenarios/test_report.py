@@ -5,6 +5,8 @@
 import json
 from pathlib import Path
 
+from junitparser.xunit2 import JUnitXml
+
 from tests.unit.scenarios.told import as_story, told
 from ucmlab.scenarios import Lab, junit, report
 from ucmlab.scenarios.result import Options
@@ -80,7 +82,7 @@ def test_junit_has_one_case_a_story_with_what_it_takes_to_repeat_it(tmp_path: Pa
 
     file = tmp_path / "out" / "junit.xml"
     junit.write(file, [told(half_right), told(silent), told(fine)], {"odd": "no such cluster can be"})
-    document = junit.JUnitXml.fromfile(str(file))
+    document = JUnitXml.fromfile(str(file))
     assert (document.tests, document.failures, document.errors) == (4, 1, 2)
     [suite] = list(document)
     cases = {case.name: case for case in suite}
