@@ -71,6 +71,7 @@ class NodeCore:
         self.config = config
         self.context = Context(config, rulebook, codec)
         self.identities: dict[str, bytes] = {}
+        self._fingerprints: dict[str, str] = {}
         self.keys: dict[str, int] = {}
         self.filing = Filing(self.context)
         self.services = Services(
@@ -393,12 +394,15 @@ class NodeCore:
 
     def _identity_made(self, event: IdentityMade) -> None:
         self.identities[event.unit] = event.der
+        self._fingerprints = {}
         self.context.record("identity_made", unit=event.unit, fingerprint=parse(event.der).fingerprint)
         self.installation.made(event.unit)
 
     def fingerprints(self) -> dict[str, str]:
         """Identity units and the fingerprints of what is on disk."""
-        return {unit: parse(der).fingerprint for unit, der in self.identities.items()}
+        if self._fingerprints.keys() != self.identities.keys():
+            self._fingerprints = {unit: parse(der).fingerprint for unit, der in self.identities.items()}
+        return self._fingerprints
 
     def _set_replication(self, *, broken: bool) -> None:
         if broken != self.follower.broken:
@@ -445,6 +449,7 @@ class NodeCore:
         self.keys[event.kind] = event.generation
         if event.der:
             self.identities[event.kind] = event.der
+            self._fingerprints = {}
         self.context.record("keys_installed", kind=event.kind, generation=event.generation)
         self._tell_installed(event.kind)
 

@@ -220,7 +220,7 @@ async def test_what_was_answered_done_survives_kills_of_any_process(tmp_path: Pa
 @pytest.mark.slow
 @pytest.mark.rule("L1")
 async def test_nobody_falls_silent_however_often_the_broker_dies_under_load(tmp_path: Path) -> None:
-    random = Random(7)  # noqa: S311  the run's schedule, no secret
+    random = Random(7)
     async with opened(make_home(tmp_path), stepped=False, speed=SPEED) as lab:
         load = Load(lab, random)
         async with asyncio.TaskGroup() as tasks:

@@ -5,7 +5,7 @@ import pytest
 from tests.playbook import TOPICS, LogBook, Playbook, config, row
 from ucmlab.broker.messages import Birth, ServiceOrder, ServiceReport
 from ucmlab.node.commands import AnyCommand, RecordOrder, SetEnabled
-from ucmlab.node.events import DiskImage, OrderService
+from ucmlab.node.events import DiskImage, IdentityMade, OrderService
 from ucmlab.node.instant import MINUTE, SECOND
 
 TOMCAT = "Cisco Tomcat"
@@ -165,7 +165,7 @@ def test_a_service_keeps_what_it_loaded_until_its_next_start() -> None:
     sub = up()
     before = sub.core.status().services[TOMCAT]
     new = row("tomcat of sub1", days=10)
-    sub.core.identities["tomcat"] = new.der
+    sub.does(IdentityMade("tomcat", new.der))
     assert sub.core.status().services[TOMCAT].loaded == before.loaded
     assert (before.pending, sub.core.status().services[TOMCAT].pending) == ((), ("tomcat",))
     order(sub, "op-1", "restart")

@@ -90,4 +90,4 @@ def test_junit_has_one_case_a_story_with_what_it_takes_to_repeat_it(tmp_path: Pa
     assert cases["silent"].result[0].message == "the story judged nothing"
     assert cases["odd"].result[0].message == "no such cluster can be"
     assert cases["fine"].result == []
-    assert {each.name: each.value for each in cases["fine"].properties()}["seed"] == "1"
+    assert {each.name: each.value for each in cases["fine"].properties()}["seed"] == "1"  # type: ignore[attr-defined]  # xunit2 cases have them; the package annotates the plain ones
