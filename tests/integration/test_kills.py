@@ -226,7 +226,7 @@ async def test_nobody_falls_silent_however_often_the_broker_dies_under_load(tmp_
         async with asyncio.TaskGroup() as tasks:
             for number in range(WORKERS):
                 tasks.create_task(load.work(), name=f"operator[{number}]")
-            for _ in range(12):
+            for _ in range(6):
                 before = len(load.done)
                 # Well before an operation would be given up: a connection that died is made again, and used.
                 assert await lab.wait_until(lambda known=before: len(load.done) > known + 3, 30 * SECOND)  # type: ignore[misc]
