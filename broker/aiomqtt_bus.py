@@ -236,27 +236,33 @@ class AiomqttBus:
 
 
 class _Client(aiomqtt.Client):
-    """aiomqtt's client, but for one race.
+    """aiomqtt's client, but for how it writes.
 
-    It asks for a watch on a socket that has something to write in the *next* turn of the loop. A reset in between
-    closes the socket, and the loop is told to watch a number that is nobody's, which raises where nobody can catch it.
+    It watches the socket for each packet, acknowledgements too: a wake-up through the loop's pipe, then epoll told to
+    look and to look no more. This one writes in the loop's next turn, and watches only a socket that did not take all.
+    Nor does it watch one that a reset has closed meanwhile, which would raise where nobody can catch it.
     """
 
     def _on_socket_register_write(self, client: paho.Client, userdata: object, sock: socket.socket) -> None:
         del userdata
-
-        def watch() -> None:
-            if sock.fileno() >= 0:
-                self._loop.add_writer(sock.fileno(), write)
+        watched = False
 
         def write() -> None:
+            nonlocal watched
             try:
                 client.loop_write()
             except Exception as error:  # noqa: BLE001  as aiomqtt has it: whatever it is, the connection is broken
                 if not self._disconnected.done():
                     self._disconnected.set_exception(error)
+            # paho has called `_on_socket_unregister_write` when nothing is left.
+            if not watched and client.want_write() and sock.fileno() >= 0:
+                watched = True
+                self._loop.add_writer(sock.fileno(), write)
 
-        self._loop.call_soon_threadsafe(watch)
+        if _runs_here(self._loop):
+            self._loop.call_soon(write)
+        else:
+            self._loop.call_soon_threadsafe(write)  # paho connects on the executor's thread
 
 
 class _Session:
@@ -321,6 +327,13 @@ def _inbox(arrived: Callable[[aiomqtt.Message], None]) -> type[asyncio.Queue[aio
             arrived(item)
 
     return Inbox
+
+
+def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:
+        return False
 
 
 def _first(errors: BaseExceptionGroup[aiomqtt.MqttError]) -> BaseException:

@@ -92,15 +92,12 @@ class LogEntry(Message, frozen=True):
     op_id: str
     origin: str
     kind: str
-    """The kind of proposal that led to it (`PROPOSAL_KINDS`)."""
+    """The kind of proposal that led to it: `install`, `upload`, `delete`, `resync` or `map`."""
     removes: tuple[RowKey, ...]
     adds: tuple[Row, ...]
     """Rows put in, or put in the place of the row with the same key."""
     at: int
     """The publisher's wall clock, for people; no rule reads it."""
-
-
-PROPOSAL_KINDS = ("install", "upload", "delete", "resync", "map")
 
 
 class Proposal(Message, frozen=True):

@@ -50,6 +50,11 @@ class Block(msgspec.Struct, frozen=True):
         return f"{self.prefix}.{number}" if self.prefix else "127.0.0.1"
 
 
+def block_of(broker_host: str) -> Block | None:
+    """The block of the lab whose broker has this address; None when it has none of its own. Nothing is held by it."""
+    return Block(broker_host.rpartition(".")[0]) if broker_host.startswith("127.") else None
+
+
 def take_block(home: Path) -> Block:
     """Take a block for the lab of `home`, and hold it until `release` or the end of the process.
 

@@ -33,6 +33,8 @@ from ucmlab.cluster.control_messages import (
 from ucmlab.cluster.framing import framed
 
 EXIT_CRASHED = 70
+TAP_AFTER_S = 0.01
+"""Machine time after which the lab hears what was published; at once when it probes. One message may tell of many."""
 _TAP = 0
 """The tap's connection number: the server counts its own from 1."""
 _decoder: msgspec.msgpack.Decoder[ToBroker] = msgspec.msgpack.Decoder(ToBroker)
@@ -123,6 +125,7 @@ class BrokerProcess:
         self._send(Listening(self._broker.port))
         await self._stop.wait()
         await self._broker.stop()
+        self._flush()
 
     def _on_frame(self, body: bytes) -> None:
         match _decoder.decode(body):
@@ -138,7 +141,7 @@ class BrokerProcess:
         self._published.append((topic, payload))
         if not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_later(TAP_AFTER_S, self._flush)
 
     def _flush(self) -> None:
         self._scheduled = False

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import msgspec
 
-from ucmlab.node.journal_file import ORDER
-
+ORDER = "machine_us"
+"""The field that orders lines of different nodes: one clock for all processes of a machine, and a cause takes longer
+than a microsecond to have an effect elsewhere. It is for this reader, which takes it away."""
 _decoder: msgspec.json.Decoder[dict[str, object]] = msgspec.json.Decoder(dict[str, object])
 
 

@@ -6,8 +6,9 @@ protect laboratories only; still they are private files of one user, and none is
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from errno import EXDEV
 from pathlib import Path
 
 import psutil
@@ -65,6 +66,18 @@ class KeyCache:
                 taken.append(key)
         return taken
 
+    def move(self, number: int, bits: int, place: Callable[[int], Path]) -> int:
+        """Move up to `number` keys to the places that `place` names for a key of that length; returns how many.
+
+        Nothing is written or synced, which would cost 1 ms a key and more; a key that a power cut loses is made anew.
+        """
+        moved = 0
+        for path in self._files(bits):
+            if moved == number:
+                break
+            moved += self._move(path, bits, place(bits))
+        return moved
+
     def refill(self, target: int, bits: int, *, jobs: int = 1) -> int:
         """Make keys until there are `target` of that length (at most `LARGEST_TARGET`), on `jobs` threads.
 
@@ -97,6 +110,34 @@ class KeyCache:
             return None
         finally:
             claim.unlink()
+
+    def _move(self, path: Path, bits: int, target: Path) -> bool:
+        unchecked = target.with_name(f"{TEMPORARY}{target.name}")
+        try:
+            path.rename(unchecked)
+        except FileNotFoundError:
+            return False  # another process was faster
+        except OSError as error:
+            if error.errno != EXDEV:
+                raise
+            return self._copy(path, bits, target)
+        try:
+            usable = _is_usable(read_private(unchecked), bits)
+        except PermissionError:
+            usable = False
+        if usable:
+            unchecked.rename(target)
+        else:
+            unchecked.unlink()
+        return usable
+
+    def _copy(self, path: Path, bits: int, target: Path) -> bool:
+        """To another file system."""
+        key = self._claim(path)
+        if key is None or not _is_usable(key, bits):
+            return False
+        write_private(target, key)
+        return True
 
     def _forget_dead_claims(self, bits: int) -> None:
         # A process that was killed between renaming and removing leaves its claim; nobody may use that key again.

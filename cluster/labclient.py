@@ -30,6 +30,8 @@ from ucmlab.cluster.requests import (
     Fault,
     Impossible,
     Met,
+    Muster,
+    Mustered,
     Operate,
     Operated,
     Partition,
@@ -60,6 +62,13 @@ class LabClient:
         answer = self._ask(Dump())
         if isinstance(answer, Told):
             return msgspec.json.decode(answer.state, type=dict[str, object])
+        raise _unexpected(answer)
+
+    def muster(self) -> Mustered:
+        """Who runs, and where."""
+        answer = self._ask(Muster())
+        if isinstance(answer, Mustered):
+            return answer
         raise _unexpected(answer)
 
     def operate(self, node: str, operation: Operation) -> Reply:

@@ -11,6 +11,8 @@ from ucmlab.node.privatefile import read_private, write_private
 from ucmlab.node.sealing import Secret
 
 SCHEMA = 1
+OPTION_DEFAULTS = {"broker": "embedded", "listen": "its own loopback address", "speed": "1"}
+"""What holds where `LabFile.options` says nothing."""
 _Value = TypeVar("_Value")
 
 

@@ -17,9 +17,9 @@ from ucmlab.cluster.local_view import view_of
 from ucmlab.cluster.members import LocalNode
 from ucmlab.cluster.port import LabFacts, NodeView, Operation
 from ucmlab.cluster.provision import LabHome
+from ucmlab.cluster.requests import Mustered, Present
 from ucmlab.cluster.roster import BrokerPlace, Roster
 from ucmlab.cluster.spawning import ForkServerProcess
-from ucmlab.cluster.state import convergence
 from ucmlab.cluster.stepping import Stepper
 from ucmlab.node.clock import LabClock, machine_ns
 from ucmlab.node.commands import Record, Reply
@@ -139,16 +139,22 @@ class LocalLab:
         self._fork_server.attach(self._fork_server_lost)
 
     def ready(self) -> bool:
-        """Whether every node is installed and connected, has nothing open, and the cluster has converged."""
+        """Whether every node is installed and connected, has nothing open, and the cluster has converged.
+
+        Asked again and again while a lab starts, so it neither waits for nodes that are busy nor reads disks: what a
+        core tells of its rows and files is what it has put on its disk.
+        """
         self._check()
-        nodes = self.roster.nodes.values()
-        # Cheap questions first: this is asked again and again while a lab starts.
+        nodes = tuple(self.roster.nodes.values())
         if not all(node.running and node.pulse is not None and node.pulse.connected for node in nodes):
             return False
-        statuses = [status for status in self.roster.statuses() if status is not None]
-        return len(statuses) == len(nodes) and _in_step(statuses) and convergence(self).converged
+        for node in nodes:
+            node.keep_status()
+        # Then once more, of all of them at one moment.
+        return _in_step([node.status for node in nodes]) and _in_step(self.roster.statuses())
 
     def _listens(self, node: str) -> bool:
+        self._check()
         pulse = self.roster.nodes[node].pulse
         return pulse is not None and pulse.connected and pulse.unanswered == 0 and pulse.received > 0
 
@@ -182,6 +188,17 @@ class LocalLab:
             faults=self._faults(),
             head=status.head if status is not None else None,
         )
+
+    def muster(self) -> Mustered:
+        """Tell who runs, and where."""
+        roster, block = self.roster, self._block
+        if block is None:
+            raise Unusable("the lab was not opened")
+        nodes = {
+            name: Present(node.pid, block.node(number), node.config.fqdn, str(node.home))
+            for number, (name, node) in enumerate(roster.nodes.items())
+        }
+        return Mustered(roster.place.url, roster.broker_node.pid, nodes)
 
     def _faults(self) -> tuple[dict[str, str], ...]:
         nodes = self.roster.nodes.values()
@@ -430,14 +447,17 @@ class LocalLab:
         self.roster.changed.set()
 
 
-def _in_step(statuses: Sequence[NodeStatus]) -> bool:
-    """Whether the cores, the publisher's first, believe that they have converged; what disks hold is not looked at."""
-    head = statuses[0].head
-    return all(
-        status.installed
+def _in_step(statuses: Sequence[NodeStatus | None]) -> bool:
+    """Whether the cores, the publisher's first, are installed and converged (`ucmlab.cluster.state.convergence_of`)."""
+    publisher = statuses[0]
+    return publisher is not None and all(
+        status is not None
+        and status.installed
         and not status.open_operations
-        and (status.epoch, status.seq) == head
+        and (status.epoch, status.seq) == publisher.head
+        and status.digest == publisher.digest
         and (status.files_agree or not status.change_notification)
+        and not any(service.state in {"starting", "stopping"} for service in status.services.values())
         for status in statuses
     )
 

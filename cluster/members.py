@@ -169,6 +169,8 @@ class LocalNode(Process):
         self._on_bus = on_bus
         self._status_asked = 0
         self._status_told = 0
+        self._status_of: Pulse | None = None
+        """What its pulse was when it was asked last."""
 
     @property
     def on_bus(self) -> bool:
@@ -186,6 +188,7 @@ class LocalNode(Process):
         self.status = None
         self.asked = 0
         self._status_asked = self._status_told = 0
+        self._status_of = None
         super().begin(child, sock)
 
     def act(self, message: NodeAct) -> None:
@@ -202,7 +205,13 @@ class LocalNode(Process):
         """Ask for its status; `read_status` has it."""
         if self.running:
             self._status_asked += 1
+            self._status_of = self.pulse
             self._send(AskStatus(self._status_asked))
+
+    def keep_status(self) -> None:
+        """Ask for its status if it may have changed since it was asked last; does not wait."""
+        if self._status_told == self._status_asked and self._status_of != self.pulse:
+            self.ask_status()
 
     def read_status(self) -> NodeStatus | None:
         """How its core is now; of a paused node, as told last; None while it is down. Blocks until it tells."""

@@ -50,6 +50,8 @@ from ucmlab.node.shell import NodeShell, Pulse
 from ucmlab.publisher.core import PublisherCore
 
 EXIT_CRASHED = 70
+UNASKED_AFTER_S = 0.02
+"""Machine time after which a node tells its pulse unasked while time flows: nobody steps, so one may tell of many."""
 _decoder: msgspec.msgpack.Decoder[ToNode] = msgspec.msgpack.Decoder(ToNode)
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -115,10 +117,13 @@ class LabLink:
         self._send(Replied(reply))
 
     def changed(self) -> None:
-        """See `Observer`. Tells the lab at the end of this turn of the loop, once."""
+        """See `Observer`. Tells the lab once: at the end of this turn of the loop, or a little later while time flows."""
         if not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon(self._tell)
+            if self._node.clock.stepped:
+                self._loop.call_soon(self._tell)
+            else:
+                self._loop.call_later(UNASKED_AFTER_S, self._tell)
 
     def drain(self) -> None:
         """See `Observer`."""
@@ -139,6 +144,7 @@ class LabLink:
                 self._node.clock.advance(lab)
             case SetClock(setting=setting):
                 self._node.shell.set_clock(setting)
+                self._tell()
             case Probe(number=number):
                 self._send(Pulsed(number, self._node.shell.pulse()))
             case AskStatus(number=number):

@@ -23,7 +23,7 @@ from ucmlab.broker.bus import BusEndpoint
 from ucmlab.cluster.bus_ca import Pair, covers
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.homebuild import OBSERVER, build_home, issue_for_broker
-from ucmlab.cluster.labfile import SCHEMA, Credentials, LabFile, read_json
+from ucmlab.cluster.labfile import OPTION_DEFAULTS, SCHEMA, Credentials, LabFile, read_json
 from ucmlab.cluster.topology import Topology
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.keyring import KeyRing
@@ -103,12 +103,11 @@ class LabHome:
     def matches(self, topology: Topology, options: Mapping[str, str] | None = None) -> str | None:
         """The first difference between this lab and what is asked for, in words; None when there is none."""
         mine, asked = _described(self.topology), _described(topology)
-        mine |= self.lab.options
+        mine |= OPTION_DEFAULTS | self.lab.options
         asked |= dict(options or {})
         for what, wanted in asked.items():
-            have = mine.get(what, "nothing")
-            if wanted != have:
-                return f"{what}: the lab has {have}, asked for is {wanted}"
+            if wanted != mine[what]:
+                return f"{what}: the lab has {mine[what]}, asked for is {wanted}"
         return None
 
     def _endpoint(self, user: str, password: str, *, host: str, port: int, tls: bool) -> BusEndpoint:

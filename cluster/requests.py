@@ -14,6 +14,10 @@ class Dump(Request, frozen=True):
     """The state (design 7.2); answered by `Told`."""
 
 
+class Muster(Request, frozen=True):
+    """Who runs, and where, which is less than the state: no disk is read; answered by `Mustered`."""
+
+
 class Operate(Request, frozen=True):
     """Do an operation on a node; answered by `Operated`."""
 
@@ -64,7 +68,7 @@ class Down(Request, frozen=True):
     """End the lab; answered by `Done` when every process but the supervisor is gone."""
 
 
-AnyRequest = Dump | Operate | Converged | Fault | Partition | Clock | Advance | Speed | Down
+AnyRequest = Dump | Muster | Operate | Converged | Fault | Partition | Clock | Advance | Speed | Down
 
 
 class Answer(msgspec.Struct, frozen=True, tag=True):
@@ -79,6 +83,23 @@ class Told(Answer, frozen=True):
     """The state, as JSON: what was asked for is JSON in the end, and its keys are its contract."""
 
     state: bytes
+
+
+class Present(msgspec.Struct, frozen=True):
+    """A node's process, and where the node is."""
+
+    pid: int | None
+    address: str
+    fqdn: str
+    home: str
+
+
+class Mustered(Answer, frozen=True):
+    """The lab's processes, the publisher's first."""
+
+    broker_url: str
+    broker_pid: int | None
+    nodes: dict[str, Present]
 
 
 class Operated(Answer, frozen=True):
@@ -105,7 +126,7 @@ class Broken(Answer, frozen=True):
     text: str
 
 
-AnyAnswer = Done | Told | Operated | Met | Impossible | Broken
+AnyAnswer = Done | Told | Mustered | Operated | Met | Impossible | Broken
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True):

@@ -29,9 +29,7 @@ def stock_keys(home: LabHome, environment: Mapping[str, str]) -> int:
             continue  # it was started before, and makes few keys from now on
         ring = KeyRing(folder)
         for bits, number in keys_for(home.topology.rulebook, node.role).items():
-            keys = cache.take(number, bits)
-            ring.stock(keys)
-            stocked += len(keys)
+            stocked += cache.move(number, bits, ring.spare_place)
     return stocked
 
 

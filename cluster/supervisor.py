@@ -35,6 +35,7 @@ from ucmlab.cluster.requests import (
     Fault,
     Impossible,
     Met,
+    Muster,
     Operate,
     Operated,
     Partition,
@@ -138,6 +139,8 @@ class Supervisor:
         match request:
             case Dump():
                 return Told(msgspec.json.encode(dump(lab)))
+            case Muster():
+                return lab.muster()
             case Operate(node=node, operation=operation):
                 event = act_event(operation)
                 if isinstance(event, ReplicationSet | StopRequested):

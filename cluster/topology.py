@@ -175,7 +175,8 @@ def _within(limits: Limits, nodes: Iterable[TopologyNode]) -> None:
     for asked, most, what in bounds:
         if asked > most:
             raise Unusable(
-                f"{asked} {what} are more than the product's {most}; name fewer, or set beyond_product in lab.toml"
+                f"{asked} {what} are more than the product's {most}; name fewer, or say --beyond-product"
+                f" (in lab.toml: beyond_product = true)"
             )
 
 

@@ -88,7 +88,8 @@ class NodeCore:
         )
         self.ordering = Ordering(self.context)
         self._publisher_birth: tuple[int, str] | None = None
-        self._installation_retry = False
+        self._told = (0, 0)
+        """The newest position that an answer to this node named: what it was told there is done, applied or not."""
 
     # -- life
 
@@ -307,6 +308,7 @@ class NodeCore:
         return self.context.connected
 
     def _answered(self, answer: Answer) -> None:
+        self._told = max(self._told, (answer.epoch, answer.seq))
         self.operations.answered(answer)
         if answer.op_id == self.installation.op_id and not self.installation.complete:
             self.installation.answered()
@@ -346,8 +348,10 @@ class NodeCore:
         """Files that are not Change Notification's to move, but its comparison is the time to finish or undo changes.
 
         A kill may have come between an entry and its files, or a delete may have ended `indefinite` and never reached
-        the log (design 3).
+        the log (design 3). Rows of a change that was answered and is still under way say nothing about its files.
         """
+        if self.replica.position < self._told:
+            return
         me = self.config.name
         for unit in self.context.rulebook.units_of(self.config.role):
             if unit.kind != "trust" or unit.replicated or self.operations.occupied(unit.name):

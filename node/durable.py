@@ -36,7 +36,10 @@ def replace_file(path: Path, content: bytes, *, mode: int = PRIVATE, durable: bo
         OSError: disk full, no permission, name too long. The old file is then still in place.
     """
     # Not the file's name with something added: a certificate's name may already be as long as names can be.
-    temporary = path.parent / f"{TEMPORARY}{zlib.crc32(path.name.encode()):08x}"
+    # And strings, not paths: a node's start writes a hundred files, and pathlib costs as much as the system does.
+    target = os.fspath(path)
+    folder, name = os.path.split(target)
+    temporary = f"{folder or '.'}/{TEMPORARY}{zlib.crc32(name.encode()):08x}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
         try:
@@ -46,10 +49,10 @@ def replace_file(path: Path, content: bytes, *, mode: int = PRIVATE, durable: bo
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        temporary.rename(path)
+        os.rename(temporary, target)  # noqa: PTH104  as above
     except OSError:
         with suppress(OSError):
-            temporary.unlink()
+            os.unlink(temporary)  # noqa: PTH108  as above
         raise
     if durable:
         sync_path(path.parent)

@@ -92,11 +92,15 @@ class KeyRing:
 
     def stock(self, keys: Iterable[bytes]) -> None:
         """Put spare RSA keys by (PKCS#8 DER, made by ucmlab), for identities that are made later."""
-        private_folder(self._private)
         for der in keys:
             key = _load_der(der)
             if isinstance(key, rsa.RSAPrivateKey):
-                write_private(self._spare / f"rsa-{key.key_size}-{secrets.token_hex(8)}.der", der)
+                write_private(self.spare_place(key.key_size), der)
+
+    def spare_place(self, bits: int) -> Path:
+        """Where a further spare RSA key is to be put: a private file, PKCS#8 DER, made by ucmlab. Makes the folder."""
+        private_folder(self._private)
+        return private_folder(self._spare) / f"rsa-{bits}-{secrets.token_hex(8)}.der"
 
     def make_identity_key(self, unit: Unit, kind: str) -> IdentityKey:
         """Make the next key of an identity (`rsa-2048`, `ec-384`) and store it, durably.

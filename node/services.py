@@ -85,6 +85,8 @@ class Services:
         for slot in self._slots.values():
             if slot.enabled:
                 self._start(slot)
+            else:
+                slot.since = self._context.now.lab
 
     def shut_down(self) -> None:
         """The node stops: everything ends at once."""

@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
+from typing import get_args
 
 import click
 import msgspec
 
 from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.topology import Profile
+from ucmlab.node.config import Policy
 from ucmlab.scenarios import junit, report
 from ucmlab.scenarios.labs import run_story
 from ucmlab.scenarios.loading import library_names, library_story, load, load_all
@@ -52,8 +55,12 @@ def list_stories(tag: str | None, *, as_json: bool) -> None:
 )
 @click.option("--broker", default="embedded", show_default=True, help="What carries the bus.")
 @click.option("--release", help="Another release than the story's.")
-@click.option("--profile", help="Another profile than the story's.")
-@click.option("--replication", help="Another replication policy than the story's.")
+@click.option("--profile", type=click.Choice(get_args(Profile)), help="Another profile than the story's.")
+@click.option(
+    "--replication",
+    type=click.Choice(["auto", *get_args(Policy)]),
+    help="Another replication policy than the story's.",
+)
 @click.option("--timing", type=click.Choice(["instant", "product"]), help="Other delays than the story's.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Delays and serials are drawn from it.")
 @click.option(

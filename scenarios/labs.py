@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -76,6 +77,7 @@ def _in_sim(story: Story, options: Options, listener: Listener) -> Result:
 
 def _in_processes(story: Story, options: Options, listener: Listener) -> Result:
     cluster = topology_for(story, options)
+    began = time.perf_counter()
     with _folder(story, options) as folder, ExitStack() as until_opened:
         # First of all, because it imports while this process makes the home.
         fork_server = ForkServerProcess(lab=story.name, release=cluster.release, profile=cluster.profile)
@@ -90,7 +92,10 @@ def _in_processes(story: Story, options: Options, listener: Listener) -> Result:
         async def whole() -> Result:
             try:
                 await lab.open()
-                return await tell(story, options, port=lab, keys=keys, listener=listener, kept=kept)
+                opened_in = time.perf_counter() - began
+                return await tell(
+                    story, options, port=lab, keys=keys, listener=listener, kept=kept, opened_in=opened_in
+                )
             except (LabLost, ProcessCrashed) as error:  # in a story it is part of the result; so it was before or after
                 raise Unusable(f"the lab broke down: {error}") from error
             finally:

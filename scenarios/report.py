@@ -12,15 +12,19 @@ from rich.text import Text
 from ucmlab.node.instant import SECOND
 from ucmlab.scenarios.result import Options, Result
 from ucmlab.scenarios.story import Story
-from ucmlab.scenarios.telling import Check, Entry, Outcome, Step
+from ucmlab.scenarios.telling import CameUp, Check, Entry, Outcome, Ready, Step
 
 WIDTH = 110
+NAME_WIDTH = 6
+PID_WIDTH = 7
+"""Names as in `broker`, process ids as Linux counts them: longer ones only push the rest of their line."""
 MARGIN = " " * 10
 """As wide as a lab time and the blanks after it."""
 
 STYLES = {
     "title": "bold",
     "step": "bold cyan",
+    "up": "green",
     "held": "green",
     "failed": "bold red",
     "unknown": "yellow",
@@ -52,6 +56,10 @@ def entry_lines(entry: Entry, began: int) -> Iterator[Line]:
     """One entry, at its lab time since the story began."""
     time = clock(entry.at - began)
     match entry:
+        case CameUp(name=name, pid=pid, where=where):
+            yield f"{time}    up      {name.ljust(NAME_WIDTH)}  pid {pid:<{PID_WIDTH}}  {where}", "up"
+        case Ready(machine_seconds=seconds):
+            yield f"{time}    ready in {seconds:.1f} s", "up"
         case Step(title=title, expect=expect):
             yield f"{time}  {title}", "step"
             if expect:

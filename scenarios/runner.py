@@ -5,12 +5,14 @@ the whole trace goes to the report folder.
 """
 
 import asyncio
+import re
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import suppress
+import warnings
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import cast
+from typing import TextIO, cast
 
 import msgspec
 
@@ -23,6 +25,7 @@ from ucmlab.scenarios.budget import Overrun
 from ucmlab.scenarios.ca import CA, KeySource
 from ucmlab.scenarios.lab import Broker, Lab
 from ucmlab.scenarios.node import Node
+from ucmlab.scenarios.processes import processes
 from ucmlab.scenarios.reply import Reply
 from ucmlab.scenarios.result import Options, Result, Trouble, again, verdict
 from ucmlab.scenarios.story import Story
@@ -30,14 +33,32 @@ from ucmlab.scenarios.telling import Listener, StoryOver, Telling
 
 HEALTHY_WITHIN = HOUR
 """More than the slowest start of a service takes."""
+NEVER_AWAITED = r"coroutine '.*' was never awaited"
+"""How Python begins its warning."""
 BUILT = (Lab, Node, CA, Broker, Reply)
 """What a story holds; a name that one of these lacks is not built."""
 
 
 async def tell(
-    story: Story, options: Options, *, port: LabPort, keys: KeySource, listener: Listener, kept: str = ""
+    story: Story,
+    options: Options,
+    *,
+    port: LabPort,
+    keys: KeySource,
+    listener: Listener,
+    kept: str = "",
+    opened_in: float = 0.0,
 ) -> Result:
     """Tell a story in a lab that is ready, and judge it.
+
+    Args:
+        story: what to tell.
+        options: how.
+        port: the lab.
+        keys: where its third-party CAs get their keys.
+        listener: hears of everything as it happens.
+        kept: where the homes of the nodes stay; empty when they go.
+        opened_in: machine seconds from the first process of the lab to its being ready.
 
     Raises:
         Unusable: the story asks for something that is not built, or the cluster never became healthy.
@@ -46,6 +67,7 @@ async def tell(
     if not await port.wait_until(lambda: _healthy(port), HEALTHY_WITHIN):
         raise Unusable("the services of the lab did not all come up, so no story can begin")
     telling = Telling(port, options.seed, listener)
+    telling.introduce(processes(port), machine_seconds=opened_in)
     trouble = await _script(story, Lab(telling, keys))
     telling.observe()
     if options.report is not None:
@@ -70,7 +92,8 @@ def write_journal(folder: Path, port: LabPort) -> None:
 async def _script(story: Story, lab: Lab) -> Trouble | None:
     """Run the story's own code: None when it came to its end, or ended itself by a judgment."""
     try:
-        await story.script(lab)
+        with _forgotten_awaits() as forgotten:
+            await story.script(lab)
     except StoryOver:
         return None
     except (asyncio.CancelledError, Overrun) as error:
@@ -89,7 +112,32 @@ async def _script(story: Story, lab: Lab) -> Trouble | None:
             return None
         _refuse_unbuilt(own[0], story)
         return Trouble(_one_line(own[0], story), _trace(error))
-    return None
+    return Trouble(forgotten[0], "\n".join(forgotten)) if forgotten else None
+
+
+@contextmanager
+def _forgotten_awaits() -> Generator[list[str]]:
+    """Collect what was called without `await`, and so was never done: no story holds because nothing happened in it."""
+    found: list[str] = []
+    others = warnings.showwarning
+
+    def show(  # the signature is that of `warnings.showwarning`
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if re.match(NEVER_AWAITED, str(message)):
+            found.append(f"{str(message).splitlines()[0]}; write `await` before it ({Path(filename).name}:{lineno})")
+        else:
+            others(message, category, filename, lineno, file, line)
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", NEVER_AWAITED, RuntimeWarning)
+        warnings.showwarning = show
+        yield found
 
 
 def _refuse_unbuilt(error: BaseException, story: Story) -> None:

@@ -4,7 +4,7 @@ What a story's author holds (`Lab`, `Node`, `Reply`) is a view of this. Nothing 
 everything that decides the verdict is here: a check that failed, an end that came early, a fault that never fired.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,6 +15,22 @@ from ucmlab.node import commands
 from ucmlab.scenarios.names import Names
 
 Verdict = Literal["held", "failed", "unknown"]
+
+
+class CameUp(msgspec.Struct, frozen=True, tag=True):
+    """A process of the lab has come up, before the story began."""
+
+    name: str
+    pid: int
+    where: str
+    at: int
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """The lab is ready, and took so many seconds of machine time to be."""
+
+    machine_seconds: float
+    at: int
 
 
 class Step(msgspec.Struct, frozen=True, tag=True):
@@ -47,7 +63,7 @@ class Outcome(msgspec.Struct, frozen=True, tag=True):
     at: int
 
 
-Entry = Step | Check | Outcome
+Entry = CameUp | Ready | Step | Check | Outcome
 Listener = Callable[[Entry, int], None]
 """Hears of each entry as it happens, and at which lab instant the story began."""
 
@@ -98,6 +114,14 @@ class Telling:
     def outcomes(self) -> list[Outcome]:
         """How operations ended, in the order in which they were begun."""
         return [self._outcomes[number] for number in sorted(self._outcomes)]
+
+    def introduce(self, processes: Iterable[CameUp], *, machine_seconds: float) -> None:
+        """Tell which processes came up, if there are any."""
+        came_up = [*processes]
+        for each in came_up:
+            self._record(each)
+        if came_up:
+            self._record(Ready(machine_seconds, self.port.now()))
 
     def observe(self) -> None:
         """Name the identity certificates that came up since the last look."""

@@ -20,8 +20,6 @@ import msgspec
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-CONNECT_WITHIN_S = 10.0
-
 
 class Place(msgspec.Struct, frozen=True):
     """Where to connect, and what to be there."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from ucmlab.cluster.cli.atrest import dump_at_rest
 from ucmlab.cluster.cli.lablink import LabLink
+from ucmlab.cluster.cli.options import up_command
 from ucmlab.cluster.cli.snapshot import State, read_state
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.labclient import connect
@@ -25,7 +26,7 @@ def attach(home: LabHome) -> Generator[LabLink]:
     """
     link = try_attach(home)
     if link is None:
-        raise Unusable(f"the lab in {home.path} does not run; start it with `ucmlab up`")
+        raise Unusable(f"the lab in {home.path} does not run; start it with `{up_command(home.path)}`")
     yield link
 
 

@@ -16,7 +16,7 @@ import msgspec
 from ucmlab.broker.access import ALLOW_ALL, AccessRule, Account, Accounts
 from ucmlab.broker.core import BrokerCore
 from ucmlab.broker.server import EmbeddedBroker
-from ucmlab.cluster.cli.options import directory_option
+from ucmlab.cluster.cli.options import directory_option, topic_filter
 from ucmlab.cluster.cli.places import read_url
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.provision import LabHome, open_lab
@@ -54,6 +54,7 @@ def broker(*, listen: str, anonymous: bool, denied: tuple[str, ...], directory: 
     """Run the embedded broker in the foreground, with the accounts and access rules of the lab in --dir."""
     where = read_listen(listen)
     home = None if anonymous else open_lab(directory)
+    denied = tuple(map(topic_filter, denied))
     accounts = Accounts(anonymous=(*ALLOW_ALL, *_denials(denied))) if home is None else _accounts(home, denied)
     tls = _tls(home, where)
     asyncio.run(serve(accounts, where, tls, _announce))

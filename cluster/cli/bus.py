@@ -17,7 +17,7 @@ from ucmlab.broker.codec import BusCodec, Refused
 from ucmlab.broker.signing import Ed25519Signer, Ed25519Verifier
 from ucmlab.broker.topics import Topics, parse
 from ucmlab.cluster.cli import attaching
-from ucmlab.cluster.cli.options import directory_option
+from ucmlab.cluster.cli.options import directory_option, topic_filter
 from ucmlab.cluster.cli.places import read_url
 from ucmlab.cluster.cli.printing import print_line
 from ucmlab.cluster.errors import Unusable
@@ -147,7 +147,12 @@ class Watch:
 
 
 def full_filter(home: LabHome, topic: str) -> str:
-    """A filter as MQTT knows it: what does not begin like the lab's topics is meant below their root."""
+    """A filter as MQTT knows it: what does not begin like the lab's topics is meant below their root.
+
+    Raises:
+        Unusable: it is no filter.
+    """
+    topic_filter(topic)
     root = Topics(home.lab.cluster).root
     return topic if topic.startswith(("cucm/", "$")) else f"{root}/{topic}"
 

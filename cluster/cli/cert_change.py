@@ -114,4 +114,4 @@ def _confirm(listed: list[Entry], unit: str, fingerprint: str, *, yes: bool) -> 
         for entry in dependants(listed, fingerprint):
             click.echo(f"  chain broken: {entry.name} in {entry.unit} was issued by it", err=True)
     if not asked or not click.confirm(f"Delete {fingerprint[:16]} from {unit}?", err=True):
-        raise Refusal("not_confirmed", "say --yes, or answer the question")
+        raise Refusal("not_confirmed", "say --yes, or answer the question with y")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ucmlab.broker.topics import Topics
 from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.options import directory_option
 from ucmlab.cluster.cli.places import node_addresses
@@ -56,11 +57,13 @@ def variables(home: LabHome, state: State) -> dict[str, str]:
         "UCMLAB_MQTT_URL": state.broker.url or "",
         "UCMLAB_MQTT_USER": secret.observer_user,
         "UCMLAB_MQTT_PASSWORD": secret.observer_password,
+        "UCMLAB_MQTT_TOPIC": f"{Topics(home.lab.cluster).root}/#",
     }
     addresses = node_addresses(state)
     for name, node in state.nodes.items():
         prefix = f"UCMLAB_{re.sub('[^A-Z0-9]', '_', name.upper())}"
-        found |= {f"{prefix}_ADDRESS": addresses[name], f"{prefix}_FQDN": node.fqdn}
+        found |= {f"{prefix}_ADDRESS": addresses[name]} if name in addresses else {}
+        found[f"{prefix}_FQDN"] = node.fqdn
         for key, word in PORTS.items():
             if key in node.addresses:
                 found[f"{prefix}_{word}"] = node.addresses[key].rpartition(":")[2]

@@ -10,7 +10,7 @@ from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.lablink import LabLink, state_of
 from ucmlab.cluster.cli.options import directory_option, json_option
 from ucmlab.cluster.cli.printing import print_result
-from ucmlab.cluster.cli.snapshot import State
+from ucmlab.cluster.cli.snapshot import State, fault_text
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.network import BROKER
 from ucmlab.cluster.provision import open_lab
@@ -87,6 +87,9 @@ def heal(node: str | None, *, directory: Path, as_json: bool) -> None:
 @json_option
 def replication(how: str, node: str, *, directory: Path, as_json: bool) -> None:
     """Break or repair the replication of the database to a node."""
+    publisher = open_lab(directory).topology.publisher
+    if node == publisher:
+        raise Unusable(f"{publisher} is where replication comes from; name a node that it replicates to")
     _do(directory, lambda lab: lab.fault(how, node), node, as_json=as_json)
 
 
@@ -134,11 +137,12 @@ def _tell(state: State, target: str | None, *, as_json: bool) -> None:
     if as_json:
         print_result({"outcome": "done", "faults": state.faults, "nodes": nodes, "broker": broker})
         return
+    parts = {BROKER: broker, **nodes}
     if target is not None:
-        click.echo(f"{target}: {broker if target == BROKER else nodes[target]}")
+        click.echo(f"{target}: {parts[target]}")
     for each in state.faults:
-        click.echo(" ".join(f"{key}={value}" for key, value in each.items()))
-    left_out = [f"{name}: {word}" for name, word in nodes.items() if word not in ("up", "starting") and name != target]
+        click.echo(fault_text(each))
+    left_out = [f"{name}: {word}" for name, word in parts.items() if word not in ("up", "starting") and name != target]
     if left_out:
         click.echo("  ".join(left_out))
     if target is None and not state.faults and not left_out:

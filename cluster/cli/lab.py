@@ -6,7 +6,7 @@ import click
 
 from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.making import asked_for, lab_options, make, planned
-from ucmlab.cluster.cli.options import directory_option, json_option
+from ucmlab.cluster.cli.options import directory_option, json_option, up_command
 from ucmlab.cluster.cli.places import node_addresses
 from ucmlab.cluster.cli.printing import print_result
 from ucmlab.cluster.cli.snapshot import State
@@ -29,7 +29,10 @@ def init(*, fresh: bool, phones: int, directory: Path, as_json: bool, **said: ob
         nodes = list(home.topology.names)
         print_result({"lab": home.lab.name, "home": str(home.path), "release": home.topology.release, "nodes": nodes})
     else:
-        click.echo(f"made {home.lab.name} in {home.path}: {', '.join(home.topology.names)}; start it with `ucmlab up`")
+        click.echo(
+            f"made {home.lab.name} in {home.path}: {', '.join(home.topology.names)};"
+            f" start it with `{up_command(directory)}`"
+        )
 
 
 @click.command()
@@ -54,6 +57,8 @@ def hosts(*, directory: Path, as_json: bool) -> None:
     """Print the nodes' addresses as lines for /etc/hosts."""
     state = attaching.running_state(open_lab(directory))
     addresses = node_addresses(state)
+    if len(addresses) < len(state.nodes):
+        raise Unusable(f"the nodes of this lab listen nowhere yet, and its broker on {state.broker.url}")
     if as_json:
         print_result({"hosts": {name: [addresses[name], node.fqdn] for name, node in state.nodes.items()}})
     else:

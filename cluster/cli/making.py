@@ -19,6 +19,8 @@ from ucmlab.node.instant import rfc3339
 
 Command = TypeVar("Command", bound=Callable[..., object])
 EMBEDDED = "embedded"
+SETTINGS = ("nodes", "release", "profile", "replication", "timing", "beyond_product")
+"""Options that a lab.toml can say as well."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,10 +36,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     speed: float | None
     broker: str | None
     listen: str | None
+    beyond_product: bool | None
 
     def settings(self, base: Settings) -> Settings:
         """The settings of `base`, with what was said instead."""
-        said = {name: getattr(self, name) for name in ("nodes", "release", "profile", "replication", "timing")}
+        said = {name: getattr(self, name) for name in SETTINGS}
         return msgspec.structs.replace(base, **{name: value for name, value in said.items() if value is not None})
 
     def options(self) -> dict[str, str]:
@@ -50,8 +53,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 def lab_options(command: Command) -> Command:
     """The options that say which lab; the command gets them as keywords for `asked_for`."""
     default = ",".join(DEFAULT_NODES)
-    for option in (
+    options = (
         click.option("--nodes", metavar="N,N,…", help=f"Their names choose their roles.  [default: {default}]"),
+        click.option(
+            "--beyond-product", is_flag=True, default=None, help="Allow more nodes than the product's limits."
+        ),
         click.option("--config", type=click.Path(path_type=Path), help="A lab.toml that says the same."),
         click.option("--release", metavar="R", help=f"The product's release.  [default: {DEFAULT_RELEASE}]"),
         click.option("--profile", type=click.Choice(get_args(Profile)), help="Whose reading of the rules."),
@@ -63,7 +69,8 @@ def lab_options(command: Command) -> Command:
         click.option("--broker", metavar="B", help="embedded, or the mqtts:// URL that single nodes use."),
         click.option("--listen", metavar="ADDR", help="The broker's address; TLS when it is not loopback."),
         click.option("--fresh", is_flag=True, help="Discard the lab that is there."),
-    ):
+    )
+    for option in reversed(options):  # so that --help lists them in this order
         command = option(command)
     return command
 

@@ -1,5 +1,7 @@
 """Options that many commands have, spelled once."""
 
+import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +27,12 @@ def directory_option(command: Command) -> Command:
         callback=_absolute,
         help="The lab's home.",
     )(command)
+
+
+def up_command(directory: Path) -> str:
+    """The command that starts the lab in `directory`, as it is to be typed here."""
+    found = Path(os.environ.get("UCMLAB_DIR", DEFAULT_DIRECTORY)).absolute()
+    return "ucmlab up" if directory == found else f"ucmlab up --dir {shlex.quote(str(directory))}"
 
 
 def json_option(command: Command) -> Command:
@@ -53,6 +61,21 @@ def span(text: str) -> int:
         return duration(text)
     except ValueError as error:
         raise Unusable(str(error)) from error
+
+
+def topic_filter(text: str) -> str:
+    """An MQTT filter as an option writes it.
+
+    Raises:
+        Unusable: it is none.
+    """
+    from ucmlab.broker.filters import validate_filter  # noqa: PLC0415  as above
+
+    try:
+        validate_filter(text)
+    except ValueError as error:
+        raise Unusable(f"this is no MQTT filter: {error}") from error
+    return text
 
 
 def wall_instant(text: str) -> int:

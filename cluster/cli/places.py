@@ -3,7 +3,7 @@
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from ucmlab.cluster.addresses import Block
+from ucmlab.cluster.addresses import block_of
 from ucmlab.cluster.cli.snapshot import State
 from ucmlab.cluster.errors import Unusable
 
@@ -35,12 +35,8 @@ def read_url(url: str) -> BrokerAddress:
 
 
 def node_addresses(state: State) -> dict[str, str]:
-    """Each node's IP address.
-
-    Raises:
-        Unusable: the lab does not run, or its nodes have no addresses of their own.
-    """
-    block = None if state.broker.url is None else _block(state.broker.url)
+    """Each node's IP address, as far as it can be told: by what it listens on, else by the block that the lab holds."""
+    block = None if state.broker.url is None else block_of(read_url(state.broker.url).host)
     found: dict[str, str] = {}
     for number, (name, node) in enumerate(state.nodes.items()):
         named = next(iter(node.addresses.values()), None)
@@ -48,12 +44,4 @@ def node_addresses(state: State) -> dict[str, str]:
             found[name] = named.rpartition(":")[0].strip("[]")
         elif block is not None:
             found[name] = block.node(number)
-    if len(found) < len(state.nodes):
-        raise Unusable("the nodes have addresses while the lab runs; start it with `ucmlab up`")
     return found
-
-
-def _block(url: str) -> Block | None:
-    # A node that listens nowhere yet still has its address in the block that the lab holds.
-    host = read_url(url).host
-    return Block(host.rpartition(".")[0], -1) if host.startswith("127.") else None

@@ -70,6 +70,12 @@ class Node(msgspec.Struct, frozen=True):
         )
 
 
+def fault_text(fault: dict[str, str]) -> str:
+    """One of the state's faults, for people: what it is, and on whom."""
+    where = ", ".join(value for key, value in fault.items() if key != "fault")
+    return f"{fault['fault']} {where}"
+
+
 class Broker(msgspec.Struct, frozen=True):
     """What carries the bus."""
 

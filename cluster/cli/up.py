@@ -7,20 +7,20 @@ from pathlib import Path
 from threading import Thread
 
 import click
+import msgspec
 
-from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.ending import REFUSED
 from ucmlab.cluster.cli.lab import discard
 from ucmlab.cluster.cli.making import Asked, asked_for, lab_options, make, planned, same
 from ucmlab.cluster.cli.options import directory_option, json_option, span
-from ucmlab.cluster.cli.places import node_addresses
 from ucmlab.cluster.cli.printing import print_result, print_table
 from ucmlab.cluster.cli.progress import Progress
-from ucmlab.cluster.cli.snapshot import State
 from ucmlab.cluster.daemon import detached
 from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.labclient import connect
 from ucmlab.cluster.lablock import LabLock
 from ucmlab.cluster.provision import LabHome, open_lab
+from ucmlab.cluster.requests import Mustered
 from ucmlab.cluster.supervisor import run_lab
 from ucmlab.node.instant import SECOND
 
@@ -61,7 +61,7 @@ def up(
         if detach:
             _detach(start, home, as_json=as_json)
             progress.end()
-            announce(home, attaching.running_state(home), as_json=as_json)
+            announce(home, mustered(home), as_json=as_json)
         else:
             _stay(start, home, progress, as_json=as_json)
 
@@ -104,22 +104,29 @@ def starter(home: LabHome, *, timeout: float, fresh_keys: bool) -> Start:
     )
 
 
-def announce(home: LabHome, state: State, *, as_json: bool) -> None:
+def mustered(home: LabHome) -> Mustered:
+    """Who runs in a lab that is ready.
+
+    Raises:
+        Unusable: it has ended since.
+    """
+    lab = connect(home.path)
+    if lab is None:
+        raise Unusable(f"the lab in {home.path} was ready, and has ended; {home.logs / 'supervisor.log'} tells why")
+    return lab.muster()
+
+
+def announce(home: LabHome, lab: Mustered, *, as_json: bool) -> None:
     """Say that the lab is ready, where its parts are, and what to do next."""
-    addresses = node_addresses(state)
+    name, topology = home.lab.name, home.topology
     if as_json:
-        nodes = {
-            name: {"pid": node.pid, "address": addresses[name], "fqdn": node.fqdn, "home": node.home}
-            for name, node in state.nodes.items()
-        }
-        broker = {"url": state.broker.url, "pid": state.broker.pid}
-        print_result({"outcome": "done", "lab": state.lab, "home": str(home.path), "broker": broker, "nodes": nodes})
+        nodes = msgspec.to_builtins(lab.nodes)
+        broker = {"url": lab.broker_url, "pid": lab.broker_pid}
+        print_result({"outcome": "done", "lab": name, "home": str(home.path), "broker": broker, "nodes": nodes})
         return
-    rows = [(name, addresses[name], node.fqdn, str(node.pid), node.home) for name, node in state.nodes.items()]
+    rows = [(each, node.address, node.fqdn, str(node.pid), node.home) for each, node in lab.nodes.items()]
     print_table(COLUMNS, rows, empty="")
-    click.echo(
-        f"{state.lab} is ready: release {state.release}, replication {state.replication}, bus {state.broker.url}"
-    )
+    click.echo(f"{name} is ready: release {topology.release}, replication {topology.replication}, bus {lab.broker_url}")
     click.echo(NEXT)
 
 
@@ -149,7 +156,7 @@ def _stay(start: Start, home: LabHome, progress: Progress, *, as_json: bool) -> 
 
 
 def _announce_here(home: LabHome, *, as_json: bool) -> None:
-    announce(home, attaching.running_state(home), as_json=as_json)
+    announce(home, mustered(home), as_json=as_json)
     if not as_json:
         click.echo("Ctrl-C ends it")
     sys.stdout.flush()

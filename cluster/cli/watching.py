@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from ucmlab.cluster.cli import attaching
-from ucmlab.cluster.cli.options import directory_option, json_option
+from ucmlab.cluster.cli.options import directory_option, json_option, up_command
 from ucmlab.cluster.cli.places import node_addresses
 from ucmlab.cluster.cli.printing import print_json, print_line, print_result, print_table
-from ucmlab.cluster.cli.snapshot import Node, State, read_state
+from ucmlab.cluster.cli.snapshot import Node, State, fault_text, read_state
 from ucmlab.cluster.journal_reader import JournalReader
 from ucmlab.cluster.provision import LabHome, open_lab
 
@@ -37,7 +37,7 @@ def status(*, directory: Path, as_json: bool) -> None:
         return
     for line in _headline(home, state, running=running):
         click.echo(line)
-    addresses = node_addresses(state) if running and state.broker.url else {}
+    addresses = node_addresses(state) if running else {}
     rows = [_row(name, node, addresses.get(name, "-")) for name, node in state.nodes.items()]
     print_table(COLUMNS, rows, empty="there are no nodes")
 
@@ -92,14 +92,14 @@ def _events(reader: JournalReader, *, follow: bool) -> Iterator[dict[str, object
 def _headline(home: LabHome, state: State, *, running: bool) -> Iterator[str]:
     yield f"{state.lab}  release {state.release}, profile {state.profile}, replication {state.replication}  {state.now}"
     if not running:
-        yield f"not running; start it with `ucmlab up --dir {home.path}`"
+        yield f"not running; start it with `{up_command(home.path)}`"
         return
     yield f"bus: {state.broker.kind} {state.broker.url}{'' if state.broker.pid else ', the broker is down'}"
     left_out = ", ".join(f"{name} ({why})" for name, why in state.converged_except.items())
     word = "converged" if state.converged else "not converged"
     yield f"{word}{f'; left out: {left_out}' if left_out else ''}"
     for fault in state.faults:
-        yield "fault: " + " ".join(f"{key}={value}" for key, value in fault.items())
+        yield f"fault: {fault_text(fault)}"
 
 
 def _summary(node: Node) -> dict[str, object]:

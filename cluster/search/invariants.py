@@ -9,8 +9,10 @@ the core meant to do. Each names the policies it holds in; the others are what t
     S4 one writer  one content for each (epoch, seq)
     S5 no invention  every certificate in the log was brought by somebody
     S6 no lost ack what was answered `done` is in the log, from before the answer on
+    S7 no fork     no node finds that its rows or its log differ from the publisher's at the same position
     replies        one reply for each operation
     L1 convergence after the last fault all nodes have the publisher's rows, and files equal rows
+    L3 an end      every operation has ended by then
 """
 
 from collections.abc import Callable

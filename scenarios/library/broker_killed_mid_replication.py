@@ -9,8 +9,8 @@ async def broker_killed_mid_replication(lab: Lab) -> None:
 
     The broker carries, it does not keep: the publisher's log is durable before the answer, so `done` holds however
     the message fares. Without the bus a subscriber knows that the publisher's database is out of reach, and an upload
-    there ends by half (B.6.5). When the bus is back, replicas pull what they lack. For those rows there was no
-    notice, so the files wait for the comparison, 30 minutes at most (R-022, domain.md 0.3).
+    there ends by half. When the bus is back, replicas pull what they lack. For those rows there was no
+    notice, so the files wait for the comparison, 30 minutes at most (R-022).
     """
     pub, sub1, sub2 = lab.nodes
     first, second, third = await lab.ca("First Root CA"), await lab.ca("Second Root CA"), await lab.ca("Third Root CA")

@@ -10,8 +10,8 @@ async def demo(lab: Lab) -> None:
     Trust in tomcat-trust and CallManager-trust spreads by itself (R-022): certificate management writes its own
     files, the publisher's database takes the rows, database replication carries them, and Cisco Certificate Change
     Notification writes the files of the other nodes. A node that was away gets the rows when it comes back; for them
-    there was no notice, so its files follow at Change Notification's comparison (domain.md 0.3). One delete, on any
-    node, reaches all servers (R-080) and cannot be undone (R-078).
+    there was no notice, so its files follow at Change Notification's comparison. One delete, on any node, reaches all
+    servers (R-080) and cannot be undone (R-078).
     """
     pub, sub1, sub2 = lab.nodes
     root = await lab.ca("Corp Root CA")

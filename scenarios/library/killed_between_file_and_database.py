@@ -7,10 +7,9 @@ from ucmlab.scenarios import Lab, scenario
 async def killed_between_file_and_database(lab: Lab) -> None:
     """sub1 dies when its file is written and the database knows nothing: Change Notification finishes the upload.
 
-    Certificate management writes the file system first and the database after (domain.md 0.3, facts 1 and 2), and a
-    kill can fall between. The file system wins: at the start of Change Notification a file without a row is put into
-    the database, here under the operation id that was kept beside the file, and from there it reaches everyone
-    (R-022).
+    Certificate management writes the file system first and the database after, and a kill can fall between. The file
+    system wins: at the start of Change Notification a file without a row is put into the database, here under the
+    operation id that was kept beside the file, and from there it reaches everyone (R-022).
     """
     pub, sub1, sub2 = lab.nodes
     root = await lab.ca("Corp Root CA")

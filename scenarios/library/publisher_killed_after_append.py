@@ -11,7 +11,7 @@ async def publisher_killed_after_append(lab: Lab) -> None:
     The operator on sub1 gets no answer: `indefinite`, asked and not known. The log is durable, so the publisher finds
     the entry when it starts and everybody pulls it; sub1 finds its file named by a row and asks for nothing more.
     Were the upload proposed a second time, its operation id would be known. In the product the same moment lies
-    between the commit in the publisher's database and the answer to certificate management (domain.md 0.3, R-022).
+    between the commit in the publisher's database and the answer to certificate management (R-022).
     """
     pub, sub1, sub2 = lab.nodes
     root = await lab.ca("Corp Root CA")

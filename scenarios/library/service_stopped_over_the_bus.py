@@ -9,9 +9,9 @@ TFTP = "Cisco Tftp"
 async def service_stopped_over_the_bus(lab: Lab) -> None:
     """TFTP on sub1 is stopped and started from the publisher's Control Center, across a boot and a cut.
 
-    What is not started at boot stays down over a boot. A service uses what it loaded at its last start (domain.md
-    0.3, fact 5), so a stopped one holds nothing. An order to a node that is cut off gets no answer; it must not take
-    effect an hour later either, when nobody expects it any more.
+    What is not started at boot stays down over a boot. A service uses what it loaded at its last start, so a stopped
+    one holds nothing. An order to a node that is cut off gets no answer; it must not take effect an hour later either,
+    when nobody expects it any more.
     """
     pub, sub1, _ = lab.nodes
 

@@ -154,6 +154,7 @@ async def test_a_connection_that_breaks_during_a_stall_is_told_at_its_end(bench:
 async def test_a_new_connection_hangs_until_the_stall_ends(bench: Bench) -> None:
     async with bench.member("a") as member, bench.member("b") as other:
         await member.heard.until_said("connected")
+        await other.heard.until_said("connected")
         member.bus.stall(stalled=True)
         await bench.stop_broker()
         await bench.start_broker()

@@ -93,7 +93,10 @@ class Services:
         assert isinstance(healthcheck, dict)
         kind, *test = healthcheck["test"]
         assert kind == "CMD"
-        return subprocess.run(self._words(test), capture_output=True, timeout=PATIENCE_S, check=False).returncode == 0
+        done = subprocess.run(
+            self._words(test), env=self._environment(), capture_output=True, timeout=PATIENCE_S, check=False
+        )
+        return done.returncode == 0
 
     def ucmlab(self, *arguments: str, given: bytes = b"") -> tuple[int, str]:
         """What `docker compose exec pub ucmlab ...` runs."""

@@ -69,6 +69,7 @@ class FakeLink:
         self.faults: list[tuple[str, str | None]] = []
         self.groups: tuple[Sequence[Sequence[str]], int | None] | None = None
         self.broker_url: str | None = "mqtt://127.9.9.1:1883"
+        self.broken: list[dict[str, str]] = []
         self.lab = 0
         self.ended = False
         self.extra: dict[str, dict[str, object]] = {}
@@ -79,6 +80,7 @@ class FakeLink:
         whole["now"] = rfc3339(WALL + self.lab)
         whole["converged"] = self.converges
         whole["broker"] = {"kind": "embedded", "url": self.broker_url, "pid": 77 if self.broker_url else None}
+        whole["faults"] = self.broken
         nodes = json.loads(json.dumps(whole["nodes"]))
         for node, state in self.states.items():
             nodes[node]["state"] = state

@@ -247,7 +247,7 @@ def test_without_a_terminal_a_delete_is_not_confirmed(lab: Bench) -> None:
     with nothing_changes(lab.home):
         result = lab.run("cert", "delete", "pub", "tomcat-trust", "Corp Root CA")
     assert result.exit_code == 1
-    assert result.stderr == "refused not_confirmed: Not confirmed; nothing was changed\n"
+    assert result.stderr.startswith("refused not_confirmed: Not confirmed, nothing was changed: say --yes")
     assert lab.link.operations == []
 
 
@@ -297,4 +297,4 @@ def test_a_lab_that_does_not_run_can_be_read_but_not_changed(lab: Bench) -> None
     assert names(lab) == ALL
     result = lab.run("cert", "upload", "pub", "tomcat-trust", "-", stdin=b"x")
     assert result.exit_code == 2
-    assert "does not run; start it with `ucmlab up`" in result.stderr
+    assert "does not run; start it with `ucmlab up --dir " in result.stderr

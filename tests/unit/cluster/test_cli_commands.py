@@ -64,6 +64,27 @@ def test_what_cannot_be_made_discards_nothing(tmp_path: Path) -> None:
     assert open_lab(tmp_path / "lab").topology.names == ("pub", "sub1")
 
 
+def test_more_nodes_than_the_product_has_are_made_when_that_is_said(tmp_path: Path) -> None:
+    folder, many = str(tmp_path / "lab"), ",".join(["pub", *(f"sub{number}" for number in range(9))])
+    result = run("init", "--dir", folder, "--nodes", many)
+    assert result.exit_code == 2
+    assert "9 subscribers are more than the product's 8; name fewer, or say --beyond-product" in result.stderr
+    assert run("init", "--dir", folder, "--nodes", many, "--beyond-product").exit_code == 0
+    assert len(open_lab(tmp_path / "lab").topology.names) == 10
+
+
+def test_how_to_start_it_is_said_as_it_is_to_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = tmp_path / "my labs"
+    assert f"`ucmlab up --dir '{elsewhere}'`" in run("init", "--dir", str(elsewhere)).stdout
+    monkeypatch.setenv("UCMLAB_DIR", str(tmp_path / "here"))
+    assert "start it with `ucmlab up`\n" in run("init").stdout
+
+
+def test_help_lists_what_is_asked_for_most_first() -> None:
+    text = run("up", "--help").stdout.partition("Options:")[2]
+    assert text.index("--nodes") < text.index("--release") < text.index("--fresh") < text.index("--detach")
+
+
 def test_init_takes_a_configuration_file_and_options_over_it(tmp_path: Path) -> None:
     (tmp_path / "lab.toml").write_text('nodes = "pub,sub1"\nrelease = "12.5"\ndomain = "corp.test"\n')
     run("init", "--dir", str(tmp_path / "lab"), "--config", str(tmp_path / "lab.toml"), "--release", "14")
@@ -166,9 +187,25 @@ def test_env_names_what_programs_need(lab: Bench) -> None:
     assert told["UCMLAB_OS_PASSWORD"] == secret.os_password
     assert told["UCMLAB_MQTT_URL"] == "mqtt://127.9.9.1:1883"
     assert (told["UCMLAB_MQTT_USER"], told["UCMLAB_MQTT_PASSWORD"]) == ("observer", secret.observer_password)
+    assert told["UCMLAB_MQTT_TOPIC"] == f"cucm/v1/{lab.home.lab.cluster}/#"
     assert (told["UCMLAB_SUB1_HTTPS_PORT"], told["UCMLAB_SUB1_SSH_PORT"]) == ("443", "10022")
     assert (told["UCMLAB_SUB1_FQDN"], "UCMLAB_PUB_SSH_PORT" in told) == ("sub1.lab.test", False)
     assert pem(ROOT) in Path(told["UCMLAB_CA_BUNDLE"]).read_text()
+
+
+def test_a_broker_elsewhere_hides_no_state(lab: Bench) -> None:
+    lab.link.broker_url = "mqtts://192.0.2.7:8883"
+    told: Any = lab.json("env")
+    assert (told["UCMLAB_PUB_FQDN"], "UCMLAB_PUB_ADDRESS" in told) == ("pub.lab.test", False)
+    assert lab.run("status").exit_code == 0
+    assert (lab.run("hosts").exit_code, "192.0.2.7" in lab.run("hosts").stderr) == (2, True)
+
+
+@pytest.mark.parametrize("command", [["bus", "--topic"], ["broker", "--anonymous", "--deny-subscribe"]])
+def test_what_is_no_filter_is_refused(lab: Bench, command: list[str]) -> None:
+    result = lab.run(*command, "log/#/unit")
+    assert result.exit_code == 2
+    assert "'log/#/unit': # is allowed as the last level only" in result.stderr
 
 
 def test_no_other_command_prints_a_password(lab: Bench) -> None:
@@ -249,6 +286,24 @@ def test_a_fault_goes_to_the_lab(lab: Bench, arguments: list[str], expected: tup
 def test_a_fault_of_a_node_that_there_is_not_is_none(lab: Bench) -> None:
     assert lab.run("fault", "kill", "sub9").exit_code == 2
     assert lab.link.faults == []
+
+
+def test_what_is_broken_is_listed_the_broker_too(lab: Bench) -> None:
+    assert lab.run("fault", "list").stdout == "nothing is broken\n"
+    lab.link.states["sub2"] = "down"
+    lab.link.broken = [{"fault": "partition", "groups": "pub,broker / sub1,sub2"}]
+    lab.link.broker_url = None
+    assert lab.run("fault", "list").stdout.splitlines() == [
+        "partition pub,broker / sub1,sub2",
+        "broker: down  sub2: down",
+    ]
+    assert "fault: partition pub,broker / sub1,sub2" in lab.run("status").stdout
+
+
+def test_replication_comes_from_the_publisher_and_not_to_it(lab: Bench) -> None:
+    result = lab.run("fault", "replication", "break", "pub")
+    assert (result.exit_code, lab.link.faults) == (2, [])
+    assert "pub is where replication comes from" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ import os
 import stat
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from errno import EXDEV
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from ucmlab.cluster.keycache import LARGEST_TARGET, KeyCache, cache_folder
 from ucmlab.cluster.simkeys import sim_rsa
+from ucmlab.node.privatefile import read_private
 
 BITS = 1024
 """The shortest that the library makes: these tests are about files, not about keys."""
@@ -58,6 +60,41 @@ def test_a_refilled_cache_gives_each_key_once(folder: Path) -> None:
         assert isinstance(key, rsa.RSAPrivateKey)
         assert key.key_size == BITS
     assert list(folder.rglob("*.der")) == []
+
+
+def test_moved_keys_are_private_files_elsewhere_and_gone_from_the_cache(folder: Path, tmp_path: Path) -> None:
+    cache = KeyCache(folder)
+    cache.refill(3, BITS)
+    put(folder, "0.der", b"junk")
+    put(folder, "00.der", b"others may read it", mode=0o644)
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    places = iter(range(10))
+
+    assert cache.move(2, BITS, lambda bits: home / f"rsa-{bits}-{next(places)}.der") == 2
+
+    keys = [load_der_private_key(read_private(path), None) for path in home.iterdir()]
+    assert [isinstance(key, rsa.RSAPrivateKey) and key.key_size for key in keys] == [BITS, BITS]
+    assert cache.count(BITS) == 1
+
+
+def test_a_key_that_cannot_be_moved_is_copied(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = KeyCache(folder)
+    cache.refill(1, BITS)
+    home = tmp_path / "home"
+    rename = Path.rename
+
+    def on_another_file_system(path: Path, target: Path) -> Path:
+        if path.parent != target.parent:
+            raise OSError(EXDEV, "Invalid cross-device link")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", on_another_file_system)
+
+    assert cache.move(2, BITS, lambda bits: home / f"rsa-{bits}.der") == 1
+
+    assert isinstance(load_der_private_key(read_private(home / f"rsa-{BITS}.der"), None), rsa.RSAPrivateKey)
+    assert cache.count(BITS) == 0
 
 
 def test_lengths_are_kept_apart(folder: Path) -> None:

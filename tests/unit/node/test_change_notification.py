@@ -209,6 +209,32 @@ def test_a_local_delete_elsewhere_leaves_the_file_that_an_open_upload_has_put_he
     assert sub.files("ipsec-trust") == [held.fingerprint]
 
 
+@pytest.mark.rule("C-15")
+def test_a_comparison_between_an_uploads_answer_and_its_row_leaves_the_file() -> None:
+    book, held = LogBook(), row("Gateway CA", "ipsec-trust", holders=("pub",))
+    book.add(held)
+    sub, _ = compared(book, "faithful")
+    sub.does(Upload("op-1", "ipsec-trust", held.der))
+    sub.hears_answer("op-1", seq=2)
+    sub.wait(31 * MINUTE)
+    assert sub.files("ipsec-trust") == [held.fingerprint]
+    book.add(Row("ipsec-trust", held.fingerprint, held.der, "", ("pub", "sub1")), op_id="op-1", origin="sub1")
+    sub.does(book.told(2))
+    sub.wait(31 * MINUTE)
+    assert sub.files("ipsec-trust") == [held.fingerprint]
+
+
+@pytest.mark.rule("C-15")
+def test_a_comparison_between_a_deletes_answer_and_its_row_brings_no_file_back() -> None:
+    book, held = LogBook(), row("Gateway CA", "ipsec-trust", holders=("sub1",))
+    book.add(held)
+    sub, _ = compared(book, "faithful", files=(held,))
+    sub.deletes("op-1", held)
+    sub.hears_answer("op-1", seq=2)
+    sub.wait(31 * MINUTE)
+    assert sub.files("ipsec-trust") == []
+
+
 @pytest.mark.rule("X-04")
 @pytest.mark.parametrize("unit", ["CAPF-trust", "ipsec-trust"])
 def test_an_upload_that_the_log_has_after_somebody_elses_delete_leaves_its_file(unit: str) -> None:

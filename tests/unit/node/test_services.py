@@ -188,6 +188,14 @@ def test_a_disabled_service_goes_on_and_is_not_started_at_the_next_boot() -> Non
     assert state(sub, MESSAGING) == "stopped"
 
 
+def test_a_service_that_is_not_started_at_boot_is_stopped_since_then() -> None:
+    sub = up()
+    order(sub, "op-1", "disable", MESSAGING)
+    sub.wait(MINUTE)
+    sub.restart()
+    assert sub.core.services.status()[MESSAGING].since == MINUTE
+
+
 def test_a_stopped_service_is_started_at_the_next_boot() -> None:
     sub = up()
     order(sub, "op-1", "stop")

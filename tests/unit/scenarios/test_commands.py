@@ -109,7 +109,7 @@ def test_results_are_printed_as_json_and_nothing_else(file: str) -> None:
         (("nonesuch",), "ucmlab: no story is named 'nonesuch'"),
         (("/nonesuch.py",), "ucmlab: no such file: /nonesuch.py"),
         (("demo", "--release", "3.14"), "ucmlab: demo: "),
-        (("demo", "--replication", "wishful"), "ucmlab: demo: "),
+        (("demo", "--replication", "wishful"), "ucmlab: Invalid value for '--replication': 'wishful' is not one of"),
         (("demo", "--broker", "pigeon"), "ucmlab: demo: "),
     ],
 )

@@ -5,9 +5,12 @@
 import json
 from pathlib import Path
 
+import msgspec
 from junitparser.xunit2 import JUnitXml
 
+from tests.fakes import FakeLab
 from tests.unit.scenarios.told import as_story, told
+from ucmlab.cluster.port import LabFacts, NodeView
 from ucmlab.scenarios import Lab, junit, report
 from ucmlab.scenarios.result import Options
 
@@ -41,6 +44,27 @@ def test_a_report_can_be_read_by_a_person() -> None:
     ]
     assert lines[-1].startswith("  again: ucmlab run ")
     assert lines[-1].endswith("told.py --mode sim --seed 1") or "test_report.py --mode sim --seed 1" in lines[-1]
+
+
+def test_the_processes_of_a_lab_are_told_before_its_story() -> None:
+    class RealLab(FakeLab):
+        def view(self, node: str) -> NodeView:
+            return msgspec.structs.replace(super().view(node), pid=100 + [*self.nodes].index(node))
+
+        def facts(self) -> LabFacts:
+            broker: dict[str, str | int | None] = {"kind": "embedded", "url": "mqtt://127.9.9.1:1883", "pid": 99}
+            return msgspec.structs.replace(super().facts(), broker=broker)
+
+    result = told(half_right, port=RealLab())
+    lines = report.plain(report.whole(as_story(half_right), Options(), result)).splitlines()
+    assert lines[2:7] == [
+        " 0:00:00    up      broker  pid 99       mqtt://127.9.9.1:1883",
+        " 0:00:00    up      pub     pid 100      127.9.9.11  pub.lab.test, 2 services",
+        " 0:00:00    up      sub1    pid 101      127.9.9.12  sub1.lab.test, 2 services",
+        " 0:00:00    up      sub2    pid 102      127.9.9.13  sub2.lab.test, 2 services",
+        " 0:00:00    ready in 0.0 s",
+    ]
+    assert result.digest == told(half_right).digest
 
 
 def test_live_lines_and_the_whole_report_are_the_same() -> None:

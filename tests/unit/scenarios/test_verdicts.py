@@ -3,6 +3,8 @@
 # `check` takes its condition first, as design 7.3 spells it
 
 import asyncio
+import re
+import warnings
 
 import pytest
 
@@ -188,3 +190,26 @@ def test_what_failed_counts_more_than_a_fault_that_never_fired() -> None:
         lab.check(False, "no")
 
     assert told(story).verdict == "failed"
+
+
+def test_what_a_story_forgot_to_await_fails_it() -> None:
+    async def story(lab: Lab) -> None:
+        lab.node("sub1").stop()  # type: ignore[unused-coroutine]  # the author's mistake
+        lab.check(True, "all is well")
+
+    result = told(story)
+    assert result.verdict == "failed"
+    assert result.trouble is not None
+    assert re.fullmatch(
+        r"coroutine 'Node\.stop' was never awaited; write `await` before it \(test_verdicts\.py:\d+\)",
+        result.trouble.line,
+    )
+
+
+def test_other_warnings_of_a_story_stay_warnings() -> None:
+    async def story(lab: Lab) -> None:
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        lab.check(True, "all is well")
+
+    with pytest.warns(DeprecationWarning, match="old"):
+        assert told(story).verdict == "held"
