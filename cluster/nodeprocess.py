@@ -117,7 +117,7 @@ class LabLink:
         self._send(Replied(reply))
 
     def changed(self) -> None:
-        """See `Observer`. Tells the lab once: at the end of this turn of the loop, or a little later while time flows."""
+        """See `Observer`. Tells the lab once: at the end of this turn of the loop, or a little later if time flows."""
         if not self._scheduled:
             self._scheduled = True
             if self._node.clock.stepped:

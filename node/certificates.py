@@ -151,17 +151,6 @@ def trust_file_stem(certificate: Certificate, style: Literal["cn", "cn_serial"])
     return f"{name}_{certificate.serial.zfill(len(certificate.serial) + len(certificate.serial) % 2)}"
 
 
-def openssl_subject_hash(der: bytes) -> str:
-    """The subject's hash as `openssl x509 -hash` prints it: the name of the link in a trust folder (B.5).
-
-    Raises:
-        Refusal: `format`, as `parse`.
-    """
-    parse(der)
-    digest = hashlib.sha1(names.canonical(names.issuer_and_subject(der)[1]), usedforsecurity=False).digest()
-    return f"{int.from_bytes(digest[:4], 'little'):08x}"
-
-
 def _read(der: bytes) -> Certificate:
     loaded = x509.load_der_x509_certificate(der)
     issuer_bytes, subject_bytes = names.issuer_and_subject(der)

@@ -9,7 +9,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 SEQUENCE = 0x30
-_SET = 0x31
 _UTF8 = 0x0C
 _VERSION = 0xA0
 _LONG_FORM = 0x80
@@ -25,8 +24,6 @@ _ENCODINGS = {
     0x1C: "utf-32-be",  # UniversalString
     0x1E: "utf-16-be",  # BMPString
 }
-_CANONICAL = frozenset({_UTF8, 0x13, 0x14, 0x16, 0x1A, 0x1C, 0x1E})
-"""String types that OpenSSL folds into UTF-8 before it hashes (ASN1_MASK_CANON); the others it hashes as they are."""
 _COMMON_NAME = b"\x55\x04\x03"
 _SHORT = {
     _COMMON_NAME: "CN",
@@ -100,23 +97,6 @@ def read(raw: bytes) -> Name:
         common[-1] if common else "",
         _text(flat[0]) if flat else "",
     )
-
-
-def canonical(raw: bytes) -> bytes:
-    """What OpenSSL hashes (x509_name_canon): folded strings in UTF-8, sets sorted, no outer header."""
-    return b"".join(
-        _encode(_SET, b"".join(sorted(_canonical_attribute(attribute) for attribute in group)))
-        for group in _attributes(raw)
-    )
-
-
-def _canonical_attribute(attribute: Attribute) -> bytes:
-    oid = _encode(0x06, attribute.oid)
-    if attribute.tag not in _CANONICAL:
-        return _encode(SEQUENCE, oid + _encode(attribute.tag, attribute.value))
-    # bytes.lower and bytes.split know ASCII only, as OpenSSL does here.
-    folded = b" ".join(_text(attribute).encode().lower().split())
-    return _encode(SEQUENCE, oid + _encode(_UTF8, folded))
 
 
 def _attributes(raw: bytes) -> list[list[Attribute]]:

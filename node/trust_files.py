@@ -9,6 +9,9 @@ A unit's folder holds, for a certificate named `X.pem` (domain.md B.5):
 Three files cannot change in one step, so the pending file is also the journal of a write: it goes first and names the
 fingerprint, so that after a kill it can be told whether the certificate beside it is the one that it speaks of. What
 is then half done is finished (certificate in place) or forgotten (certificate not in place) by `recover`.
+
+The product also keeps a key store and an OpenSSL subject-hash link (`<hash>.0`) beside each certificate. Neither is
+made here: nothing in ucmlab looks a certificate up by them; `openssl rehash FOLDER` makes the links for who wants them.
 """
 
 import binascii

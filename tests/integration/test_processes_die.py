@@ -14,7 +14,9 @@ import pytest
 
 from tests.integration.processes import PATIENCE_S, descendants, is_alive, title, until
 from tests.integration.real_lab import make_home
+from ucmlab.cluster.local import LabLost, LocalLab
 from ucmlab.cluster.provision import LabHome
+from ucmlab.cluster.spawning import ForkServerProcess
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +51,20 @@ async def running(home: LabHome) -> AsyncIterator[subprocess.Popen[bytes]]:
 @pytest.fixture
 def home(tmp_path: Path) -> LabHome:
     return make_home(tmp_path, "pub,sub1")
+
+
+@pytest.mark.parametrize("stepped", [True, False])
+async def test_a_fork_server_that_dies_while_the_lab_starts_is_told_at_once(home: LabHome, *, stepped: bool) -> None:
+    topology = home.topology
+    fork_server = ForkServerProcess(lab=home.lab.name, release=topology.release, profile=topology.profile)
+    lab = LocalLab(home, fork_server, stepped=stepped)
+    try:
+        os.kill(fork_server.pid, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE_S):
+            with pytest.raises(LabLost):
+                await lab.open()
+    finally:
+        await lab.close()
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

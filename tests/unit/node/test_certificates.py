@@ -2,11 +2,8 @@ import contextlib
 import hashlib
 import ipaddress
 import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -29,7 +26,6 @@ from ucmlab.node.certificates import (
     UPLOAD_LIMIT,
     Certificate,
     check_trust_certificate,
-    openssl_subject_hash,
     parse,
     pem,
     read_upload,
@@ -253,7 +249,6 @@ def test_damaged_certificates_are_refused_and_nothing_else(
     with contextlib.suppress(Refusal):
         for read in read_upload(wrap(data)):
             trust_file_stem(read, "cn_serial")
-            openssl_subject_hash(read.der)
             check_trust_certificate(read, NOW)
 
 
@@ -350,19 +345,6 @@ def test_trust_file_names_are_safe_and_tell_names_apart(one: str, other: str) ->
     assert re.fullmatch(r"(?!\.)[A-Za-z0-9._%-]{1,120}", stem(one))
     if one.replace(" ", "_") != other.replace(" ", "_"):
         assert stem(one) != stem(other)
-
-
-@pytest.mark.rule("B.5")
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="compares with the openssl command")
-@pytest.mark.parametrize("subject", NAMES)
-def test_the_subject_hash_is_that_of_openssl(subject: x509.Name, tmp_path: Path) -> None:
-    path = tmp_path / "certificate.pem"
-    der = certificate(subject=subject)
-    path.write_text(pem(der), encoding="ascii")
-    shown = subprocess.run(
-        ["openssl", "x509", "-in", str(path), "-noout", "-hash"], check=True, capture_output=True, text=True
-    )
-    assert openssl_subject_hash(der) == shown.stdout.strip()
 
 
 def test_validity_is_told_at_any_instant() -> None:
