@@ -149,7 +149,7 @@ class LocalLab:
         if not all(node.running and node.pulse is not None and node.pulse.connected for node in nodes):
             return False
         if not self.clock.stepped:
-            # While time stands still the answer is the same whoever waits for it; else nobody waits before it may be yes.
+            # Nobody waits for the answers of busy nodes. While time stands still they are quiet, and it must stand.
             for node in nodes:
                 node.keep_status()
             if not _in_step([node.status for node in nodes]):
