@@ -295,4 +295,7 @@ async def _open(lab: LocalLab, patience_s: float) -> None:
             await lab.open()
     except TimeoutError:
         waiting = ", ".join(convergence(lab).waiting_for) or "nodes to start"
-        raise Unusable(f"the lab did not become ready within {patience_s:g} s; it waits for: {waiting}") from None
+        raise Unusable(
+            f"the lab did not become ready within {patience_s:g} s; it waits for: {waiting}; "
+            "give it more with --timeout, or let its time run faster with --speed"
+        ) from None
