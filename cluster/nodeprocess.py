@@ -38,7 +38,7 @@ from ucmlab.cluster.control_messages import (
 )
 from ucmlab.cluster.framing import framed
 from ucmlab.node.clock import LabClock
-from ucmlab.node.commands import Reply
+from ucmlab.node.commands import Record, Reply
 from ucmlab.node.core import NodeCore
 from ucmlab.node.disk import NodeDisk
 from ucmlab.node.events import DiskImage, ReplicationSet, Started
@@ -76,6 +76,9 @@ class Node:
             verifier=Ed25519Verifier({member.name: member.signing for member in config.members}),
         )
         self.journal = JournalFile(Path(spec.logs) / f"{config.name}.jsonl", config.name)
+        for number, text in enumerate(self.disk.load_warnings, 1):
+            fact = Record(f"{config.name}.{self.image.boot}.disk.{number}", "disk_warning", "", "", {"text": text})
+            self.journal.write(fact, self.clock.now())
         core_type = PublisherCore if config.is_publisher else NodeCore
         self.shell = NodeShell(
             core=core_type(config, rulebook, codec),

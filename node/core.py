@@ -66,6 +66,10 @@ from ucmlab.node.status import NodeStatus
 class NodeCore:
     """A node. One instance is one life of its process: from `Started` to the kill."""
 
+    follower_class = Follower
+    operations_class = Operations
+    """Which machines are put together; a planted bug takes another one."""
+
     def __init__(self, config: NodeConfig, rulebook: RuleBook, codec: BusCodec) -> None:
         """`codec` seals as this node in this boot."""
         self.config = config
@@ -115,7 +119,7 @@ class NodeCore:
         self.installation.complete = image.installed
 
     def _make_follower(self) -> Follower:
-        return Follower(
+        return self.follower_class(
             self.context,
             self.replica,
             applied=self._applied,
@@ -125,7 +129,7 @@ class NodeCore:
         )
 
     def _make_operations(self) -> Operations:
-        return Operations(
+        return self.operations_class(
             self.context,
             self.filing,
             self.replica,

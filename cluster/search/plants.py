@@ -25,15 +25,7 @@ class SkippingFollower(Follower):
 class OutOfOrderNode(NodeCore):
     """Applies out of order."""
 
-    def _make_follower(self) -> Follower:
-        return SkippingFollower(
-            self.context,
-            self.replica,
-            applied=self._applied,
-            replaced=self._replaced,
-            may_acknowledge=self._may_acknowledge,
-            publisher_away=self._publisher_away,
-        )
+    follower_class = SkippingFollower
 
 
 class HastyPublisher(PublisherCore):
@@ -72,14 +64,7 @@ class RepeatingOperations(Operations):
 
 def _repeating(base: type[NodeCore]) -> type[NodeCore]:
     class Repeating(base):  # type: ignore[valid-type,misc]  # a node or a publisher
-        def _make_operations(self) -> Operations:
-            return RepeatingOperations(
-                self.context,
-                self.filing,
-                self.replica,
-                submit=self._submit,
-                publisher_away=self._publisher_away,
-            )
+        operations_class = RepeatingOperations
 
     return Repeating
 

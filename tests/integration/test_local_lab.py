@@ -69,6 +69,16 @@ async def test_a_node_that_is_down_refuses_at_once_and_catches_up_when_it_is_sta
     assert holders(lab) == set(NAMES)
 
 
+@pytest.mark.rule("B.5")
+async def test_a_file_that_is_no_certificate_is_left_alone_and_told_in_the_journal(lab: LocalLab) -> None:
+    await lab.stop_node("sub1")
+    stray = next(Path(path).with_name("stray.pem") for path in lab.view("sub1").paths.values())
+    stray.write_text("no certificate", encoding="ascii")
+    await lab.start_node("sub1")
+    assert [str(stray) in str(event["text"]) for event in lab.events("disk_warning", "sub1")] == [True]
+    assert stray.read_text(encoding="ascii") == "no certificate"
+
+
 async def test_a_frozen_node_answers_nothing_for_a_minute_and_goes_on_where_it_was(lab: LocalLab) -> None:
     await lab.pause_node("sub1")
     before = lab.now()
