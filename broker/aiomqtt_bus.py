@@ -185,6 +185,9 @@ class AiomqttBus:
     async def _watch_closing(self, session: "_Session") -> None:
         await self._closing.wait()
         session.over = True
+        if self._gate.stalled:
+            session.abort()  # a goodbye does not pass a stall either: for the others this is a death
+            return
         raise _Closed
 
     def _client(self) -> aiomqtt.Client:
@@ -294,6 +297,12 @@ class _Session:
             return
         self.unanswered += 1
         self._tasks.create_task(self._subscribe(filters), name=f"{self._name}.subscribe")
+
+    def abort(self) -> None:
+        """Break the connection without a word; the reader finds it broken."""
+        sock = self._client._client.socket()  # noqa: SLF001  aiomqtt can only disconnect in order
+        if isinstance(sock, socket.socket):
+            sock.shutdown(socket.SHUT_RDWR)
 
     async def _publish(self, topic: str, payload: bytes, retain: bool) -> None:  # noqa: FBT001  one caller
         with self._ending():

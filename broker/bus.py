@@ -116,5 +116,8 @@ class Bus(Protocol):
         ...
 
     async def close(self, patience: float) -> None:
-        """Wait (machine seconds) for what is unanswered, then disconnect in order; `run` returns."""
+        """Wait (machine seconds) for what is unanswered, then disconnect in order; `run` returns.
+
+        From behind a stall no goodbye reaches the broker: it publishes the will.
+        """
         ...

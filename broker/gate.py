@@ -25,14 +25,14 @@ class Gate:
 
     def outwards(self, call: Call) -> None:
         """Let a publish or a subscription pass, or hold it."""
-        if self.stalled:
+        if self.stalled or self._outwards:
             self._outwards.append(call)
         else:
             call()
 
     def message(self, topic: str, payload: bytes) -> None:
         """A message arrived."""
-        if self.stalled:
+        if self.stalled or self._inwards:
             self._inwards.append(lambda: self._listener.message(topic, payload))
         else:
             self._listener.message(topic, payload)
@@ -56,7 +56,10 @@ class Gate:
             self._tell_disconnected()
 
     def stall(self, *, stalled: bool) -> None:
-        """Close the gate, or open it and hand over what it held: first what came, then what was to go."""
+        """Close the gate, or open it and hand over what it held: first what came, then what was to go.
+
+        What the listener says while it is handed the one waits behind the other, which it said before.
+        """
         self.stalled = stalled
         if stalled:
             return

@@ -37,7 +37,7 @@ def cluster_image(
     configs = configs_of(topology(Settings(nodes=nodes, release=release, replication=replication)), seed=0)
     memo: Memo = {}
     world = World(configs, {}, seed=0, wall=START_OF_LAB, memo=memo)
-    world.start_broker()
+    world.broker.start()
     for config in configs:
         world.start_node(config.name)
     world.run_until(SETTLING)

@@ -53,7 +53,7 @@ class SeedRun:
         self._seed = seed
         self._op = 0
         self.result = SeedResult(seed, (), 0)
-        self.world.start_broker()
+        self.world.broker.start()
         for name in self.world.nodes:
             self._start(name)
 
@@ -89,8 +89,8 @@ class SeedRun:
         """The end of all faults: everything runs, everybody reaches everybody."""
         self.world.network.heal()
         self.world.reachability_changed()
-        if self.world.broker is None:
-            self.world.start_broker()
+        if not self.world.broker.up:
+            self.world.broker.start()
         for name, node in self.world.nodes.items():
             node.armed = node.commands_to_live = None
             if node.life == "paused":
@@ -119,10 +119,10 @@ class SeedRun:
                 world.pause_node(act.node)
             case "resume" if node is not None and node.life == "paused":
                 world.resume_node(act.node)
-            case "broker_kill" if world.broker is not None:
-                world.kill_broker()
-            case "broker_start" if world.broker is None:
-                world.start_broker()
+            case "broker_kill" if world.broker.up:
+                world.broker.kill()
+            case "broker_start" if not world.broker.up:
+                world.broker.start()
             case "isolate":
                 world.network.isolate(act.node)
                 world.reachability_changed()

@@ -55,7 +55,7 @@ class SimLab:
         self.topology = topology
         self._configs = configs_of(topology, seed=seed)
         self.world = world or World(self._configs, {}, seed=seed, wall=START_OF_LAB)
-        self.world.published = []
+        self.world.broker.published = []
         self.world.on_reply = self._replied
         self.world.on_death = self._died
         self._waiting: dict[str, tuple[str, asyncio.Future[Reply]]] = {}
@@ -71,7 +71,7 @@ class SimLab:
     async def open(self) -> None:
         """Start broker and nodes; returns when every node is installed and the lab has converged."""
         self.world.act("lab_started", nodes=",".join(self.names))
-        self.world.start_broker()
+        self.world.broker.start()
         for name in self.names:
             self.world.start_node(name)
         await self._settle()
@@ -191,7 +191,7 @@ class SimLab:
 
     def messages(self, topic_filter: str) -> list[tuple[str, bytes]]:
         """What was published so far on matching topics."""
-        published = self.world.published or []
+        published = self.world.broker.published or []
         return [(topic, payload) for topic, payload in published if filter_matches(topic_filter, topic)]
 
     # -- acts
@@ -238,16 +238,16 @@ class SimLab:
 
     async def kill_broker(self) -> None:
         """Kill the broker."""
-        if self.world.broker is not None:
+        if self.world.broker.up:
             self.world.act("fault", fault="kill", target="broker")
-            self.world.kill_broker()
+            self.world.broker.kill()
         await self._settle()
 
     async def start_broker(self) -> None:
         """Start the broker again, empty."""
-        if self.world.broker is None:
+        if not self.world.broker.up:
             self.world.act("fault", fault="start", target="broker")
-            self.world.start_broker()
+            self.world.broker.start()
         await self._settle()
 
     async def partition(self, groups: Sequence[Sequence[str]], broker: int | None = None) -> None:
@@ -334,7 +334,7 @@ class SimLab:
 
     async def _settle(self) -> None:
         """Let everything that is on its way arrive; timers that are due now run as well."""
-        while self.world.in_flight or self._something_is_due():
+        while self.world.broker.in_flight or self._something_is_due():
             self.world.step()
             await asyncio.sleep(0)
 

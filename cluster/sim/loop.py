@@ -9,7 +9,7 @@ import asyncio
 import selectors
 from typing import Any, NoReturn
 
-from ucmlab.cluster.sim.world import World
+from ucmlab.cluster.sim.timeline import Timeline
 from ucmlab.node.instant import SECOND
 
 
@@ -20,7 +20,7 @@ class Deadlock(RuntimeError):
 class WorldSelector(selectors._BaseSelectorImpl):  # noqa: SLF001  # the base of every selector of the standard library
     """Waits by letting the world go on."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Timeline) -> None:
         """The world that passes the time."""
         super().__init__()
         self._world = world
@@ -43,7 +43,7 @@ class WorldSelector(selectors._BaseSelectorImpl):  # noqa: SLF001  # the base of
 class VirtualLoop(asyncio.SelectorEventLoop):
     """The event loop on which a story runs in `sim`."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Timeline) -> None:
         """A loop whose time is the world's."""
         self._world = world
         super().__init__(WorldSelector(world))

@@ -1,6 +1,7 @@
 """What the contract of the `Bus` port is tried on: a broker, and members on it, by whatever carrier."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
@@ -10,6 +11,9 @@ from ucmlab.broker.aiomqtt_bus import AiomqttBus
 from ucmlab.broker.bus import Bus, BusEndpoint, Will
 from ucmlab.broker.core import BrokerCore
 from ucmlab.broker.server import EmbeddedBroker
+from ucmlab.cluster.sim.bus import SimBroker, SimBus
+from ucmlab.cluster.sim.timeline import Timeline
+from ucmlab.node.instant import MILLISECOND
 
 PATIENCE_S = 20.0
 WILLS = "wills"
@@ -20,6 +24,7 @@ class Heard:
 
     def __init__(self) -> None:
         self.said: list[str] = []
+        self.on_message: Callable[[], None] = lambda: None
         self._something = asyncio.Event()
 
     @property
@@ -34,6 +39,7 @@ class Heard:
 
     def message(self, topic: str, payload: bytes) -> None:
         self._hear(f"{topic}={payload.decode()}")
+        self.on_message()
 
     def duplicate(self) -> None:
         self._hear("duplicate")
@@ -136,5 +142,50 @@ async def aiomqtt_bench() -> AsyncIterator[Bench]:
         await bench.stop_broker()
 
 
-CARRIERS: dict[str, Callable[[], AbstractAsyncContextManager[Bench]]] = {"aiomqtt": aiomqtt_bench}
+class SimBench:
+    """The simulation's bus on a timeline, which goes on whenever every task of the test waits."""
+
+    def __init__(self) -> None:
+        self._timeline = Timeline()
+        latency = (MILLISECOND // 5, 20 * MILLISECOND)
+        self._broker = SimBroker(self._timeline, random.Random(1), allow_everything, latency=latency)
+
+    async def pass_time(self) -> None:
+        while True:
+            if self._timeline.next_due() is not None:
+                self._timeline.step()
+            await asyncio.sleep(0)
+
+    async def start_broker(self) -> None:
+        self._broker.start()
+
+    async def stop_broker(self) -> None:
+        self._broker.kill()
+
+    async def cut(self, name: str) -> None:
+        self._broker.cut(name)
+
+    @asynccontextmanager
+    async def member(self, name: str) -> AsyncIterator[Member]:
+        heard = Heard()
+        bus = SimBus(self._broker, name, heard, will=Will(WILLS, name.encode()))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(bus.run(), name=f"bus[{name}]")
+            try:
+                yield Member(bus, heard)
+            finally:
+                await bus.close(1.0)
+
+
+@asynccontextmanager
+async def sim_bench() -> AsyncIterator[Bench]:
+    bench = SimBench()
+    await bench.start_broker()
+    async with asyncio.TaskGroup() as tasks:
+        passing = tasks.create_task(bench.pass_time(), name="timeline")
+        yield bench
+        passing.cancel()
+
+
+CARRIERS: dict[str, Callable[[], AbstractAsyncContextManager[Bench]]] = {"aiomqtt": aiomqtt_bench, "sim": sim_bench}
 """Every adapter of the port; a new one is added here and must keep the whole contract."""

@@ -95,6 +95,34 @@ async def test_leaving_in_order_publishes_no_will_and_leaves_nothing_unsent(benc
         assert other.heard.messages == ["t=last", "t=after"]
 
 
+async def test_leaving_behind_a_stall_is_a_death_for_the_others(bench: Bench) -> None:
+    async with bench.member("b") as other:
+        await other.subscribed(WILLS, "t")
+        async with bench.member("a") as leaving:
+            await leaving.heard.until_said("connected")
+            leaving.bus.stall(stalled=True)
+            leaving.bus.publish("t", b"held, and lost")
+
+        await other.heard.until_said(f"{WILLS}=a")
+        assert other.heard.messages == [f"{WILLS}=a"]
+
+
+async def test_what_is_published_while_a_stall_ends_comes_after_what_it_held(bench: Bench) -> None:
+    async with bench.member("a") as stalled, bench.member("b") as other:
+        await stalled.subscribed("to-a")
+        await other.subscribed("to-b")
+        stalled.bus.stall(stalled=True)
+        stalled.bus.publish("to-b", b"held")
+        other.bus.publish("to-a", b"question")
+        await stalled.heard.until(lambda: stalled.bus.counters().received == 1)
+        stalled.heard.on_message = lambda: stalled.bus.publish("to-b", b"answer")
+
+        stalled.bus.stall(stalled=False)
+
+        await other.heard.until_said("to-b=answer")
+        assert other.heard.messages == ["to-b=held", "to-b=answer"]
+
+
 async def test_without_a_broker_what_is_published_is_dropped_and_a_prod_shortens_the_wait(bench: Bench) -> None:
     async with bench.member("a") as member:
         await member.subscribed("t")

@@ -38,7 +38,7 @@ def has(lab: SimLab, node: str) -> bool:
 def test_an_operation_returns_when_the_lab_is_settled() -> None:
     async def story(lab: SimLab) -> tuple[str, list[bool], int]:
         reply = await lab.operate("sub1", UPLOAD)
-        return reply.outcome, [has(lab, name) for name in lab.names], lab.world.in_flight
+        return reply.outcome, [has(lab, name) for name in lab.names], lab.world.broker.in_flight
 
     assert told(story) == ("done", [True, True, True], 0)
 

@@ -82,7 +82,7 @@ def test_every_load_counts_the_boot() -> None:
 def installed(*, latency: tuple[int, int] = (0, 0)) -> World:
     configs = configs_of(topology(Settings(nodes="pub,sub1,sub2")), seed=1)
     world = World(configs, {}, seed=1, wall=START_OF_LAB, latency=latency)
-    world.start_broker()
+    world.broker.start()
     for config in configs:
         world.start_node(config.name)
     world.run_until(10 * MINUTE)
@@ -137,11 +137,11 @@ def test_a_stalled_link_loses_nothing_and_keeps_the_order() -> None:
 
 def test_a_broker_that_restarts_empty_is_told_everything_again() -> None:
     world = installed()
-    world.kill_broker()
+    world.broker.kill()
     world.run_until(world.now + SECOND)
     upload(world, "pub", "op-1")
     upload(world, "sub1", "op-2", B.der)
-    world.start_broker()
+    world.broker.start()
     world.run_until(world.now + 31 * MINUTE)
     assert (holders(world), holders(world, B.fingerprint)) == (["pub", "sub1", "sub2"], ["pub", "sub1", "sub2"])
 

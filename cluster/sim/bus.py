@@ -1,0 +1,347 @@
+"""The bus in virtual time: links from members to one broker core, behind the same port as the bus over aiomqtt.
+
+Two things are cheaper than on a real wire, and change nothing that a member could notice: packets travel as objects
+(the codec has its own suite), and a PUBACK takes no time of its own.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable
+
+from ucmlab.broker.access import allow_everyone
+from ucmlab.broker.bus import BusCounters, BusListener, Will
+from ucmlab.broker.core import Authorize, BrokerCore
+from ucmlab.broker.events import CloseConnection, ConnectionLost, ConnectionOpened, Event, PacketReceived, SendPacket
+from ucmlab.broker.gate import Gate
+from ucmlab.broker.packets import (
+    V5,
+    ConnAck,
+    Connect,
+    Disconnect,
+    Packet,
+    PubAck,
+    Publish,
+    Reason,
+    SubAck,
+    Subscribe,
+    Subscription,
+)
+from ucmlab.broker.packets import Will as WillPacket
+from ucmlab.broker.topics import QOS
+from ucmlab.cluster.sim.timeline import Timeline
+from ucmlab.node.instant import MILLISECOND
+
+RECONNECT_WITHIN = 50 * MILLISECOND
+
+
+class _Link:
+    """One connection: first in, first out in both directions."""
+
+    __slots__ = ("bus", "last_down", "last_up", "number", "received", "sent", "unanswered")
+
+    def __init__(self, number: int, bus: "SimBus") -> None:
+        self.number = number
+        self.bus = bus
+        self.last_up = 0
+        self.last_down = 0
+        self.sent = 0
+        self.unanswered = 0
+        self.received = 0
+
+
+class SimBroker:
+    """The broker's process, and the wire to it."""
+
+    def __init__(
+        self, timeline: Timeline, schedule: random.Random, authorize: Authorize, *, latency: tuple[int, int] = (0, 0)
+    ) -> None:
+        """Not running.
+
+        Args:
+            timeline: on which packets travel.
+            schedule: draws how long each takes.
+            authorize: who may say and hear what. Names and passwords are the real broker's affair and tested there:
+                the simulation's network lets only members speak.
+            latency: of each packet, microseconds, from and up to.
+        """
+        self._timeline = timeline
+        self._schedule = schedule
+        self._authorize = authorize
+        self._latency = latency
+        self._core: BrokerCore | None = None
+        self._links: dict[int, _Link] = {}
+        self._link_count = 0
+        self._members: list[SimBus] = []
+        self.in_flight = 0
+        """Packets and connection attempts on their way."""
+        self.published: list[tuple[str, bytes]] | None = None
+        """Topic and payload of whatever was published, once somebody has put a list here."""
+
+    @property
+    def up(self) -> bool:
+        """Whether it runs."""
+        return self._core is not None
+
+    def start(self) -> None:
+        """Start it, empty; whoever wants a connection tries soon."""
+        self._core = BrokerCore(allow_everyone, self._authorize)
+        for bus in self._members:
+            bus.prod()
+
+    def kill(self) -> None:
+        """Every connection is reset; what the broker held in memory is gone."""
+        self._core = None
+        for link in self._links.values():
+            self._down(link, link.bus.link_reset, link)
+        self._links.clear()
+
+    # -- what a member's end asks for
+
+    def join(self, bus: "SimBus") -> None:
+        """Tell a member when the broker is there."""
+        self._members.append(bus)
+
+    def leave(self, bus: "SimBus") -> None:
+        """Tell it no more."""
+        self._members.remove(bus)
+
+    def attempt(self, connect: Callable[[], None]) -> None:
+        """Have a connection attempt made a little later."""
+        delay = self._schedule.randint(0, RECONNECT_WITHIN) if self._latency[1] else 0
+        self.in_flight += 1
+        self._timeline.at(self._timeline.now + delay, self._arrive, connect, ())
+
+    def open(self, bus: "SimBus", connect: Connect) -> _Link | None:
+        """Connect; None when nobody listens."""
+        if self._core is None:
+            return None
+        self._link_count += 1
+        link = self._links[self._link_count] = _Link(self._link_count, bus)
+        self._handle(ConnectionOpened(link.number))
+        self.send(link, connect)
+        return link
+
+    def send(self, link: _Link, packet: Packet) -> None:
+        """Send a packet up."""
+        self._up(link, self._gets, link, packet)
+
+    def lose(self, link: _Link) -> None:
+        """The member's end is gone; the broker publishes its will, unless it said goodbye.
+
+        It learns that at once, behind a stall too, as it does of a process on its own machine; across a network that
+        is cut a broker would find out by the keep-alive.
+        """
+        self._up(link, self._lost, link)
+
+    def cut(self, client_id: str) -> None:
+        """Break a member's connection at both ends."""
+        for link in [link for link in self._links.values() if link.bus.client_id == client_id]:
+            self._down(link, link.bus.link_reset, link)
+            self._lost(link)
+
+    # -- the wire
+
+    def _up(self, link: _Link, action: Callable[..., None], *arguments: object) -> None:
+        now = self._timeline.now
+        link.last_up = max(link.last_up, now + self._delay())
+        self.in_flight += 1
+        self._timeline.at(link.last_up, self._arrive, action, arguments)
+
+    def _down(self, link: _Link, action: Callable[..., None], *arguments: object) -> None:
+        now = self._timeline.now
+        link.last_down = max(link.last_down, now + self._delay())
+        self.in_flight += 1
+        self._timeline.at(link.last_down, self._arrive, action, arguments)
+
+    def _arrive(self, action: Callable[..., None], arguments: tuple[object, ...]) -> None:
+        self.in_flight -= 1
+        action(*arguments)
+
+    def _delay(self) -> int:
+        low, high = self._latency
+        return low + int(self._schedule.random() * (high - low)) if high else 0
+
+    # -- the broker's end
+
+    def _gets(self, link: _Link, packet: Packet) -> None:
+        if link.number not in self._links:
+            return
+        if self.published is not None and type(packet) is Publish:
+            self.published.append((packet.topic, packet.payload))
+        self._handle(PacketReceived(link.number, packet))
+
+    def _lost(self, link: _Link) -> None:
+        if self._links.pop(link.number, None) is not None:
+            self._handle(ConnectionLost(link.number))
+
+    def acknowledge(self, link: _Link, packet_id: int) -> None:
+        """The member has a message; its PUBACK takes no time."""
+        if link.number in self._links:
+            self._handle(PacketReceived(link.number, PubAck(packet_id)))
+
+    def _handle(self, event: Event) -> None:
+        assert self._core is not None  # noqa: S101  # there are links only while it runs
+        for command in self._core.handle(event, self._timeline.now):
+            if type(command) is SendPacket:
+                link = self._links.get(command.conn)
+                if link is None:
+                    continue
+                if type(command.packet) is PubAck:
+                    link.bus.answered(link)
+                else:
+                    self._down(link, link.bus.gets, link, command.packet)
+            elif type(command) is CloseConnection:
+                closed = self._links.pop(command.conn, None)
+                if closed is not None:
+                    self._down(closed, closed.bus.link_reset, closed)
+
+
+class SimBus:
+    """One member's end; see `Bus`. Without a task of its own: `start` and `leave` are `run` and `close` for a world."""
+
+    def __init__(
+        self, broker: SimBroker, client_id: str, listener: BusListener, *, will: Will, username: str = ""
+    ) -> None:
+        """Nothing is connected before `start` or `run`; `username` is the client id unless given."""
+        self.client_id = client_id
+        self._broker = broker
+        self._listener = listener
+        packet = WillPacket(will.topic, will.payload, qos=QOS, retain=True)
+        self._connect_packet = Connect(client_id, V5, username=username or client_id, will=packet)
+        self._gate = Gate(listener)
+        self._link: _Link | None = None
+        self._connected = False
+        self._connections = 0
+        self._duplicate = self._refused = False
+        self._alive = False
+        self.frozen = False
+        """Whether the member's process stands still: it makes no connection. (A real one also acknowledges nothing, and
+        the broker keeps what it has not acknowledged; here its own queue keeps it, and the member cannot tell.)"""
+        self._over = asyncio.Event()
+
+    # -- the port
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Hand a message to the broker; see `Bus`."""
+        if self._connected:
+            packet = Publish(topic, payload, QOS, retain, packet_id=1)
+            self._gate.outwards(lambda: self._send(packet))
+
+    def subscribe(self, filters: Iterable[str]) -> None:
+        """Subscribe; see `Bus`."""
+        if self._connected:
+            packet = Subscribe(1, tuple(Subscription(each, QOS) for each in filters))
+            self._gate.outwards(lambda: self._send(packet))
+
+    def stall(self, *, stalled: bool) -> None:
+        """Stall the link or let it go on; see `Bus`."""
+        self._gate.stall(stalled=stalled)
+        if not stalled:
+            self.prod()
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the link is stalled; see `Bus`."""
+        return self._gate.stalled
+
+    def prod(self) -> None:
+        """Try to connect, unless there is a link or nobody to link to; see `Bus`."""
+        if self._alive and self._link is None and not self.frozen:
+            self._broker.attempt(self._connect)
+
+    def counters(self) -> BusCounters:
+        """What passed on this connection; see `Bus`."""
+        link = self._link
+        if link is None or not self._connected:
+            return BusCounters(False, self._connections, 0, 0, 0, self._duplicate)
+        return BusCounters(True, self._connections, link.sent, link.unanswered, link.received, self._duplicate)
+
+    async def run(self) -> None:
+        """Be connected as much as possible; see `Bus`."""
+        self.start()
+        try:
+            await self._over.wait()
+        finally:
+            self.die()
+
+    async def close(self, patience: float) -> None:  # noqa: ARG002  # what was sent arrives before the goodbye does
+        """Disconnect in order; see `Bus`."""
+        self.leave()
+
+    # -- the same for a world
+
+    def start(self) -> None:
+        """Connect, and connect again whenever that is possible."""
+        self._alive = True
+        self._broker.join(self)
+        self.prod()
+
+    def leave(self) -> None:
+        """Disconnect in order."""
+        if self._link is not None and not self._gate.stalled:
+            self._broker.send(self._link, Disconnect())
+        self.die()
+
+    def die(self) -> None:
+        """The member's process is gone, without a word."""
+        if not self._alive:
+            return
+        self._alive = self._connected = False
+        self._broker.leave(self)
+        if self._link is not None:
+            link, self._link = self._link, None
+            self._broker.lose(link)
+        self._over.set()
+
+    # -- what the broker's end brings
+
+    def gets(self, link: _Link, packet: object) -> None:
+        """A packet arrived."""
+        if self._link is not link:
+            return
+        if type(packet) is Publish:
+            link.received += 1
+            if packet.qos:
+                self._broker.acknowledge(link, packet.packet_id)
+            self._gate.message(packet.topic, packet.payload)
+            self._listener.counted()
+        elif type(packet) is SubAck:
+            self.answered(link)
+        elif type(packet) is ConnAck:
+            self._refused = packet.reason_code != 0
+            if not self._refused:
+                self._connected = True
+                self._connections += 1
+                self._gate.connected()
+        elif type(packet) is Disconnect:
+            self._duplicate = packet.reason_code == Reason.SESSION_TAKEN_OVER
+
+    def answered(self, link: _Link) -> None:
+        """The broker acknowledged something."""
+        link.unanswered -= 1
+        self._listener.counted()
+
+    def link_reset(self, link: _Link) -> None:
+        """The broker's end is gone."""
+        if self._link is not link:
+            return
+        self._link = None
+        self._connected = False
+        self._gate.disconnected()
+        self._listener.counted()
+        if self._duplicate:
+            self._listener.duplicate()
+            self.die()
+        elif not self._refused:  # this broker would say the same again, at the same instant, for ever
+            self.prod()
+
+    def _connect(self) -> None:
+        if self._alive and self._link is None and not self.frozen and not self._gate.stalled:
+            self._link = self._broker.open(self, self._connect_packet)
+
+    def _send(self, packet: Publish | Subscribe) -> None:
+        link = self._link
+        if link is not None:
+            link.sent += type(packet) is Publish
+            link.unanswered += 1
+            self._broker.send(link, packet)
