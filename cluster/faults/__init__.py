@@ -1,0 +1,1 @@
+"""The faults that a lab can suffer: a catalogue as data, and what each means."""
