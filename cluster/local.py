@@ -1,7 +1,7 @@
 """The lab of real processes behind the port: what a story does and sees in mode `local`, and what `up` serves."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -13,6 +13,7 @@ from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.flowing import Flow
 from ucmlab.cluster.journal_reader import JournalReader
 from ucmlab.cluster.labclock import ClockFile
+from ucmlab.cluster.local_faults import LocalFaults
 from ucmlab.cluster.local_view import view_of
 from ucmlab.cluster.members import LocalNode
 from ucmlab.cluster.port import LabFacts, NodeView, Operation
@@ -94,6 +95,9 @@ class LocalLab:
         self._journal = JournalFile(home.logs / "lab.jsonl", "lab")
         self._acts = sum(1 for event in self._reader.read() if event.get("node") == "lab")
         self._block: Block | None = None
+        self.orders = 0
+        """Operations that faults consisted of."""
+        self._broken = LocalFaults(self)
         self.roster: Roster
         self._time: Stepper | Flow
 
@@ -329,6 +333,28 @@ class LocalLab:
     async def _reachability_changed(self) -> None:
         self.roster.obey_network()
         await self._settle()
+
+    # -- the catalogue
+
+    async def inject(
+        self,
+        fault: str,
+        target: str,
+        parameters: Mapping[str, str],
+        *,
+        count: int | None = None,
+        until: int | None = None,
+    ) -> None:
+        """Inject a fault of the catalogue."""
+        await self._broken.inject(fault, target, parameters, count=count, until=until)
+
+    async def end_fault(self, fault: str, target: str) -> None:
+        """End a fault that was injected."""
+        await self._broken.end(fault, target)
+
+    def unfired(self) -> list[str]:
+        """The faults that were injected and never took effect."""
+        return self._broken.unfired()
 
     # -- operations
 

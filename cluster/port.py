@@ -5,7 +5,7 @@ and stalled links remain. Whatever reads is a plain call and looks at the state 
 is why one story ends the same in both. All instants and durations are lab microseconds unless a name says `wall`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -153,6 +153,41 @@ class LabPort(Protocol):
 
     async def set_replication(self, node: str, *, broken: bool) -> None:
         """Break or repair what the publisher replicates to a node."""
+        ...
+
+    async def inject(
+        self,
+        fault: str,
+        target: str,
+        parameters: Mapping[str, str],
+        *,
+        count: int | None = None,
+        until: int | None = None,
+    ) -> None:
+        """Inject a fault of the catalogue (`ucmlab.cluster.faults`); what stood of the same name there ends first.
+
+        Args:
+            fault: a row's name.
+            target: what it befalls: a node, `broker`, or groups of nodes like `pub,sub1 / sub2`.
+            parameters: as text; what is missing has the row's default.
+            count: it ends after so many uses; only rows that are used take it.
+            until: the lab instant at which it ends; only rows that last take it.
+
+        Raises:
+            Unusable: there is no such fault in this mode, or it cannot be injected as asked.
+        """
+        ...
+
+    async def end_fault(self, fault: str, target: str) -> None:
+        """End a fault that was injected.
+
+        Raises:
+            Unusable: it does not stand.
+        """
+        ...
+
+    def unfired(self) -> list[str]:
+        """The faults that were injected and never took effect, one phrase each."""
         ...
 
     async def operate(self, node: str, operation: Operation) -> Reply:

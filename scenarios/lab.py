@@ -203,6 +203,39 @@ class Lab:
         """Repair the database replication to a node."""
         await self._set_replication(node, broken=False)
 
+    async def inject(
+        self,
+        fault: str,
+        target: Node | str,
+        *,
+        count: int | None = None,
+        until: str | None = None,
+        **parameters: str | float,
+    ) -> None:
+        """Inject a fault of the catalogue (`ucmlab fault list`); one that never takes effect makes the run `unknown`.
+
+        Args:
+            fault: its name, as in `latency`.
+            target: what it befalls: a node, `broker`, or groups of nodes like `pub,sub1 / sub2`.
+            count: it ends after so many uses: packets, messages, starts.
+            until: it ends after so much lab time from now.
+            **parameters: what the row names, as in `low="50ms"`.
+
+        Raises:
+            Unusable: there is no such fault in this mode, or it cannot be injected as asked.
+        """
+        given = {name: str(value) for name, value in parameters.items()}
+        end = None if until is None else self._port.now() + duration(until)
+        await self._port.inject(fault, _name(target), given, count=count, until=end)
+
+    async def end_fault(self, fault: str, target: Node | str) -> None:
+        """End a fault that was injected.
+
+        Raises:
+            Unusable: it does not stand.
+        """
+        await self._port.end_fault(fault, _name(target))
+
     def events(self, name: str | None = None, node: Node | str | None = None) -> list[dict[str, object]]:
         """The journal so far, of all events or of one name, of all nodes or of one."""
         return self._port.events(name, None if node is None else _name(node))

@@ -176,7 +176,8 @@ class Telling:
         """The faults that were declared and did not happen."""
         for node in self.port.names:
             self.settle_deaths(node)
-        return [f"{kill.node} was to die after its next {kill.at}" for kill in self.armed if not kill.fired]
+        deaths = [f"{kill.node} was to die after its next {kill.at}" for kill in self.armed if not kill.fired]
+        return deaths + self.port.unfired()
 
     def _record(self, entry: Entry) -> None:
         self.entries.append(entry)

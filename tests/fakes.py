@@ -1,11 +1,12 @@
 """Fakes that keep a port's promises, for tests that are not about what is behind the port."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from ucmlab.broker.messages import Row
 from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.faults.ledger import Ledger
 from ucmlab.cluster.port import LabFacts, NodeLife, NodeView, Operation, ServiceView
 from ucmlab.node.commands import Reply
 from ucmlab.node.events import Delete, FileImage, OrderService, RegenerateAuthz, Upload
@@ -36,6 +37,7 @@ class FakeLab:
         self.broker_up = True
         self.groups: Sequence[Sequence[str]] = ()
         self.closed = False
+        self.ledger = Ledger("sim", list(names))
         self._now = 100 * SECOND
         self._due: list[tuple[int, Callable[[], None]]] = []
         self._watchers: list[Callable[[], None]] = []
@@ -148,6 +150,27 @@ class FakeLab:
 
     async def set_replication(self, node: str, *, broken: bool) -> None:
         self._record("fault", node, fault="replication", state="broken" if broken else "repaired")
+
+    async def inject(
+        self,
+        fault: str,
+        target: str,
+        parameters: Mapping[str, str],
+        *,
+        count: int | None = None,
+        until: int | None = None,
+    ) -> None:
+        injected = self.ledger.declare(fault, target, parameters, count=count, until=until)
+        if fault == "isolate":
+            await self.isolate(target)
+            injected.used()
+        self.ledger.begin(injected)
+
+    async def end_fault(self, fault: str, target: str) -> None:
+        self.ledger.take(fault, target)
+
+    def unfired(self) -> list[str]:
+        return self.ledger.unfired()
 
     async def operate(self, node: str, operation: Operation) -> Reply:
         it = self.nodes[node]

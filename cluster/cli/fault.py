@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from ucmlab.cluster.cli import attaching
+from ucmlab.cluster.cli.fault_list import broken, list_faults, tell_broken
 from ucmlab.cluster.cli.lablink import LabLink, state_of
 from ucmlab.cluster.cli.options import directory_option, json_option
 from ucmlab.cluster.cli.printing import print_result
-from ucmlab.cluster.cli.snapshot import State, fault_text
+from ucmlab.cluster.cli.snapshot import State
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.network import BROKER
 from ucmlab.cluster.provision import open_lab
@@ -93,12 +94,7 @@ def replication(how: str, node: str, *, directory: Path, as_json: bool) -> None:
     _do(directory, lambda lab: lab.fault(how, node), node, as_json=as_json)
 
 
-@fault.command("list")
-@directory_option
-@json_option
-def list_faults(*, directory: Path, as_json: bool) -> None:
-    """List what is broken now."""
-    _tell(attaching.state(open_lab(directory)), None, as_json=as_json)
+fault.add_command(list_faults)
 
 
 def read_groups(words: tuple[str, ...]) -> tuple[list[list[str]], int | None]:
@@ -132,18 +128,7 @@ def _do(directory: Path, act: Callable[[LabLink], None], node: str | None, *, as
 
 
 def _tell(state: State, target: str | None, *, as_json: bool) -> None:
-    nodes = {name: node.state for name, node in state.nodes.items()}
-    broker = "up" if state.broker.pid is not None else "down"
     if as_json:
-        print_result({"outcome": "done", "faults": state.faults, "nodes": nodes, "broker": broker})
-        return
-    parts = {BROKER: broker, **nodes}
-    if target is not None:
-        click.echo(f"{target}: {parts[target]}")
-    for each in state.faults:
-        click.echo(fault_text(each))
-    left_out = [f"{name}: {word}" for name, word in parts.items() if word not in ("up", "starting") and name != target]
-    if left_out:
-        click.echo("  ".join(left_out))
-    if target is None and not state.faults and not left_out:
-        click.echo("nothing is broken")
+        print_result(broken(state))
+    else:
+        tell_broken(state, target)

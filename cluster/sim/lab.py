@@ -5,7 +5,7 @@ time here; what takes time is what takes time in the product (`--timing product`
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from ucmlab.broker.filters import filter_matches
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.port import LabFacts, NodeLife, NodeView, Operation, ServiceView
+from ucmlab.cluster.sim.faults.performing import SimFaults
 from ucmlab.cluster.sim.keyring import authz_digests
 from ucmlab.cluster.sim.world import SimNode, World
 from ucmlab.cluster.topology import Topology
@@ -25,6 +26,8 @@ START_OF_LAB = from_rfc3339("2026-01-05T08:00:00Z")
 """Where stories begin in every mode, so that runs can be compared: a Monday morning."""
 PATIENCE = 60 * SECOND
 READY_WITHIN = DAY
+SHOWN_OTHERWISE = ("partition", "isolate", "kill", "stop", "power-cut", "torn", "pause", "replication", "broker-kill")
+"""Faults that the state of network, nodes and broker tells already, however they came about."""
 
 
 def configs_of(topology: Topology, *, seed: int, cluster: str = "sim") -> tuple[NodeConfig, ...]:
@@ -59,7 +62,7 @@ class SimLab:
         self.world.on_reply = self._replied
         self.world.on_death = self._died
         self._waiting: dict[str, tuple[str, asyncio.Future[Reply]]] = {}
-        self._broken: set[str] = set()
+        self.faults = SimFaults(self.world)
 
     mode: Literal["sim", "local"] = "sim"
 
@@ -130,7 +133,7 @@ class SimLab:
             services=self._services(found),
             authz=authz_digests(found.config.cluster, generation) if generation else None,
             open_operations=status.open_operations if status else 0,
-            replication_broken=node in self._broken,
+            replication_broken=found.replication_broken,
             files_agree=status.files_agree if status else False,
             change_notification=status.change_notification if status else False,
         )
@@ -158,9 +161,11 @@ class SimLab:
     def facts(self) -> LabFacts:
         """Look at the lab."""
         first = self._configs[0]
+        nodes = self.world.nodes.values()
         publisher = self.world.nodes[first.publisher]
         head = publisher.core.status().head if publisher.core is not None and publisher.life == "up" else None
-        broken = tuple({"fault": "replication", "node": name} for name in sorted(self._broken))
+        broken = tuple({"fault": "replication", "node": node.name} for node in nodes if node.replication_broken)
+        standing = tuple(fact for fact in self.faults.ledger.facts() if fact["fault"] not in SHOWN_OTHERWISE)
         return LabFacts(
             name=first.cluster,
             mode="sim",
@@ -169,7 +174,7 @@ class SimLab:
             replication=first.replication,
             wall=self.wall(),
             broker={"kind": "simulated", "url": None, "pid": None},
-            faults=(*self.world.network.faults(), *broken),
+            faults=(*self.world.network.faults(), *broken, *standing),
             head=head,
         )
 
@@ -201,7 +206,7 @@ class SimLab:
         if self._node(node).life == "down":
             self.world.act("fault", fault="start", target=node)
             self.world.start_node(node)
-            self.world.set_replication(node, broken=node in self._broken)
+            self.faults.mended("kill", "stop", "power-cut", "torn", target=node)
         await self._settle()
 
     async def stop_node(self, node: str) -> None:
@@ -234,6 +239,7 @@ class SimLab:
         if self._node(node).life == "paused":
             self.world.act("fault", fault="resume", target=node)
             self.world.resume_node(node)
+            self.faults.mended("pause", target=node)
         await self._settle()
 
     async def kill_broker(self) -> None:
@@ -248,6 +254,7 @@ class SimLab:
         if not self.world.broker.up:
             self.world.act("fault", fault="start", target="broker")
             self.world.broker.start()
+            self.faults.mended("broker-kill")
         await self._settle()
 
     async def partition(self, groups: Sequence[Sequence[str]], broker: int | None = None) -> None:
@@ -267,6 +274,10 @@ class SimLab:
     async def heal(self, node: str | None = None) -> None:
         """Make the network whole again, or rejoin one node."""
         self.world.network.heal(node)
+        if node is None or self.world.network.whole:
+            self.faults.mended("partition", "isolate")
+        else:
+            self.faults.mended("isolate", target=node)
         self.world.act("fault", fault="heal", target=node)
         self.world.reachability_changed()
         await self._settle()
@@ -274,10 +285,33 @@ class SimLab:
     async def set_replication(self, node: str, *, broken: bool) -> None:
         """Break or repair what the publisher replicates to a node."""
         self._node(node)
-        (self._broken.add if broken else self._broken.discard)(node)
         self.world.act("fault", fault="replication", target=node, state="broken" if broken else "repaired")
         self.world.set_replication(node, broken=broken)
+        if not broken:
+            self.faults.mended("replication", target=node)
         await self._settle()
+
+    async def inject(
+        self,
+        fault: str,
+        target: str,
+        parameters: Mapping[str, str],
+        *,
+        count: int | None = None,
+        until: int | None = None,
+    ) -> None:
+        """Inject a fault of the catalogue."""
+        self.faults.inject(fault, target, parameters, count=count, until=until)
+        await self._settle()
+
+    async def end_fault(self, fault: str, target: str) -> None:
+        """End a fault that was injected."""
+        self.faults.end(fault, target)
+        await self._settle()
+
+    def unfired(self) -> list[str]:
+        """The faults that were injected and never took effect."""
+        return self.faults.ledger.unfired()
 
     async def operate(self, node: str, operation: Operation) -> Reply:
         """Do an operation on a node."""

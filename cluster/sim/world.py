@@ -74,6 +74,9 @@ class SimNode:
         self.armed: str | None = None
         self.commands_to_live: int | None = None
         """When set, the process dies after that many more commands: a kill in the middle of a list."""
+        self.on_fall: list[Callable[[], None]] = []
+        """Who wants to know that the process died of one of these two; forgotten when it ends in any way."""
+        self.replication_broken = False
 
     def connected(self) -> None:
         """There is a connection."""
@@ -164,6 +167,8 @@ class World(Timeline):
         node.bus = SimBus(self.broker, f"{self.cluster}-{name}", node, will=will, username=name)
         node.bus.stall(stalled=not self.network.on_bus(name))
         self.handle(node, Started(image))
+        if node.replication_broken:
+            self.deliver(node, ReplicationSet(broken=True))
         if node.bus is not None:
             node.bus.start()
 
@@ -206,6 +211,7 @@ class World(Timeline):
         node.core = None
         node.life = "down"
         node.armed = node.commands_to_live = None
+        node.on_fall.clear()
         node.timers.clear()
         node.held.clear()
         if node.bus is not None:
@@ -215,6 +221,7 @@ class World(Timeline):
 
     def set_replication(self, name: str, *, broken: bool) -> None:
         """The fault `replication break|repair`."""
+        self.nodes[name].replication_broken = broken
         if self.nodes[name].core is not None:
             self.deliver(self.nodes[name], ReplicationSet(broken))
 
@@ -259,13 +266,19 @@ class World(Timeline):
         for command in wanted:
             if node.commands_to_live is not None:
                 if node.commands_to_live == 0:
-                    self.kill_node(node.name)
+                    self._fall(node)
                     return
                 node.commands_to_live -= 1
             self._perform[type(command)](node, command)
             if node.armed is not None and type(command).__name__ == node.armed:
-                self.kill_node(node.name)
+                self._fall(node)
                 return
+
+    def _fall(self, node: SimNode) -> None:
+        told = list(node.on_fall)
+        self.kill_node(node.name)
+        for tell in told:
+            tell()
 
     def watch_performed(self, kind: type[c.Command], check: Callable[[SimNode, Any], None]) -> None:
         """Have `check(node, command)` called after each command of a kind was really performed."""

@@ -17,7 +17,11 @@ from tests.rules import ROOT
 
 FOLDERS = ("broker", "node", "publisher", "cluster", "scenarios")
 DATA = {
-    f"ucmlab/node/rules/{name}.toml" for name in ("identities", "refusals", "releases", "services", "timings", "units")
+    "ucmlab/cluster/faults/catalogue.toml",
+    *(
+        f"ucmlab/node/rules/{name}.toml"
+        for name in ("identities", "refusals", "releases", "services", "timings", "units")
+    ),
 } | {f"ucmlab/{folder}/py.typed" for folder in ("broker", "node", "publisher", "cluster", "scenarios")}
 OWN_SUITE = """\
 import cluster, node, scenarios

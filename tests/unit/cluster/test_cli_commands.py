@@ -289,11 +289,11 @@ def test_a_fault_of_a_node_that_there_is_not_is_none(lab: Bench) -> None:
 
 
 def test_what_is_broken_is_listed_the_broker_too(lab: Bench) -> None:
-    assert lab.run("fault", "list").stdout == "nothing is broken\n"
+    assert lab.run("fault", "list", "--now").stdout == "nothing is broken\n"
     lab.link.states["sub2"] = "down"
     lab.link.broken = [{"fault": "partition", "groups": "pub,broker / sub1,sub2"}]
     lab.link.broker_url = None
-    assert lab.run("fault", "list").stdout.splitlines() == [
+    assert lab.run("fault", "list", "--now").stdout.splitlines() == [
         "partition pub,broker / sub1,sub2",
         "broker: down  sub2: down",
     ]
