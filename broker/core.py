@@ -497,12 +497,21 @@ class BrokerCore:
         if routes is None:
             routes = self._find_routes(topic)
         reached = 0
+        bare = message.properties is None and message.expires_at is None
+        alike: dict[bool, Publish] = {}
         for session, match in routes:
             if match.no_local and session.client_id == message.sender:
                 continue
             reached += 1
             qos = min(message.qos, match.qos)
             retain = message.retain and match.retain_as_published
+            if bare and not qos and not match.identifiers:
+                # Nothing in the packet is the receiver's own: one packet serves all of them.
+                packet = alike.get(retain)
+                if packet is None:
+                    packet = alike[retain] = Publish(topic, message.payload, 0, retain)
+                if session.pass_on(packet, out):
+                    continue
             if not session.deliver(Outgoing(message, qos, retain, match.identifiers), now, out):
                 self._dropped += 1
         return reached

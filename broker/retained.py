@@ -1,11 +1,16 @@
 """Messages under way inside the broker, and the retained ones, one a topic."""
 
+from functools import lru_cache
+
 import msgspec
 
-from ucmlab.broker.filters import is_wildcard, levels_match
+from ucmlab.broker.filters import filter_matches, is_wildcard
 from ucmlab.broker.packets import PublishProperties
 
 MICROSECONDS = 1_000_000
+
+# Members come back with the filters that they had, and topics stay: the question is nearly always an old one.
+_covers = lru_cache(maxsize=16_384)(filter_matches)
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -33,7 +38,7 @@ class RetainedMessages:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._by_topic: dict[str, tuple[list[str], Message]] = {}
+        self._by_topic: dict[str, Message] = {}
 
     def __len__(self) -> int:
         """How many topics have a retained message."""
@@ -47,23 +52,20 @@ class RetainedMessages:
             return True
         if topic not in self._by_topic and len(self._by_topic) >= self._limit:
             return False
-        self._by_topic[topic] = (topic.split("/"), message)
+        self._by_topic[topic] = message
         return True
 
     def matching(self, filter_: str, now: int) -> list[Message]:
         """Every retained message that a new subscription with this filter is owed, all of them."""
         if not is_wildcard(filter_):
             found = self._by_topic.get(filter_)
-            return [] if found is None or found[1].expired(now) else [found[1]]
-        pattern = filter_.split("/")
+            return [] if found is None or found.expired(now) else [found]
         return [
-            message
-            for levels, message in self._by_topic.values()
-            if levels_match(pattern, levels) and not message.expired(now)
+            message for topic, message in self._by_topic.items() if _covers(filter_, topic) and not message.expired(now)
         ]
 
     def purge(self, now: int) -> None:
         """Forgets what has expired."""
-        expired = [topic for topic, (_, message) in self._by_topic.items() if message.expired(now)]
+        expired = [topic for topic, message in self._by_topic.items() if message.expired(now)]
         for topic in expired:
             del self._by_topic[topic]

@@ -131,6 +131,15 @@ class Session:
         self._send(link, outgoing, now, out)
         return True
 
+    def pass_on(self, publish: Publish, out: list[Command]) -> bool:
+        """Sends a finished packet at QoS 0; false if `deliver` must see to it, for something is in its way."""
+        link = self.connection
+        if link is None or self.backlog or self.unsent or link.paused or link.max_packet_size is not None:
+            return False
+        link.sent += 1
+        out.append(SendPacket(link.number, publish))
+        return True
+
     def replay(self, outgoing: Outgoing) -> None:
         """Lets a retained message wait, however many wait already; `drain` sends it."""
         topic = outgoing.message.topic

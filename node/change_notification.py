@@ -23,6 +23,7 @@ from ucmlab.node.context import Context
 from ucmlab.node.events import FilesRead
 from ucmlab.node.filing import Filing
 from ucmlab.node.replica import Replica
+from ucmlab.node.row_table import NO_ROWS
 
 COMPARE = "compare"
 RESYNC_TIMER = "certcn:resync"
@@ -133,9 +134,8 @@ class ChangeNotification:
 
     def agrees(self) -> bool:
         """Whether files equal rows for the listed units of this node."""
-        return all(
-            self._filing.fingerprints(unit).keys() == self._replica.of_unit(unit).keys() for unit in self._listed
-        )
+        files, rows = self._filing.fingerprints, self._replica.table.units
+        return all(files(unit).keys() == rows.get(unit, NO_ROWS).keys() for unit in self._listed)
 
     def _concerns(self, entry: LogEntry) -> bool:
         units = self._context.rulebook.units
@@ -157,18 +157,19 @@ class ChangeNotification:
                 self._filing.write(row)
 
     def _compare_unit(self, unit: str, *, listed: bool) -> None:
-        if listed:
-            files, me = self._filing.fingerprints(unit), self._context.config.name
-            for lost in [row for fingerprint, row in self._replica.of_unit(unit).items() if fingerprint not in files]:
+        files, rows, me = self._filing.fingerprints(unit), self._replica.of_unit(unit), self._context.config.name
+        if listed and files.keys() != rows.keys():
+            for lost in [row for fingerprint, row in rows.items() if fingerprint not in files]:
                 self._filing.write(lost)
                 # Only before 11.0 can a listed row be without this node: it was deleted here, and comes back.
                 if not lost.held_by(me):
                     self._propose_mapping(lost.key)
-        for fingerprint, file in list(self._filing.fingerprints(unit).items()):
-            row = self._replica.rows.get((unit, fingerprint))
-            if row is not None and (listed or row.held_by(self._context.config.name)):
+        # A file that waits for nothing is as it should be, unless it is to follow a row and there is none.
+        for fingerprint in [each for each, file in files.items() if file.op_id or (listed and each not in rows)]:
+            row = self._replica.of_unit(unit).get(fingerprint)
+            if row is not None and (listed or row.held_by(me)):
                 self._filing.settle(unit, fingerprint)
-            elif listed or file.op_id:
+            else:
                 self._file_without_row(unit, fingerprint)
 
     def _file_without_row(self, unit: str, fingerprint: str) -> None:

@@ -360,14 +360,14 @@ class NodeCore:
         for unit in self.context.rulebook.units_of(self.config.role):
             if unit.kind != "trust" or unit.replicated or self.operations.occupied(unit.name):
                 continue
-            rows = self.replica.of_unit(unit.name)
-            for fingerprint, file in list(self.filing.fingerprints(unit.name).items()):
+            rows, files = self.replica.of_unit(unit.name), self.filing.fingerprints(unit.name)
+            for fingerprint, file in list(files.items()):
                 row = rows.get(fingerprint)
                 deleted = (unit.name, fingerprint) in self.replica.tombstones
                 if not file.op_id and (deleted or (row is not None and not row.held_by(me))):
                     self.filing.remove(unit.name, fingerprint)
-            for row in rows.values():
-                if row.held_by(me):
+            for fingerprint, row in rows.items():
+                if fingerprint not in files and row.held_by(me):
                     self.filing.write(row)
 
     def _write_installed(self, new: tuple[RowKey, ...]) -> None:

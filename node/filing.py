@@ -31,9 +31,14 @@ class Filing:
         self._units: dict[str, dict[str, TrustFile]] = {}
         self._twins: dict[tuple[str, str], list[str]] = {}
         """Further files with a certificate that has one; people put files there by hand as well."""
+        self._taken: tuple[FileImage, ...] | None = None
+        """What was read last, while nothing has been asked for since: reading the very same again is no news."""
 
     def take(self, images: tuple[FileImage, ...]) -> None:
         """Believe the disk."""
+        if images is self._taken:
+            return
+        self._taken = images
         self._units = {}
         self._twins = {}
         for image in images:
@@ -60,6 +65,7 @@ class Filing:
         if self.get(row.unit, row.fingerprint) is not None:
             return
         name = self._free_name(row)
+        self._taken = None
         self._units.setdefault(row.unit, {})[row.fingerprint] = TrustFile(name, row.der, row.description, op_id)
         self._context.ask(WriteFile(row.unit, name, row.der, row.description, op_id))
         self._context.record("file_written", op_id, unit=row.unit, fingerprint=row.fingerprint)
@@ -68,6 +74,7 @@ class Filing:
         """Take the certificate's file away, if it is there."""
         file = self._units.get(unit, {}).pop(fingerprint, None)
         if file is not None:
+            self._taken = None
             for name in (file.name, *self._twins.pop((unit, fingerprint), ())):
                 self._context.ask(RemoveFile(unit, name))
             self._context.record("file_removed", op_id, unit=unit, fingerprint=fingerprint)
@@ -76,6 +83,7 @@ class Filing:
         """Forget the operation id beside a file: the log has it, or has refused it."""
         file = self.get(unit, fingerprint)
         if file is not None and file.op_id:
+            self._taken = None
             self._units[unit][fingerprint] = TrustFile(file.name, file.der, file.description, "")
             self._context.ask(SettleFile(unit, file.name))
 

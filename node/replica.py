@@ -4,12 +4,11 @@ This file knows no files, no services and no bus. Rows change in two ways only: 
 snapshot takes the place of everything. The position never goes back within an epoch, and the epoch never goes back.
 """
 
-import hashlib
-from bisect import bisect_left, insort
 from collections.abc import Iterable
 
 from ucmlab.broker.messages import LogEntry, Row, RowKey
 from ucmlab.node.events import ReplicaImage
+from ucmlab.node.row_table import NO_ROWS, RowTable, table_of
 
 
 class Replica:
@@ -22,11 +21,10 @@ class Replica:
         self.hash = image.hash
         self.floor = image.floor
         self.tombstones: dict[RowKey, int] = {(unit, fingerprint): seq for unit, fingerprint, seq in image.tombstones}
-        self.rows: dict[RowKey, Row] = {}
-        self._units: dict[str, dict[str, Row]] = {}
-        self._lines: list[bytes] = []
-        self._digest: str | None = None
-        self._take_rows(image.rows)
+        self.table: RowTable
+        self.rows: dict[RowKey, Row]
+        """The table's, not to be changed."""
+        self._take(table_of(image.rows))
 
     @property
     def position(self) -> tuple[int, int]:
@@ -38,12 +36,11 @@ class Replica:
 
         A key that the entry removes and adds again (a replacement) is no deletion.
         """
-        added = {row.key for row in entry.adds}
+        added = [row.key for row in entry.adds]
         deleted = tuple(key for key in entry.removes if key not in added)
-        for key in entry.removes:
-            self._drop(key)
-        for row in entry.adds:
-            self._put(row)
+        self._take(self.table.after(entry.removes, entry.adds))
+        for key in added:
+            self.tombstones.pop(key, None)
         for key in deleted:
             self.tombstones[key] = entry.seq
         self.seq = entry.seq
@@ -56,7 +53,7 @@ class Replica:
         epoch: int,
         seq: int,
         entry_hash: bytes,
-        rows: Iterable[Row],
+        rows: tuple[Row, ...],
         tombstones: Iterable[tuple[str, str, int]],
     ) -> None:
         """Put a snapshot in the place of everything."""
@@ -65,50 +62,25 @@ class Replica:
         self.hash = entry_hash
         self.floor = 0
         self.tombstones = {(unit, fingerprint): at for unit, fingerprint, at in tombstones}
-        self._take_rows(rows)
+        self._take(table_of(rows))
 
     def raise_floor(self, floor: int) -> bool:
         """Forget tombstones at or below `floor`: every member has them behind it. False when that is no news."""
         if floor <= self.floor:
             return False
         self.floor = floor
-        self.tombstones = {key: seq for key, seq in self.tombstones.items() if seq > floor}
+        if self.tombstones:
+            self.tombstones = {key: seq for key, seq in self.tombstones.items() if seq > floor}
         return True
 
     def digest(self) -> str:
         """SHA-256 over the sorted lines `unit TAB fingerprint LF` of rows with holders (design 7.2)."""
-        if self._digest is None:
-            self._digest = hashlib.sha256(b"".join(self._lines)).hexdigest()
-        return self._digest
+        return self.table.digest()
 
     def of_unit(self, unit: str) -> dict[str, Row]:
         """A unit's rows by fingerprint, in the order in which they came; not to be changed."""
-        return self._units.get(unit, {})
+        return self.table.units.get(unit, NO_ROWS)
 
-    def _take_rows(self, rows: Iterable[Row]) -> None:
-        self.rows = {row.key: row for row in rows}
-        self._units = {}
-        for row in self.rows.values():
-            self._units.setdefault(row.unit, {})[row.fingerprint] = row
-        self._lines = sorted(digest_line(row) for row in self.rows.values())
-        self._digest = None
-
-    def _put(self, row: Row) -> None:
-        if row.key not in self.rows:
-            insort(self._lines, digest_line(row))
-            self._digest = None
-        self.rows[row.key] = row
-        self._units.setdefault(row.unit, {})[row.fingerprint] = row
-        self.tombstones.pop(row.key, None)
-
-    def _drop(self, key: RowKey) -> None:
-        row = self.rows.pop(key, None)
-        if row is not None:
-            del self._units[row.unit][row.fingerprint]
-            del self._lines[bisect_left(self._lines, digest_line(row))]
-            self._digest = None
-
-
-def digest_line(row: Row) -> bytes:
-    """A row's line of the digest."""
-    return f"{row.unit}\t{row.fingerprint}\n".encode()
+    def _take(self, table: RowTable) -> None:
+        self.table = table
+        self.rows = table.rows

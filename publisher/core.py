@@ -96,7 +96,7 @@ class PublisherCore(NodeCore):
         """Start over with the rows at hand, above everything that anybody has seen."""
         self.log.begin_epoch(epoch)
         self.context.ask(BeginEpoch(epoch))
-        self.replica.install(epoch=epoch, seq=0, entry_hash=b"", rows=tuple(self.replica.rows.values()), tombstones=())
+        self.replica.install(epoch=epoch, seq=0, entry_hash=b"", rows=self.replica.table.in_order(), tombstones=())
         self.context.record("epoch_begun", epoch=epoch)
         self._acks.clear()
         self._head_soon()
@@ -283,7 +283,7 @@ class PublisherCore(NodeCore):
             self.context.publish(topic, Entries(request.request, batch(payloads), self.log.head[1]))
 
     def _snapshot(self, request: int) -> list[Snapshot]:
-        rows = tuple(self.replica.rows.values())
+        rows = self.replica.table.in_order()
         tombstones = tuple((unit, fingerprint, seq) for (unit, fingerprint), seq in self.replica.tombstones.items())
         chunks = [rows[at : at + BATCH] for at in range(0, len(rows), BATCH)] or [()]
         epoch, seq = self.log.head

@@ -2,8 +2,11 @@
 
 import gc
 import multiprocessing
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import msgspec
 
@@ -12,10 +15,10 @@ from ucmlab.cluster.search.run import SeedResult, SeedRun
 from ucmlab.cluster.search.workload import OPERATIONS, draw_schedule
 from ucmlab.node.config import Policy
 
-CHUNK = 25
+CHUNK = 20
 """Seeds handed out at once."""
-COLLECT_EVERY = 200
-"""Seeds between two collections of garbage: worlds are cyclic, and collecting all the time took a fifth of the time."""
+COLLECT_EVERY = 20
+"""Seeds between two collections of garbage. A world that is over is taken apart at once, so little is left for them."""
 
 
 class Campaign(msgspec.Struct, frozen=True):
@@ -77,30 +80,52 @@ def run_one(campaign: Campaign, seed: int) -> SeedRun:
 
 def _results(campaign: Campaign, jobs: int) -> Iterator[SeedResult]:
     seeds = range(campaign.first, campaign.first + campaign.seeds)
+    cluster_image(campaign.nodes, campaign.release, campaign.replication)
     if jobs <= 1:
-        gc.collect()
-        gc.disable()
-        try:
-            for seed in seeds:
-                yield _seed(campaign, seed)
-                if not seed % COLLECT_EVERY:
-                    gc.collect()
-        finally:
-            gc.enable()
+        with _rare_collections():
+            yield from _play(campaign, seeds)
         return
     chunks = [(campaign, seeds[at : at + CHUNK]) for at in range(0, len(seeds), CHUNK)]
-    # Spawned, not forked: the caller may have threads or an event loop.
-    with multiprocessing.get_context("spawn").Pool(jobs, initializer=gc.disable) as pool:
+    # Forked where that is safe, so that nobody makes the cluster image again; not beside threads of the caller's.
+    method = "fork" if threading.active_count() == 1 and sys.platform == "linux" else "spawn"
+    with multiprocessing.get_context(method).Pool(jobs, initializer=_set_out, initargs=(campaign,)) as pool:
         for results in pool.imap(_chunk, chunks):
             yield from results
 
 
-def _chunk(work: tuple[Campaign, range]) -> list[SeedResult]:
-    campaign, seeds = work
-    results = [_seed(campaign, seed) for seed in seeds]
+def _set_out(campaign: Campaign) -> None:
+    """Begin a worker's life: as in `_rare_collections`, and for good."""
+    cluster_image(campaign.nodes, campaign.release, campaign.replication)
     gc.collect()
-    return results
+    gc.disable()
+    gc.freeze()
+
+
+def _chunk(work: tuple[Campaign, range]) -> list[SeedResult]:
+    return list(_play(*work))
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Collect by our own count, and without looking at what was there before: that stays, and is most of it."""
+    gc.collect()
+    gc.disable()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        gc.enable()
+
+
+def _play(campaign: Campaign, seeds: range) -> Iterator[SeedResult]:
+    for done, seed in enumerate(seeds, 1):
+        yield _seed(campaign, seed)
+        if not done % COLLECT_EVERY:
+            gc.collect()
 
 
 def _seed(campaign: Campaign, seed: int) -> SeedResult:
-    return run_one(campaign, seed).result
+    run = run_one(campaign, seed)
+    run.world.dismantle()
+    return run.result

@@ -3,26 +3,32 @@
 from functools import lru_cache
 
 import msgspec
+from msgspec.structs import replace
 
 from ucmlab.broker.codec import Memo
 from ucmlab.cluster.sim.lab import START_OF_LAB, configs_of
 from ucmlab.cluster.sim.world import World
 from ucmlab.cluster.topology import Settings, topology
 from ucmlab.node.config import NodeConfig, Policy
-from ucmlab.node.events import DiskImage
+from ucmlab.node.events import DiskImage, ReplicaImage
 from ucmlab.node.instant import MINUTE
+from ucmlab.node.row_table import RowTable, table_of
 
 DEFAULT_NODES = ("pub", "sub1", "sub2", "sub3", "tftp1", "imp1")
 SETTLING = 10 * MINUTE
 
 
 class ClusterImage(msgspec.Struct, frozen=True):
-    """Configurations and disks of an installed cluster; `memo` holds its opened messages, `wall` when it stood."""
+    """Configurations and disks of an installed cluster; `memo` holds its opened messages, `wall` when it stood.
+
+    `table` is what its databases share, kept so that every seed's nodes find the rows of their disks indexed.
+    """
 
     configs: tuple[NodeConfig, ...]
     disks: dict[str, DiskImage]
     memo: Memo
     wall: int
+    table: RowTable
 
 
 @lru_cache(maxsize=8)
@@ -44,4 +50,12 @@ def cluster_image(
     for config in configs:
         world.stop_node(config.name)
     disks = {name: node.disk.image() for name, node in world.nodes.items()}
-    return ClusterImage(configs, disks, memo, START_OF_LAB + SETTLING)
+    table = table_of(disks[configs[0].name].replica.rows)
+    shared = {name: replace(image, replica=_on_table(image.replica, table)) for name, image in disks.items()}
+    return ClusterImage(configs, shared, memo, START_OF_LAB + SETTLING, table)
+
+
+def _on_table(replica: ReplicaImage, table: RowTable) -> ReplicaImage:
+    """The same database; its rows are the table's own, if they are the same in the same order."""
+    rows = table.in_order()
+    return replace(replica, rows=rows) if replica.rows == rows else replica

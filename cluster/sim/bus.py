@@ -1,7 +1,8 @@
 """The bus in virtual time: links from members to one broker core, behind the same port as the bus over aiomqtt.
 
-Two things are cheaper than on a real wire, and change nothing that a member could notice: packets travel as objects
-(the codec has its own suite), and a PUBACK takes no time of its own.
+Three things are cheaper than on a real wire, and change nothing that a member could notice: packets travel as objects
+(the codec has its own suite), a PUBACK to a member takes no time of its own, and members subscribe at QoS 0: a link
+here loses nothing while it lasts, and a clean session keeps nothing after it, so a PUBACK of theirs would do nothing.
 """
 
 import asyncio
@@ -67,7 +68,8 @@ class SimBroker:
         self._timeline = timeline
         self._schedule = schedule
         self._authorize = authorize
-        self._latency = latency
+        self._random = schedule.random
+        self._least, self._spread = latency[0], latency[1] - latency[0]
         self._core: BrokerCore | None = None
         self._links: dict[int, _Link] = {}
         self._link_count = 0
@@ -92,7 +94,7 @@ class SimBroker:
         """Every connection is reset; what the broker held in memory is gone."""
         self._core = None
         for link in self._links.values():
-            self._down(link, link.bus.link_reset, link)
+            self._down(link, link.bus.link_reset)
         self._links.clear()
 
     # -- what a member's end asks for
@@ -107,7 +109,7 @@ class SimBroker:
 
     def attempt(self, connect: Callable[[], None]) -> None:
         """Have a connection attempt made a little later."""
-        delay = self._schedule.randint(0, RECONNECT_WITHIN) if self._latency[1] else 0
+        delay = self._schedule.randint(0, RECONNECT_WITHIN) if self._spread else 0
         self.in_flight += 1
         self._timeline.at(self._timeline.now + delay, self._arrive, connect, ())
 
@@ -123,7 +125,12 @@ class SimBroker:
 
     def send(self, link: _Link, packet: Packet) -> None:
         """Send a packet up."""
-        self._up(link, self._gets, link, packet)
+        timeline = self._timeline
+        due = timeline.now + self._delay()
+        due = max(due, link.last_up)
+        link.last_up = due
+        self.in_flight += 1
+        timeline.at(due, self._gets, link, packet)
 
     def lose(self, link: _Link) -> None:
         """The member's end is gone; the broker publishes its will, unless it said goodbye.
@@ -131,39 +138,46 @@ class SimBroker:
         It learns that at once, behind a stall too, as it does of a process on its own machine; across a network that
         is cut a broker would find out by the keep-alive.
         """
-        self._up(link, self._lost, link)
+        link.last_up = max(link.last_up, self._timeline.now + self._delay())
+        self.in_flight += 1
+        self._timeline.at(link.last_up, self._arrive, self._lost, (link,))
 
     def cut(self, client_id: str) -> None:
         """Break a member's connection at both ends."""
         for link in [link for link in self._links.values() if link.bus.client_id == client_id]:
-            self._down(link, link.bus.link_reset, link)
+            self._down(link, link.bus.link_reset)
             self._lost(link)
 
     # -- the wire
 
-    def _up(self, link: _Link, action: Callable[..., None], *arguments: object) -> None:
-        now = self._timeline.now
-        link.last_up = max(link.last_up, now + self._delay())
+    def _down(self, link: _Link, action: Callable[[_Link], None]) -> None:
+        link.last_down = max(link.last_down, self._timeline.now + self._delay())
         self.in_flight += 1
-        self._timeline.at(link.last_up, self._arrive, action, arguments)
+        self._timeline.at(link.last_down, self._arrive, action, (link,))
 
-    def _down(self, link: _Link, action: Callable[..., None], *arguments: object) -> None:
-        now = self._timeline.now
-        link.last_down = max(link.last_down, now + self._delay())
+    def _send_down(self, link: _Link, packet: Packet) -> None:
+        timeline = self._timeline
+        due = timeline.now + self._delay()
+        due = max(due, link.last_down)
+        link.last_down = due
         self.in_flight += 1
-        self._timeline.at(link.last_down, self._arrive, action, arguments)
+        timeline.at(due, self._brings, link, packet)
+
+    def _brings(self, link: _Link, packet: Packet) -> None:
+        self.in_flight -= 1
+        link.bus.gets(link, packet)
 
     def _arrive(self, action: Callable[..., None], arguments: tuple[object, ...]) -> None:
         self.in_flight -= 1
         action(*arguments)
 
     def _delay(self) -> int:
-        low, high = self._latency
-        return low + int(self._schedule.random() * (high - low)) if high else 0
+        return self._least + int(self._random() * self._spread) if self._spread else self._least
 
     # -- the broker's end
 
     def _gets(self, link: _Link, packet: Packet) -> None:
+        self.in_flight -= 1
         if link.number not in self._links:
             return
         if self.published is not None and type(packet) is Publish:
@@ -174,26 +188,22 @@ class SimBroker:
         if self._links.pop(link.number, None) is not None:
             self._handle(ConnectionLost(link.number))
 
-    def acknowledge(self, link: _Link, packet_id: int) -> None:
-        """The member has a message; its PUBACK takes no time."""
-        if link.number in self._links:
-            self._handle(PacketReceived(link.number, PubAck(packet_id)))
-
     def _handle(self, event: Event) -> None:
         assert self._core is not None  # noqa: S101  # there are links only while it runs
+        links = self._links
         for command in self._core.handle(event, self._timeline.now):
             if type(command) is SendPacket:
-                link = self._links.get(command.conn)
+                link = links.get(command.conn)
                 if link is None:
                     continue
                 if type(command.packet) is PubAck:
                     link.bus.answered(link)
                 else:
-                    self._down(link, link.bus.gets, link, command.packet)
+                    self._send_down(link, command.packet)
             elif type(command) is CloseConnection:
                 closed = self._links.pop(command.conn, None)
                 if closed is not None:
-                    self._down(closed, closed.bus.link_reset, closed)
+                    self._down(closed, closed.bus.link_reset)
 
 
 class SimBus:
@@ -230,7 +240,7 @@ class SimBus:
     def subscribe(self, filters: Iterable[str]) -> None:
         """Subscribe; see `Bus`."""
         if self._connected:
-            packet = Subscribe(1, tuple(Subscription(each, QOS) for each in filters))
+            packet = Subscribe(1, tuple(Subscription(each, 0) for each in filters))
             self._gate.outwards(lambda: self._send(packet))
 
     def stall(self, *, stalled: bool) -> None:
@@ -295,14 +305,12 @@ class SimBus:
 
     # -- what the broker's end brings
 
-    def gets(self, link: _Link, packet: object) -> None:
+    def gets(self, link: _Link, packet: Packet) -> None:
         """A packet arrived."""
         if self._link is not link:
             return
         if type(packet) is Publish:
             link.received += 1
-            if packet.qos:
-                self._broker.acknowledge(link, packet.packet_id)
             self._gate.message(packet.topic, packet.payload)
             self._listener.counted()
         elif type(packet) is SubAck:

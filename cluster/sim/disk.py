@@ -8,7 +8,7 @@ before any answer, so a power cut never touches them.
 
 import random
 
-from ucmlab.broker.messages import Row, RowKey
+from ucmlab.broker.messages import RowKey
 from ucmlab.node.commands import (
     AppendLog,
     ApplyEntry,
@@ -22,6 +22,7 @@ from ucmlab.node.commands import (
 )
 from ucmlab.node.events import DiskImage, FileImage, LogImage, ReplicaImage
 from ucmlab.node.log_hash import entry_hash
+from ucmlab.node.row_table import table_of
 
 FileKey = tuple[str, str]
 DatabaseChange = ApplyEntry | InstallSnapshot | RaiseFloor | BeginEpoch
@@ -37,6 +38,8 @@ class SimDisk:
         self.boot = image.boot
         self.identities = dict(image.identities)
         self.files: dict[FileKey, FileImage] = {(file.unit, file.name): file for file in image.files}
+        self._read: tuple[FileImage, ...] | None = None
+        """What reading all files gives, until one of them changes."""
         self._unsynced_files: dict[FileKey, list[FileImage | None]] = {}
         self._base = image.replica
         self._changes: list[DatabaseChange] = []
@@ -64,7 +67,7 @@ class SimDisk:
         return DiskImage(
             boot=self.boot,
             identities=dict(self.identities),
-            files=tuple(self.files.values()),
+            files=self.read_files(),
             replica=self.replica(),
             log=self.log_image(),
             enabled=dict(self.enabled),
@@ -93,6 +96,12 @@ class SimDisk:
 
     # -- files
 
+    def read_files(self) -> tuple[FileImage, ...]:
+        """All files; the same tuple as before as long as they are the same."""
+        if self._read is None:
+            self._read = tuple(self.files.values())
+        return self._read
+
     def write_file(self, command: WriteFile) -> None:
         """Put a file in place."""
         image = FileImage(command.unit, command.name, command.der, command.description, command.op_id)
@@ -117,6 +126,7 @@ class SimDisk:
         self._put(key, image)
 
     def _put(self, key: FileKey, image: FileImage | None) -> None:
+        self._read = None
         if image is None:
             self.files.pop(key, None)
         else:
@@ -177,35 +187,49 @@ class SimDisk:
         self.sync(files=True)
 
 
-def fold(base: ReplicaImage, changes: list[DatabaseChange]) -> ReplicaImage:
-    """The database after these transactions."""
-    rows: dict[RowKey, Row] = {row.key: row for row in base.rows}
-    tombstones: dict[RowKey, int] = {(unit, fingerprint): seq for unit, fingerprint, seq in base.tombstones}
-    epoch, seq, digest, floor = base.epoch, base.seq, base.hash, base.floor
-    for change in changes:
+class Database:
+    """A replica database after some transactions."""
+
+    def __init__(self, base: ReplicaImage) -> None:
+        """Nothing has changed yet."""
+        self.epoch, self.seq, self.hash, self.floor = base.epoch, base.seq, base.hash, base.floor
+        self.table = table_of(base.rows)
+        self.tombstones: dict[RowKey, int] = {(unit, fingerprint): seq for unit, fingerprint, seq in base.tombstones}
+
+    def perform(self, change: DatabaseChange) -> None:
+        """One transaction."""
         match change:
             case ApplyEntry():
-                for key in change.removes:
-                    rows.pop(key, None)
+                self.table = self.table.after(change.removes, change.adds)
                 for row in change.adds:
-                    rows[row.key] = row
-                    tombstones.pop(row.key, None)
-                tombstones.update(dict.fromkeys(change.tombstones, change.seq))
-                epoch, seq, digest = change.epoch, change.seq, change.hash
+                    self.tombstones.pop(row.key, None)
+                self.tombstones.update(dict.fromkeys(change.tombstones, change.seq))
+                self.epoch, self.seq, self.hash = change.epoch, change.seq, change.hash
             case InstallSnapshot():
-                rows = {row.key: row for row in change.rows}
-                tombstones = {(unit, fingerprint): at for unit, fingerprint, at in change.tombstones}
-                epoch, seq, digest, floor = change.epoch, change.seq, change.hash, 0
+                self.table = table_of(change.rows)
+                self.tombstones = {(unit, fingerprint): at for unit, fingerprint, at in change.tombstones}
+                self.epoch, self.seq, self.hash, self.floor = change.epoch, change.seq, change.hash, 0
             case RaiseFloor():
-                floor = max(floor, change.floor)
-                tombstones = {key: at for key, at in tombstones.items() if at > floor}
+                self.floor = max(self.floor, change.floor)
+                self.tombstones = {key: at for key, at in self.tombstones.items() if at > self.floor}
             case BeginEpoch():
-                tombstones, epoch, seq, digest, floor = {}, change.epoch, 0, b"", 0
-    return ReplicaImage(
-        epoch=epoch,
-        seq=seq,
-        hash=digest,
-        floor=floor,
-        rows=tuple(rows.values()),
-        tombstones=tuple((unit, fingerprint, at) for (unit, fingerprint), at in tombstones.items()),
-    )
+                self.tombstones, self.epoch, self.seq, self.hash, self.floor = {}, change.epoch, 0, b"", 0
+
+    def image(self) -> ReplicaImage:
+        """What it holds."""
+        return ReplicaImage(
+            epoch=self.epoch,
+            seq=self.seq,
+            hash=self.hash,
+            floor=self.floor,
+            rows=self.table.in_order(),
+            tombstones=tuple((unit, fingerprint, at) for (unit, fingerprint), at in self.tombstones.items()),
+        )
+
+
+def fold(base: ReplicaImage, changes: list[DatabaseChange]) -> ReplicaImage:
+    """The database after these transactions."""
+    database = Database(base)
+    for change in changes:
+        database.perform(change)
+    return database.image()

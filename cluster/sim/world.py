@@ -143,6 +143,8 @@ class World(Timeline):
         self.on_death: Callable[[str], None] = lambda node: None
         self._perform: dict[type[c.Command], Callable[[SimNode, Any], None]] = self._performers()
         self._acts = self._timers = 0
+        self._ended: list[NodeCore] = []
+        """Cores of processes that are dead."""
         self._waiting: deque[AnyEvent] = deque()
         """Answers to commands of the event being handled: they come right after its list."""
 
@@ -208,6 +210,8 @@ class World(Timeline):
             node.bus.prod()
 
     def _end(self, node: SimNode) -> None:
+        if node.core is not None:
+            self._ended.append(node.core)
         node.core = None
         node.life = "down"
         node.armed = node.commands_to_live = None
@@ -341,7 +345,7 @@ class World(Timeline):
             self.deliver(node, TimerFired(token))
 
     def _read_files(self, node: SimNode, command: c.ReadFiles) -> None:
-        self._waiting.append(FilesRead(command.token, tuple(node.disk.files.values())))
+        self._waiting.append(FilesRead(command.token, node.disk.read_files()))
 
     def _sync(self, node: SimNode, command: c.SyncDisk) -> None:
         node.disk.sync(files=command.files)
@@ -352,6 +356,23 @@ class World(Timeline):
 
     def _record(self, node: SimNode, command: c.Record) -> None:
         self.journal.append(Journaled(self.now, node.name, command))
+
+    # -- the end
+
+    def dismantle(self) -> None:
+        """Take everything apart; nothing of it may be used again.
+
+        Cores, links and world refer to each other in circles. Whoever makes thousands of worlds should not leave them
+        to the collector: their memory is used again at once, while it is still in the processor's caches.
+        """
+        for node in self.nodes.values():
+            for part in (node.core, node.bus, node):
+                if part is not None:
+                    vars(part).clear()
+        for core in self._ended:
+            vars(core).clear()
+        vars(self.broker).clear()
+        vars(self).clear()
 
     # -- the lab's own acts
 
