@@ -194,6 +194,10 @@ class BrokerCore:
         for link in self._connections.values():
             link.may_publish.clear()
 
+    def take_retained(self, former: "BrokerCore") -> None:
+        """Begin with the retained messages of a broker that has ended, as one does that kept them on a disk."""
+        self._retained = former._retained  # noqa: SLF001  # of a broker like this one
+
     def next_due(self) -> int | None:
         """When the next `Tick` has something to do, in microseconds; `None` if nothing waits for time.
 

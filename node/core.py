@@ -45,8 +45,10 @@ from ucmlab.node.events import (
     OrderService,
     RegenerateAuthz,
     ReplicationSet,
+    ServiceTroubled,
     Started,
     StopRequested,
+    TakenOver,
     TimerFired,
     Upload,
 )
@@ -204,6 +206,10 @@ class NodeCore:
                 self._set_replication(broken=event.broken)
             case CommandFailed():
                 self._command_failed(event)
+            case TakenOver():
+                self._taken_over()
+            case ServiceTroubled():
+                self.services.trouble(event)
             case AuthzMade() | KeysSealed():
                 self._publisher_keys(event)
 
@@ -218,6 +224,10 @@ class NodeCore:
             self.operations.failed(event.op_id, event.text)
         else:
             self.context.ask(Halt(f"{event.command} failed: {event.text}"))
+
+    def _taken_over(self) -> None:
+        """Somebody else joined the bus under this node's name; people must find out who is the right one."""
+        self.context.record("alarm", alarm="duplicate_node", node=self.config.name)
 
     def _publisher_keys(self, event: AuthzMade | KeysSealed) -> None:
         """Only the publisher makes or seals keys; elsewhere nobody asked."""

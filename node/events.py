@@ -146,6 +146,23 @@ class CommandFailed(Event, frozen=True):
     text: str
 
 
+class TakenOver(Event, frozen=True):
+    """The broker gave this node's place on the bus to somebody of the same name; the shell does not connect again."""
+
+
+class ServiceTroubled(Event, frozen=True):
+    """A fault of one service, from its next start on; the only event that may come before `Started`.
+
+    `fails`: so many starts fail (`count`; 0 for all). `hangs`: it stays in `starting`. `slow`: a start takes `delay`.
+    `crashes`: it ends by itself `delay` after it came up. Empty: the trouble is over.
+    """
+
+    service: str
+    trouble: Literal["", "fails", "hangs", "slow", "crashes"]
+    count: int = 0
+    delay: int = 0
+
+
 class ReplicationSet(Event, frozen=True):
     """The fault `replication break|repair`: what the publisher replicates does or does not reach this node."""
 
@@ -202,6 +219,8 @@ AnyEvent = (
     | KeysSealed
     | KeysOpened
     | CommandFailed
+    | TakenOver
+    | ServiceTroubled
     | ReplicationSet
     | Upload
     | Delete

@@ -14,6 +14,7 @@ import msgspec
 from ucmlab.broker.messages import ServiceReport
 from ucmlab.node.commands import RecordOrder, SetEnabled
 from ucmlab.node.context import Context
+from ucmlab.node.events import ServiceTroubled
 from ucmlab.node.rulebook import Service
 from ucmlab.node.status import ServiceStatus
 
@@ -68,6 +69,7 @@ class Services:
         self._reported = reported
         self._slots: dict[str, Slot] = {}
         self._done: dict[str, ServiceReport | None] = {}
+        self._troubles: dict[str, ServiceTroubled] = {}
         self._reports = 0
 
     def take(self, *, enabled: dict[str, bool], done_orders: tuple[str, ...]) -> None:
@@ -131,7 +133,7 @@ class Services:
         self._carry_out(self._slots[order.service], order)
 
     def timer(self, service: str) -> None:
-        """A start or a stop has taken its time."""
+        """A start or a stop has taken its time; or a service that is to crash has lived long enough."""
         slot = self._slots.get(service)
         if slot is None:
             return
@@ -139,6 +141,29 @@ class Services:
             self._started(slot)
         elif slot.state == "stopping":
             self._stopped(slot)
+        elif slot.state == "started" and self._ails(slot, "crashes"):
+            self._context.record("alarm", alarm="service_crashed", service=service)
+            self._stopped(slot)
+
+    def trouble(self, trouble: ServiceTroubled) -> None:
+        """From now on a service fails, hangs, is slow or crashes, or is well again; one that hung comes up."""
+        hung = self._troubles.pop(trouble.service, None)
+        if trouble.trouble:
+            self._troubles[trouble.service] = trouble
+        slot = self._slots.get(trouble.service)
+        if slot is None:
+            return
+        if hung is not None and hung.trouble == "hangs" and slot.state == "starting":
+            self._started(slot)
+        elif slot.state == "started" and self._ails(slot, "crashes"):
+            self._doom(slot)
+
+    def _ails(self, slot: Slot, trouble: str) -> bool:
+        known = self._troubles.get(slot.rule.name)
+        return known is not None and known.trouble == trouble
+
+    def _doom(self, slot: Slot) -> None:
+        self._context.start_timer(f"service:{slot.rule.name}", self._troubles[slot.rule.name].delay)
 
     def _refusal(self, order: Order) -> tuple[str, str] | None:
         slot = self._slots.get(order.service)
@@ -170,10 +195,38 @@ class Services:
         self._move(slot, "starting")
         duration = self._context.timing.start(slot.rule)
         delay = self._context.draw(*duration, "service", slot.rule.name, self._context.boot, self._reports)
-        if delay:
+        if self._troubles and slot.rule.name in self._troubles:
+            self._start_in_trouble(slot, self._troubles[slot.rule.name], delay)
+        elif delay:
             self._context.start_timer(f"service:{slot.rule.name}", delay)
         else:
             self._started(slot)
+
+    def _start_in_trouble(self, slot: Slot, trouble: ServiceTroubled, delay: int) -> None:
+        self._context.record("alarm", alarm="service_trouble", service=slot.rule.name, trouble=trouble.trouble)
+        match trouble.trouble:
+            case "hangs":
+                pass  # it is heard of again when the trouble is over
+            case "fails":
+                self._failed(slot, trouble)
+            case "slow":
+                self._context.start_timer(f"service:{slot.rule.name}", trouble.delay)
+            case _ if delay:
+                self._context.start_timer(f"service:{slot.rule.name}", delay)
+            case _:
+                self._started(slot)
+
+    def _failed(self, slot: Slot, trouble: ServiceTroubled) -> None:
+        """The service did not come up: it is stopped, and whoever ordered the start is told so."""
+        if trouble.count == 1:
+            del self._troubles[slot.rule.name]
+        elif trouble.count:
+            self._troubles[slot.rule.name] = msgspec.structs.replace(trouble, count=trouble.count - 1)
+        self._move(slot, "stopped")
+        order, slot.order = slot.order, None
+        if order is not None:
+            text = f"Service {slot.rule.name} failed to start"
+            self._report(order.op_id, slot.rule.name, "refused", "service_failed", text)
 
     def _started(self, slot: Slot) -> None:
         """It loads the certificates that are on disk now, and keeps them until its next start."""
@@ -182,6 +235,8 @@ class Services:
         self._move(slot, "started")
         self._rest(slot)
         self._changed(slot.rule.name, True)
+        if self._ails(slot, "crashes"):
+            self._doom(slot)
 
     def _stop(self, slot: Slot) -> None:
         self._move(slot, "stopping")

@@ -39,6 +39,7 @@ from ucmlab.node.events import (
     Event,
     MessageArrived,
     StopRequested,
+    TakenOver,
     TimerFired,
 )
 from ucmlab.node.instant import Instant
@@ -211,6 +212,7 @@ class NodeShell:
 
     def duplicate(self) -> None:
         """See `BusListener`."""
+        self._offer(TakenOver())
         self._observer.changed()
 
     def counted(self) -> None:

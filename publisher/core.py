@@ -27,12 +27,12 @@ from ucmlab.broker.messages import (
     ServiceReport,
     Snapshot,
 )
-from ucmlab.node.commands import AppendLog, BeginEpoch, MakeAuthz, RaiseFloor, RecordAnswer, Reply
+from ucmlab.node.commands import AppendLog, BeginEpoch, Halt, MakeAuthz, RaiseFloor, RecordAnswer, Reply
 from ucmlab.node.core import NodeCore
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import AuthzMade, DiskImage, IdentityMade, KeysSealed, OrderService, RegenerateAuthz
 from ucmlab.node.following import apply_entry
-from ucmlab.node.instant import MILLISECOND
+from ucmlab.node.instant import MILLISECOND, MINUTE
 from ucmlab.node.status import NodeStatus
 from ucmlab.node.trust_rules import Wanted, product_text
 from ucmlab.publisher.authz import AUTHZ, KeyDistribution
@@ -43,6 +43,8 @@ from ucmlab.publisher.log import Log
 HEAD_TIMER = "publisher:head"
 HEAD_AFTER = 50 * MILLISECOND
 """A burst of entries is followed by one head; entries carry their own numbers."""
+HEAD_AGAIN = 30 * MINUTE
+"""A head is told again however little happens: a broker may have lost the last one, and nobody would ever know."""
 FLOOR_LAG = 8
 """So far may the floor be ahead of what the last head told, before a head is published for its sake alone."""
 BATCH = 200
@@ -100,6 +102,11 @@ class PublisherCore(NodeCore):
         self.context.record("epoch_begun", epoch=epoch)
         self._acks.clear()
         self._head_soon()
+
+    def _taken_over(self) -> None:
+        """Two writers of one log must never be: the one that lost its place on the bus ends."""
+        super()._taken_over()
+        self.context.ask(Halt("another publisher of this name took the place on the bus"))
 
     def _installed(self) -> None:
         super()._installed()
@@ -341,6 +348,7 @@ class PublisherCore(NodeCore):
         epoch, seq = self.log.head
         head = Head(epoch, seq, self.log.head_hash, self.replica.digest(), self.log.floor)
         self.context.publish(self.context.topics.head(), head, retain=True)
+        self.context.start_timer(HEAD_TIMER, HEAD_AGAIN)
 
     def _caught_up(self) -> bool:
         return True

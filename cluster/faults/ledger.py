@@ -4,7 +4,7 @@ A fault is known by its name and its target: injecting the same again takes the 
 (a message lost, a start failed) may end by itself after `count` uses, any one that lasts at an instant.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -25,6 +25,8 @@ class Injected(msgspec.Struct):
     until: int | None = None
     uses: int = 0
     over: bool = False
+    evidence: Callable[[], bool] | None = None
+    """Tells, of what is felt where nobody counts (inside a node), whether it was."""
 
     def number(self, name: str) -> int:
         """A parameter that is a whole number: a duration or an offset in microseconds, or a count."""
@@ -37,6 +39,11 @@ class Injected(msgspec.Struct):
     def text(self, name: str) -> str:
         """A parameter that is a word or a text."""
         return str(self.values[name])
+
+    @property
+    def felt(self) -> bool:
+        """Whether it ever took effect."""
+        return bool(self.uses) or (self.evidence is not None and self.evidence())
 
     def used(self) -> None:
         """It took effect once more; the last use that it was good for ends it."""
@@ -114,9 +121,14 @@ class Ledger:
         if self._standing.get(key) is injected:
             del self._standing[key]
 
+    def withdraw(self, injected: Injected) -> None:
+        """It could not be injected after all."""
+        self.forget(injected)
+        self.declared.remove(injected)
+
     def unfired(self) -> list[str]:
         """Declared faults that never took effect, one phrase each."""
-        return [f"{each.row.name} of {each.target} never took effect" for each in self.declared if not each.uses]
+        return [f"{each.row.name} of {each.target} never took effect" for each in self.declared if not each.felt]
 
     def facts(self) -> tuple[dict[str, str], ...]:
         """What `dump` tells under `faults` of what stands."""

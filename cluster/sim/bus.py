@@ -9,10 +9,17 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable
 
-from ucmlab.broker.access import allow_everyone
+from ucmlab.broker.access import Action, ClientIdentity, allow_everyone
 from ucmlab.broker.bus import BusCounters, BusListener, Will
 from ucmlab.broker.core import Authorize, BrokerCore
-from ucmlab.broker.events import CloseConnection, ConnectionLost, ConnectionOpened, Event, PacketReceived, SendPacket
+from ucmlab.broker.events import (
+    CloseConnection,
+    ConnectionLost,
+    ConnectionOpened,
+    Event,
+    PacketReceived,
+    SendPacket,
+)
 from ucmlab.broker.gate import Gate
 from ucmlab.broker.packets import (
     V5,
@@ -35,7 +42,7 @@ from ucmlab.node.instant import MILLISECOND
 RECONNECT_WITHIN = 50 * MILLISECOND
 
 
-class _Link:
+class Link:
     """One connection: first in, first out in both directions."""
 
     __slots__ = ("bus", "last_down", "last_up", "number", "received", "sent", "unanswered")
@@ -67,11 +74,17 @@ class SimBroker:
         """
         self._timeline = timeline
         self._schedule = schedule
-        self._authorize = authorize
+        self.authorize = authorize
+        """Asked for what the core does not remember; who replaces it tells the core by `access_changed`."""
+        self._receives: Callable[[Link, Packet], None] = self._gets
+        self.loses: Callable[[Link], None] = self.forget
+        """What the broker does about a member that is gone: a fault may stand before."""
         self._random = schedule.random
         self._least, self._spread = latency[0], latency[1] - latency[0]
         self._core: BrokerCore | None = None
-        self._links: dict[int, _Link] = {}
+        self._kept: BrokerCore | None = None
+        """The last life, while its retained messages wait for the next one."""
+        self._links: dict[int, Link] = {}
         self._link_count = 0
         self._members: list[SimBus] = []
         self.in_flight = 0
@@ -86,15 +99,28 @@ class SimBroker:
 
     def start(self) -> None:
         """Start it, empty; whoever wants a connection tries soon."""
-        self._core = BrokerCore(allow_everyone, self._authorize)
+        core = BrokerCore(allow_everyone, self._may)
+        if self._kept is not None:
+            core.take_retained(self._kept)
+            self._kept = None
+        self._core = core
         for bus in self._members:
             bus.prod()
 
-    def kill(self) -> None:
-        """Every connection is reset; what the broker held in memory is gone."""
+    def _may(self, client: ClientIdentity, action: Action, topic: str) -> bool:
+        return self.authorize(client, action, topic)
+
+    def access_changed(self) -> None:
+        """`authorize` answers differently from now on."""
+        if self._core is not None:
+            self._core.access_changed()
+
+    def kill(self, *, keep_retained: bool = False) -> None:
+        """Every connection is reset; what the broker held in memory is gone, unless it keeps retained messages."""
+        self._kept = self._core if keep_retained else None
         self._core = None
         for link in self._links.values():
-            self._down(link, link.bus.link_reset)
+            self._down(link, link.bus.hears_reset)
         self._links.clear()
 
     # -- what a member's end asks for
@@ -113,26 +139,26 @@ class SimBroker:
         self.in_flight += 1
         self._timeline.at(self._timeline.now + delay, self._arrive, connect, ())
 
-    def open(self, bus: "SimBus", connect: Connect) -> _Link | None:
+    def open(self, bus: "SimBus", connect: Connect) -> Link | None:
         """Connect; None when nobody listens."""
         if self._core is None:
             return None
         self._link_count += 1
-        link = self._links[self._link_count] = _Link(self._link_count, bus)
+        link = self._links[self._link_count] = Link(self._link_count, bus)
         self._handle(ConnectionOpened(link.number))
         self.send(link, connect)
         return link
 
-    def send(self, link: _Link, packet: Packet) -> None:
+    def send(self, link: Link, packet: Packet) -> None:
         """Send a packet up."""
         timeline = self._timeline
         due = timeline.now + self._delay()
         due = max(due, link.last_up)
         link.last_up = due
         self.in_flight += 1
-        timeline.at(due, self._gets, link, packet)
+        timeline.at(due, self._receives, link, packet)
 
-    def lose(self, link: _Link) -> None:
+    def lose(self, link: Link) -> None:
         """The member's end is gone; the broker publishes its will, unless it said goodbye.
 
         It learns that at once, behind a stall too, as it does of a process on its own machine; across a network that
@@ -140,22 +166,22 @@ class SimBroker:
         """
         link.last_up = max(link.last_up, self._timeline.now + self._delay())
         self.in_flight += 1
-        self._timeline.at(link.last_up, self._arrive, self._lost, (link,))
+        self._timeline.at(link.last_up, self._arrive, self.loses, (link,))
 
     def cut(self, client_id: str) -> None:
         """Break a member's connection at both ends."""
         for link in [link for link in self._links.values() if link.bus.client_id == client_id]:
-            self._down(link, link.bus.link_reset)
-            self._lost(link)
+            self._down(link, link.bus.hears_reset)
+            self.forget(link)
 
     # -- the wire
 
-    def _down(self, link: _Link, action: Callable[[_Link], None]) -> None:
+    def _down(self, link: Link, action: Callable[[Link], None]) -> None:
         link.last_down = max(link.last_down, self._timeline.now + self._delay())
         self.in_flight += 1
         self._timeline.at(link.last_down, self._arrive, action, (link,))
 
-    def _send_down(self, link: _Link, packet: Packet) -> None:
+    def _send_down(self, link: Link, packet: Packet) -> None:
         timeline = self._timeline
         due = timeline.now + self._delay()
         due = max(due, link.last_down)
@@ -163,9 +189,9 @@ class SimBroker:
         self.in_flight += 1
         timeline.at(due, self._brings, link, packet)
 
-    def _brings(self, link: _Link, packet: Packet) -> None:
+    def _brings(self, link: Link, packet: Packet) -> None:
         self.in_flight -= 1
-        link.bus.gets(link, packet)
+        link.bus.hears(link, packet)
 
     def _arrive(self, action: Callable[..., None], arguments: tuple[object, ...]) -> None:
         self.in_flight -= 1
@@ -176,17 +202,46 @@ class SimBroker:
 
     # -- the broker's end
 
-    def _gets(self, link: _Link, packet: Packet) -> None:
+    def treat(self, takes: Callable[[Link, Packet], None] | None) -> None:
+        """Have packets taken by somebody else, who hands them on to `take`; None: as ever."""
+        if takes is None:
+            self._receives = self._gets
+            return
+
+        def received(link: Link, packet: Packet) -> None:
+            self.in_flight -= 1
+            takes(link, packet)
+
+        self._receives = received
+
+    def _gets(self, link: Link, packet: Packet) -> None:
         self.in_flight -= 1
+        self.take(link, packet)
+
+    def take(self, link: Link, packet: Packet) -> None:
+        """A packet of a member's has arrived."""
         if link.number not in self._links:
             return
         if self.published is not None and type(packet) is Publish:
             self.published.append((packet.topic, packet.payload))
         self._handle(PacketReceived(link.number, packet))
 
-    def _lost(self, link: _Link) -> None:
+    def forget(self, link: Link) -> None:
+        """A member's connection is gone."""
         if self._links.pop(link.number, None) is not None:
             self._handle(ConnectionLost(link.number))
+
+    def say(self, client_id: str, username: str, message: Publish) -> None:
+        """Publish as somebody who knows a member's password, and be gone."""
+        if self._core is None:
+            return
+        self._link_count += 1
+        number = self._link_count
+        # Without a link of ours: what the core sends there goes nowhere.
+        self._handle(ConnectionOpened(number))
+        self._handle(PacketReceived(number, Connect(client_id, V5, username=username)))
+        self._handle(PacketReceived(number, message))
+        self._handle(PacketReceived(number, Disconnect()))
 
     def _handle(self, event: Event) -> None:
         assert self._core is not None  # noqa: S101  # there are links only while it runs
@@ -203,7 +258,7 @@ class SimBroker:
             elif type(command) is CloseConnection:
                 closed = self._links.pop(command.conn, None)
                 if closed is not None:
-                    self._down(closed, closed.bus.link_reset)
+                    self._down(closed, closed.bus.hears_reset)
 
 
 class SimBus:
@@ -216,10 +271,10 @@ class SimBus:
         self.client_id = client_id
         self._broker = broker
         self._listener = listener
-        packet = WillPacket(will.topic, will.payload, qos=QOS, retain=True)
+        packet = self._will = WillPacket(will.topic, will.payload, qos=QOS, retain=True)
         self._connect_packet = Connect(client_id, V5, username=username or client_id, will=packet)
         self._gate = Gate(listener)
-        self._link: _Link | None = None
+        self._link: Link | None = None
         self._connected = False
         self._connections = 0
         self._duplicate = self._refused = False
@@ -228,6 +283,12 @@ class SimBus:
         """Whether the member's process stands still: it makes no connection. (A real one also acknowledges nothing, and
         the broker keeps what it has not acknowledged; here its own queue keeps it, and the member cannot tell.)"""
         self._over = asyncio.Event()
+        self.hears: Callable[[Link, Packet], None] = self.gets
+        self.hears_reset: Callable[[Link], None] = self.link_reset
+        self.sends: Callable[[Publish | Subscribe], None] = self.send
+        """What comes from the broker and what goes to it: a fault of the link may stand between."""
+        self.barred = False
+        """Whether no connection can be made."""
 
     # -- the port
 
@@ -235,13 +296,13 @@ class SimBus:
         """Hand a message to the broker; see `Bus`."""
         if self._connected:
             packet = Publish(topic, payload, QOS, retain, packet_id=1)
-            self._gate.outwards(lambda: self._send(packet))
+            self._gate.outwards(lambda: self.sends(packet))
 
     def subscribe(self, filters: Iterable[str]) -> None:
         """Subscribe; see `Bus`."""
         if self._connected:
             packet = Subscribe(1, tuple(Subscription(each, 0) for each in filters))
-            self._gate.outwards(lambda: self._send(packet))
+            self._gate.outwards(lambda: self.sends(packet))
 
     def stall(self, *, stalled: bool) -> None:
         """Stall the link or let it go on; see `Bus`."""
@@ -305,7 +366,7 @@ class SimBus:
 
     # -- what the broker's end brings
 
-    def gets(self, link: _Link, packet: Packet) -> None:
+    def gets(self, link: Link, packet: Packet) -> None:
         """A packet arrived."""
         if self._link is not link:
             return
@@ -324,12 +385,12 @@ class SimBus:
         elif type(packet) is Disconnect:
             self._duplicate = packet.reason_code == Reason.SESSION_TAKEN_OVER
 
-    def answered(self, link: _Link) -> None:
+    def answered(self, link: Link) -> None:
         """The broker acknowledged something."""
         link.unanswered -= 1
         self._listener.counted()
 
-    def link_reset(self, link: _Link) -> None:
+    def link_reset(self, link: Link) -> None:
         """The broker's end is gone."""
         if self._link is not link:
             return
@@ -344,10 +405,29 @@ class SimBus:
             self.prod()
 
     def _connect(self) -> None:
-        if self._alive and self._link is None and not self.frozen and not self._gate.stalled:
+        if self._alive and self._link is None and not self.frozen and not self._gate.stalled and not self.barred:
             self._link = self._broker.open(self, self._connect_packet)
 
-    def _send(self, packet: Publish | Subscribe) -> None:
+    @property
+    def link(self) -> Link | None:
+        """The connection, if there is one."""
+        return self._link
+
+    @property
+    def will(self) -> WillPacket:
+        """What the broker publishes when the connection is lost."""
+        return self._will
+
+    def gone(self, link: Link) -> bool:
+        """Whether a connection is this member's no more."""
+        return self._link is not link
+
+    def hear_again(self, packet: Publish) -> None:
+        """A message arrives a second time; the broker has its acknowledgement already."""
+        self._gate.message(packet.topic, packet.payload)
+
+    def send(self, packet: Publish | Subscribe) -> None:
+        """Hand a packet to the wire."""
         link = self._link
         if link is not None:
             link.sent += type(packet) is Publish

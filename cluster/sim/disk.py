@@ -41,6 +41,8 @@ class SimDisk:
         self._read: tuple[FileImage, ...] | None = None
         """What reading all files gives, until one of them changes."""
         self._unsynced_files: dict[FileKey, list[FileImage | None]] = {}
+        self._strays: dict[FileKey, bytes] = {}
+        """Files that hold no certificate (any more): whoever reads the folder passes them over."""
         self._base = image.replica
         self._changes: list[DatabaseChange] = []
         self._durable_changes = 0
@@ -94,6 +96,23 @@ class SimDisk:
         payloads = tuple(payload for _, payload in self._log)
         return LogImage(self._epoch, self._floor, self._floor_hash, payloads, tuple(self._answers))
 
+    def strays(self) -> list[str]:
+        """What reading the files passes over, one line each."""
+        return [f"{unit}/{name} holds no certificate; it was passed over" for unit, name in self._strays]
+
+    # -- what only faults do
+
+    def spoil_file(self, key: FileKey) -> None:
+        """One bit of a file changes, in its first byte: it is no certificate any more."""
+        der = self.files[key].der
+        self.lose_file(key)
+        self._strays[key] = bytes([der[0] ^ 1]) + der[1:]
+
+    def lose_file(self, key: FileKey) -> None:
+        """A file is gone, and nothing that was ever written of it comes back."""
+        self._put(key, None)
+        self._unsynced_files.pop(key, None)
+
     # -- files
 
     def read_files(self) -> tuple[FileImage, ...]:
@@ -131,6 +150,8 @@ class SimDisk:
             self.files.pop(key, None)
         else:
             self.files[key] = image
+        if self._strays:
+            self._strays.pop(key, None)
 
     # -- database and log
 

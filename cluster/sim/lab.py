@@ -80,6 +80,8 @@ class SimLab:
         await self._settle()
         if not await self.wait_until(self._ready, READY_WITHIN):
             raise Unusable("the simulated lab did not become ready; its journal tells why")
+        for node in self.world.nodes.values():
+            node.backups["installation"] = node.disk.image()
 
     def _ready(self) -> bool:
         """Installed, in step, nothing open."""
@@ -123,7 +125,7 @@ class SimLab:
             pid=None,
             home=home,
             addresses={},
-            clock_offset=0,
+            clock_offset=found.clock_offset,
             epoch=replica.epoch,
             seq=replica.seq,
             rows=replica.rows,

@@ -8,7 +8,7 @@ them reshuffles nothing in the others.
 import random
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -28,13 +28,16 @@ from ucmlab.node.events import (
     AnyEvent,
     BusConnected,
     BusDisconnected,
+    CommandFailed,
     DiskImage,
     DiskSynced,
     FilesRead,
     MessageArrived,
     ReplicationSet,
+    ServiceTroubled,
     Started,
     StopRequested,
+    TakenOver,
     TimerFired,
 )
 from ucmlab.node.instant import Instant
@@ -53,6 +56,26 @@ class Journaled(msgspec.Struct, frozen=True, array_like=True):
     lab: int
     node: str
     record: c.Record
+
+
+class Hazard(Protocol):
+    """A fault that lies in wait among a node's commands."""
+
+    def before(self, command: c.AnyCommand) -> bool:
+        """A command is about to be performed: True kills the process first; OSError has the command fail."""
+        ...
+
+    def after(self, command: c.AnyCommand) -> bool:
+        """A command was performed: True kills the process."""
+        ...
+
+
+class Wire(Protocol):
+    """What stands between a node's end of the bus and the broker while its link suffers."""
+
+    def attach(self, bus: SimBus) -> None:
+        """A process has come up with an end of its own."""
+        ...
 
 
 class SimNode:
@@ -77,6 +100,16 @@ class SimNode:
         self.on_fall: list[Callable[[], None]] = []
         """Who wants to know that the process died of one of these two; forgotten when it ends in any way."""
         self.replication_broken = False
+        self.hazards: list[Hazard] = []
+        """What may go wrong with a command (a full disk, a failpoint); empty while nothing can."""
+        self.troubles: dict[str, ServiceTroubled] = {}
+        """Faults of services that the next process suffers as well."""
+        self.clock_offset = 0
+        """How far the wall clock is off, microseconds."""
+        self.backups: dict[str, DiskImage] = {}
+        """Copies of the disk by what they are called: `installation`, `last-start`."""
+        self.wire: Wire | None = None
+        """What the link suffers, across reconnects and restarts."""
 
     def connected(self) -> None:
         """There is a connection."""
@@ -92,6 +125,7 @@ class SimNode:
 
     def duplicate(self) -> None:
         """Another node has our name; the process lives on without the bus, as a real one does."""
+        self._world.deliver(self, TakenOver())
 
     def counted(self) -> None:
         """Nobody waits for counters: what is on its way is the broker's to tell."""
@@ -129,11 +163,13 @@ class World(Timeline):
             config.name: SimNode(self, config, SimDisk(images.get(config.name, DiskImage(boot=0))))
             for config in configs
         }
+        for name, image in images.items():
+            self.nodes[name].backups["installation"] = image
         self.network = Network([config.name for config in configs])
         self._memo: Memo = {} if memo is None else memo
         secret = self.cluster.encode()
         self._signers = {name: KeyedHashSigner(name, secret) for name in self.nodes}
-        self._verifier = KeyedHashVerifier(self.nodes, secret)
+        self.verifier = KeyedHashVerifier(self.nodes, secret)
         self._make_node, self._make_publisher = cores
         schedule = random.Random(f"schedule {seed}")  # noqa: S311  # a simulation's, not a secret's
         self.broker = SimBroker(self, schedule, access_list(self.cluster, tuple(self.nodes)), latency=latency)
@@ -141,8 +177,9 @@ class World(Timeline):
         self.on_step: list[Step] = []
         self.on_reply: Callable[[str, c.Reply], None] = lambda node, reply: None
         self.on_death: Callable[[str], None] = lambda node: None
+        self.on_start: Callable[[SimNode], None] = lambda node: None
         self._perform: dict[type[c.Command], Callable[[SimNode, Any], None]] = self._performers()
-        self._acts = self._timers = 0
+        self._acts = self._timers = self._strays = 0
         self._ended: list[NodeCore] = []
         """Cores of processes that are dead."""
         self._waiting: deque[AnyEvent] = deque()
@@ -152,14 +189,19 @@ class World(Timeline):
 
     def start_node(self, name: str) -> None:
         """Start a node that is down."""
-        node = self.nodes[name]
-        image = node.disk.load()
+        self.start(self.nodes[name])
+
+    def start(self, node: SimNode) -> None:
+        """Start the process of a node, or of somebody who has its name and keys."""
+        name = node.name
+        self.on_start(node)
+        image = node.backups["last-start"] = node.disk.load()
         codec = BusCodec(
             cluster=self.cluster,
             sender=name,
             boot=image.boot,
             signer=self._signers[name],
-            verifier=self._verifier,
+            verifier=self.verifier,
             memo=self._memo,
         )
         make = self._make_publisher if node.config.is_publisher else self._make_node
@@ -168,11 +210,22 @@ class World(Timeline):
         will = Will(*node.core.will())
         node.bus = SimBus(self.broker, f"{self.cluster}-{name}", node, will=will, username=name)
         node.bus.stall(stalled=not self.network.on_bus(name))
+        if node.wire is not None:
+            node.wire.attach(node.bus)
+        for warning in node.disk.strays():
+            self._note_stray(node, warning)
+        for trouble in node.troubles.values():
+            self.handle(node, trouble)
         self.handle(node, Started(image))
         if node.replication_broken:
             self.deliver(node, ReplicationSet(broken=True))
         if node.bus is not None:
             node.bus.start()
+
+    def _note_stray(self, node: SimNode, text: str) -> None:
+        self._strays += 1
+        record = c.Record(f"{node.name}.{node.disk.boot}.disk.{self._strays}", "disk_warning", "", "", {"text": text})
+        self._record(node, record)
 
     def stop_node(self, name: str) -> None:
         """Stop a node in order: it says so on the bus and disconnects, so that no will is published."""
@@ -180,16 +233,16 @@ class World(Timeline):
         self.handle(node, StopRequested())
         if node.bus is not None:
             node.bus.leave()
-        self._end(node)
+        self.end(node)
 
     def kill_node(self, name: str) -> None:
         """SIGKILL: what was written is kept, what was asked for and not yet performed is gone."""
-        self._end(self.nodes[name])
+        self.end(self.nodes[name])
 
     def cut_power(self, name: str) -> None:
         """A kill that also loses unsynced writes."""
         node = self.nodes[name]
-        self._end(node)
+        self.end(node)
         node.disk.cut_power(self.faults)
 
     def pause_node(self, name: str) -> None:
@@ -209,7 +262,8 @@ class World(Timeline):
             node.bus.frozen = False
             node.bus.prod()
 
-    def _end(self, node: SimNode) -> None:
+    def end(self, node: SimNode) -> None:
+        """End a process without a word."""
         if node.core is not None:
             self._ended.append(node.core)
         node.core = None
@@ -250,8 +304,8 @@ class World(Timeline):
         waiting = self._waiting
         core = node.core
         while core is not None:
-            wanted = core.handle(event, Instant(self.now, self.wall_start + self.now))
-            if node.armed is None and node.commands_to_live is None:
+            wanted = core.handle(event, Instant(self.now, self.wall_start + self.now + node.clock_offset))
+            if node.armed is None and node.commands_to_live is None and not node.hazards:
                 perform = self._perform
                 for command in wanted:
                     perform[type(command)](node, command)
@@ -273,14 +327,25 @@ class World(Timeline):
                     self._fall(node)
                     return
                 node.commands_to_live -= 1
-            self._perform[type(command)](node, command)
-            if node.armed is not None and type(command).__name__ == node.armed:
+            try:
+                if any(hazard.before(command) for hazard in node.hazards):
+                    self._fall(node)
+                    return
+                self._perform[type(command)](node, command)
+            except OSError as error:
+                op_id: str = getattr(command, "op_id", "")
+                self._waiting.append(CommandFailed(type(command).__name__, op_id, str(error)))
+                if isinstance(command, c.FILE_COMMANDS) and not op_id:
+                    continue
+                return
+            armed = node.armed is not None and type(command).__name__ == node.armed
+            if armed or any(hazard.after(command) for hazard in node.hazards):
                 self._fall(node)
                 return
 
     def _fall(self, node: SimNode) -> None:
         told = list(node.on_fall)
-        self.kill_node(node.name)
+        self.end(node)
         for tell in told:
             tell()
 
@@ -319,7 +384,7 @@ class World(Timeline):
             c.SealKeys: self._key_work,
             c.OpenKeys: self._key_work,
             c.Reply: lambda node, command: self.on_reply(node.name, command),
-            c.Halt: lambda node, command: self.kill_node(node.name),
+            c.Halt: lambda node, command: self.end(node),
             c.Record: self._record,
         }
 
@@ -352,7 +417,8 @@ class World(Timeline):
         self._waiting.append(DiskSynced(command.token))
 
     def _key_work(self, node: SimNode, command: c.MakeIdentity | c.MakeAuthz | c.SealKeys | c.OpenKeys) -> None:
-        self._waiting.append(node.ring.perform(command, node.disk, wall=self.wall_start + self.now))
+        wall = self.wall_start + self.now + node.clock_offset
+        self._waiting.append(node.ring.perform(command, node.disk, wall=wall))
 
     def _record(self, node: SimNode, command: c.Record) -> None:
         self.journal.append(Journaled(self.now, node.name, command))

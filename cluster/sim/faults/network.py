@@ -29,7 +29,7 @@ def _rejoin(stage: Stage, injected: Injected) -> None:
 
 def _kill_broker(stage: Stage, injected: Injected) -> None:
     if stage.world.broker.up:
-        stage.world.broker.kill()
+        stage.world.broker.kill(keep_retained=injected.text("keeps") == "retained")
         stage.took_effect(injected)
 
 

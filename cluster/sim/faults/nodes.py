@@ -1,37 +1,36 @@
-"""Nodes that die, stop, freeze, or lose what the publisher replicates to them."""
+"""Nodes that die, stop, freeze, stutter, meet themselves, or lose what the publisher replicates to them."""
 
+from ucmlab.cluster.faults.failpoints import POINTS, Failpoint
 from ucmlab.cluster.faults.ledger import Injected
+from ucmlab.cluster.sim.disk import SimDisk
 from ucmlab.cluster.sim.faults.stage import Stage, Way
-from ucmlab.node.events import OrderService
-from ucmlab.node.services import CHANGE_NOTIFICATION
+from ucmlab.cluster.sim.world import SimNode
+from ucmlab.node.commands import AnyCommand
 
 
 def _kill(stage: Stage, injected: Injected) -> None:
     node, at = stage.node(injected), injected.text("at")
+    if node.life == "down":
+        return
     if at:
-        arm(stage, injected, at)
-    elif node.life != "down":
+        node.armed = at
+        node.on_fall.append(lambda: stage.took_effect(injected))
+    else:
         stage.world.kill_node(node.name)
         stage.took_effect(injected)
 
 
-def arm(stage: Stage, injected: Injected, at: str) -> None:
-    """Have the process die right after its next command of a name."""
-    node = stage.node(injected)
-    if node.life != "down":
-        node.armed = at
-        node.on_fall.append(lambda: stage.took_effect(injected))
-
-
-def _start(stage: Stage, injected: Injected) -> None:
+def start(stage: Stage, injected: Injected) -> None:
+    """Start the node if it is down; no death waits for it any more."""
     node = stage.node(injected)
     node.armed = node.commands_to_live = None
+    node.on_fall.clear()
     if node.life == "down":
         stage.world.start_node(node.name)
 
 
 def _stop(stage: Stage, injected: Injected) -> None:
-    if stage.node(injected).life != "down":
+    if stage.node(injected).life == "up":
         stage.world.stop_node(injected.target)
         stage.took_effect(injected)
 
@@ -45,6 +44,16 @@ def _pause(stage: Stage, injected: Injected) -> None:
 def _resume(stage: Stage, injected: Injected) -> None:
     if stage.node(injected).life == "paused":
         stage.world.resume_node(injected.target)
+
+
+def _stutter(stage: Stage, injected: Injected) -> None:
+    """Stand still for a part of every period."""
+    if injected.over:
+        return
+    _pause(stage, injected)
+    stage.world.at(stage.world.now + injected.number("stands"), _resume, stage, injected)
+    period = max(injected.number("every"), injected.number("stands") + 1)
+    stage.world.at(stage.world.now + period, _stutter, stage, injected)
 
 
 def _break_replication(stage: Stage, injected: Injected) -> None:
@@ -69,33 +78,75 @@ def _tear(stage: Stage, injected: Injected) -> None:
         node.on_fall.append(lambda: stage.took_effect(injected))
 
 
-def _order_change_notification(stage: Stage, injected: Injected, action: str) -> None:
+class Trap:
+    """A failpoint in one process's way."""
+
+    def __init__(self, stage: Stage, injected: Injected) -> None:
+        """The process has yet to come there."""
+        self._stage = stage
+        self.injected = injected
+        self._point = Failpoint(POINTS[injected.text("at")])
+
+    def before(self, command: AnyCommand) -> bool:
+        """Whether it dies first."""
+        return self._sprung(self._point.before(type(command).__name__))
+
+    def after(self, command: AnyCommand) -> bool:
+        """Whether it dies now."""
+        return self._sprung(self._point.after(type(command).__name__))
+
+    def _sprung(self, there: bool) -> bool:  # noqa: FBT001  # the point's own answer
+        if there:
+            self._stage.node(self.injected).hazards.remove(self)
+            self._stage.took_effect(self.injected)
+        return there
+
+
+def _set_trap(stage: Stage, injected: Injected) -> None:
+    stage.node(injected).hazards.append(Trap(stage, injected))
+
+
+def _clear_trap(stage: Stage, injected: Injected) -> None:
     node = stage.node(injected)
-    if node.life != "up":
+    node.hazards = [each for each in node.hazards if not (isinstance(each, Trap) and each.injected is injected)]
+    start(stage, injected)
+
+
+def _clone(stage: Stage, injected: Injected) -> None:
+    node = stage.node(injected)
+    if node.life != "up" or node.bus is None or node.bus.link is None:
         return
-    op_id = stage.operation_id()
-    cause = stage.world.act("operation", op_id, kind="service", target=node.name, service=CHANGE_NOTIFICATION)
-    order = OrderService(op_id, node.name, CHANGE_NOTIFICATION, action, cause)  # type: ignore[arg-type]  # start or stop
-    stage.world.deliver(node, order)
+    clone = SimNode(stage.world, node.config, SimDisk(node.disk.image()))
+    stage.clones[node.name] = clone
+    stage.world.start(clone)
+    seen = len(stage.world.journal)
+    injected.evidence = lambda: any(
+        line.node == node.name and line.record.fields.get("alarm") == "duplicate_node"
+        for line in stage.world.journal[seen:]
+    )
 
 
-def _stop_change_notification(stage: Stage, injected: Injected) -> None:
-    _order_change_notification(stage, injected, "stop")
-    core = stage.node(injected).core
-    if core is not None and not core.change_notification.running:
-        stage.took_effect(injected)
-
-
-def _start_change_notification(stage: Stage, injected: Injected) -> None:
-    _order_change_notification(stage, injected, "start")
+def _end_clone(stage: Stage, injected: Injected) -> None:
+    """The clone goes, and the node begins a new life: the one that it had ended when its place was taken."""
+    node, clone = stage.node(injected), stage.clones.pop(injected.target, None)
+    if clone is None:
+        return
+    stage.world.end(clone)
+    if node.life != "down":
+        stage.world.kill_node(node.name)
+    node.disk.boot = max(node.disk.boot, clone.disk.boot)
+    stage.world.start_node(node.name)
 
 
 ROWS = {
-    "kill": Way(_kill, _start),
-    "stop": Way(_stop, _start),
+    "kill": Way(_kill, start),
+    "stop": Way(_stop, start),
     "pause": Way(_pause, _resume),
+    "slow": Way(_stutter, _resume),
     "replication": Way(_break_replication, _repair_replication),
-    "power-cut": Way(_cut_power, _start),
-    "torn": Way(_tear, _start),
-    "certcn-stopped": Way(_stop_change_notification, _start_change_notification),
+    "power-cut": Way(_cut_power, start),
+    "torn": Way(_tear, start),
+    "failpoint": Way(_set_trap, _clear_trap),
+    "clone": Way(_clone, _end_clone),
+    "second-publisher": Way(_clone, _end_clone),
 }

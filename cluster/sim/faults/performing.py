@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 
+from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.faults.ledger import Injected
-from ucmlab.cluster.sim.faults import network, nodes
+from ucmlab.cluster.sim.faults import brokers, clocks, disks, links, network, nodes, operators, rogues, services
 from ucmlab.cluster.sim.faults.stage import Stage, Way
 from ucmlab.cluster.sim.world import World
 
-WAYS: dict[str, Way] = {**network.ROWS, **nodes.ROWS}
+_MODULES = (links, network, brokers, nodes, disks, clocks, services, operators, rogues)
+WAYS: dict[str, Way] = {name: way for module in _MODULES for name, way in module.ROWS.items()}
 """Every row of the catalogue that the simulation performs."""
 
 
@@ -17,6 +19,7 @@ class SimFaults:
     def __init__(self, world: World) -> None:
         """Nothing is broken."""
         self.stage = Stage(world)
+        self.stage.on_over = self._expire
         self.ledger = self.stage.ledger
 
     def inject(
@@ -39,8 +42,12 @@ class SimFaults:
         if former is not None:
             self._end(former)
         world.act("fault", fault=name, target=target, phase="injected", count=count, **injected.given)
-        WAYS[name].begin(self.stage, injected)
         ledger.begin(injected)
+        try:
+            WAYS[name].begin(self.stage, injected)
+        except Unusable:
+            ledger.withdraw(injected)
+            raise
         if until is not None:
             world.at(max(until, world.now), self._expire, injected)
         return injected

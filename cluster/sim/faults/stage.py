@@ -8,8 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from ucmlab.broker.packets import Packet
 from ucmlab.cluster.faults.ledger import Injected, Ledger
+from ucmlab.cluster.sim.bus import Link
+from ucmlab.cluster.sim.faults.wire import Effect
 from ucmlab.cluster.sim.world import SimNode, World
+
+Take = Callable[[Link, Packet], None]
+Treatment = Callable[[Take], Take]
 
 
 class Stage:
@@ -21,6 +27,16 @@ class Stage:
         self.ledger = Ledger("sim", list(world.nodes))
         self.chance: Random = world.faults
         """What draws what a fault hits; a stream of its own (design 3)."""
+        self.effects: dict[tuple[str, str], Effect] = {}
+        """What faults of links do to packets, by fault and node."""
+        self.desk: list[Treatment] = []
+        """What the broker does before it takes a packet, the first outermost."""
+        self.clones: dict[str, SimNode] = {}
+        """Second processes, by the name that they have."""
+        self.asked: Callable[[str, str, str, str], None] = lambda op_id, kind, node, fingerprint: None
+        """Hears of operations that faults consist of: id, kind, node, and the certificate that is brought."""
+        self.on_over: Callable[[Injected], None] = lambda injected: None
+        """Ends what has had its last use."""
         self._operations = 0
 
     @property
@@ -37,6 +53,15 @@ class Stage:
         if not injected.uses:
             self.world.act("fault", fault=injected.row.name, target=injected.target, phase="felt")
         injected.used()
+        if injected.over:
+            self.world.at(self.world.now, self.on_over, injected)
+
+    def treat_packets(self) -> None:
+        """Have the broker take packets as the desk says now."""
+        takes: Take = self.world.broker.take
+        for treatment in reversed(self.desk):
+            takes = treatment(takes)
+        self.world.broker.treat(takes if self.desk else None)
 
     def operation_id(self) -> str:
         """The id of an operation that a fault consists of."""
