@@ -151,6 +151,10 @@ class PublisherCore(NodeCore):
 
     def _birth_told(self, sender: str, birth: Birth) -> None:
         known = self._births.get(sender)
+        if sender == self.config.name and birth.state == "lost" and known is not None and known.state == "up":
+            # A will that came after the birth: who connects from now on would read that there is no publisher.
+            self._publish_birth("up")
+            return
         if known is not None and birth.boot < known.boot:
             return
         self._births[sender] = birth

@@ -36,6 +36,7 @@ from ucmlab.broker.packets import (
 )
 from ucmlab.broker.packets import Will as WillPacket
 from ucmlab.broker.topics import QOS
+from ucmlab.cluster.sim.personalities import MakeBroker
 from ucmlab.cluster.sim.timeline import Timeline
 from ucmlab.node.instant import MILLISECOND
 
@@ -81,6 +82,8 @@ class SimBroker:
         """What the broker does about a member that is gone: a fault may stand before."""
         self._random = schedule.random
         self._least, self._spread = latency[0], latency[1] - latency[0]
+        self.make_core: MakeBroker = BrokerCore
+        """What its next start begins: the broker, or one of another personality."""
         self._core: BrokerCore | None = None
         self._kept: BrokerCore | None = None
         """The last life, while its retained messages wait for the next one."""
@@ -99,7 +102,7 @@ class SimBroker:
 
     def start(self) -> None:
         """Start it, empty; whoever wants a connection tries soon."""
-        core = BrokerCore(allow_everyone, self._may)
+        core = self.make_core(allow_everyone, self._may)
         if self._kept is not None:
             core.take_retained(self._kept)
             self._kept = None
