@@ -4,8 +4,6 @@ The signature covers cluster, topic, sender, boot, cause and body, so a message 
 or boot. `open` says what is wrong in a stable reason word; the caller records it and changes nothing.
 """
 
-from typing import NamedTuple
-
 import msgspec
 
 from ucmlab.broker.messages import AnyMessage, Envelope
@@ -19,7 +17,7 @@ _decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
 _decode_message = msgspec.msgpack.Decoder(AnyMessage).decode
 
 
-class Opened(NamedTuple):
+class Opened(msgspec.Struct, frozen=True, gc=False):
     """A message whose signature held."""
 
     sender: str
@@ -65,11 +63,16 @@ class BusCodec:
         self._signer = signer
         self._verifier = verifier
         self._memo = memo
+        self._heads: dict[str, bytes] = {}
+        """What comes before the cause in what is signed, by topic: members publish on few."""
 
     def seal(self, topic: str, message: AnyMessage, cause: str = "") -> bytes:
         """Return the payload to publish on `topic`."""
         body = _encode(message)
-        signature = self._signer.sign(signed_bytes(self._cluster, topic, self._sender, self._boot, cause, body))
+        head = self._heads.get(topic)
+        if head is None:
+            head = self._heads[topic] = signed_head(self._cluster, topic, self._sender, self._boot)
+        signature = self._signer.sign(b"%b\0%b\0%b" % (head, cause.encode(), body))
         envelope = Envelope(VERSION, self._cluster, self._sender, self._boot, cause, body, signature)
         payload = _encode(envelope)
         if self._memo is not None:
@@ -114,11 +117,9 @@ class BusCodec:
 
 def signed_bytes(cluster: str, topic: str, sender: str, boot: int, cause: str, body: bytes) -> bytes:
     """What the signature covers; NUL separates fields that cannot hold one, the body comes last."""
-    return b"ucmlab-bus-1\0%b\0%b\0%b\0%d\0%b\0%b" % (
-        cluster.encode(),
-        topic.encode(),
-        sender.encode(),
-        boot,
-        cause.encode(),
-        body,
-    )
+    return b"%b\0%b\0%b" % (signed_head(cluster, topic, sender, boot), cause.encode(), body)
+
+
+def signed_head(cluster: str, topic: str, sender: str, boot: int) -> bytes:
+    """The part of what is signed that many messages have in common."""
+    return b"ucmlab-bus-1\0%b\0%b\0%b\0%d" % (cluster.encode(), topic.encode(), sender.encode(), boot)

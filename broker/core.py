@@ -538,7 +538,7 @@ class BrokerCore:
             self._routes.pop(filter_, None)
 
     def _may_receive(self, session: Session, topic: str) -> bool:
-        return self._authorize(ClientIdentity(session.client_id, session.username), "receive", topic)
+        return self._authorize(session.identity, "receive", topic)
 
     def _may_publish(self, link: Connection, topic: str) -> bool:
         try:

@@ -4,6 +4,8 @@ One place for the broker, its access rules and everybody else who compares topic
 subscription's prefix is the subscriber's business with the broker, not part of the filter.
 """
 
+from functools import lru_cache
+
 MAX_LEVELS = 200
 """Levels of a topic or filter: Mosquitto's TOPIC_HIERARCHY_LIMIT, so that 65,535 slashes cost nobody."""
 MAX_BYTES = 65_535
@@ -30,6 +32,7 @@ def validate_topic(topic: str) -> None:
         raise InvalidTopic(topic, "wildcards are for filters, not for topic names")
 
 
+@lru_cache(maxsize=512)
 def validate_filter(filter_: str) -> None:
     """Checks a filter that a client subscribes to.
 

@@ -6,10 +6,13 @@ gate serves every carrier, so a partition is the same with each of them (design 
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
+from typing import ParamSpec
 
 from ucmlab.broker.bus import BusListener
 
 Call = Callable[[], None]
+Parameters = ParamSpec("Parameters")
 
 
 class Gate:
@@ -23,12 +26,14 @@ class Gate:
         self._outwards: deque[Call] = deque()
         self._told_connected = False
 
-    def outwards(self, call: Call) -> None:
+    def outwards(
+        self, call: Callable[Parameters, None], *arguments: Parameters.args, **named: Parameters.kwargs
+    ) -> None:
         """Let a publish or a subscription pass, or hold it."""
         if self.stalled or self._outwards:
-            self._outwards.append(call)
+            self._outwards.append(partial(call, *arguments, **named))
         else:
-            call()
+            call(*arguments, **named)
 
     def message(self, topic: str, payload: bytes) -> None:
         """A message arrived."""

@@ -10,7 +10,9 @@ from ucmlab.broker.packets import PublishProperties
 MICROSECONDS = 1_000_000
 
 # Members come back with the filters that they had, and topics stay: the question is nearly always an old one.
-_covers = lru_cache(maxsize=16_384)(filter_matches)
+# Only short filters are kept in mind, so that a peer who invents long ones costs no memory.
+_covers = lru_cache(maxsize=4096)(filter_matches)
+_SHORT = 200
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
@@ -60,8 +62,9 @@ class RetainedMessages:
         if not is_wildcard(filter_):
             found = self._by_topic.get(filter_)
             return [] if found is None or found.expired(now) else [found]
+        covers = _covers if len(filter_) <= _SHORT else filter_matches
         return [
-            message for topic, message in self._by_topic.items() if _covers(filter_, topic) and not message.expired(now)
+            message for topic, message in self._by_topic.items() if covers(filter_, topic) and not message.expired(now)
         ]
 
     def purge(self, now: int) -> None:

@@ -86,6 +86,7 @@ class Session:
         "dropped",
         "expires_at",
         "expiry_interval",
+        "identity",
         "inflight",
         "interests",
         "max_queued",
@@ -99,6 +100,7 @@ class Session:
     def __init__(self, client_id: str, username: str | None, *, max_queued: int) -> None:
         self.client_id = client_id
         self.username = username
+        self.identity = ClientIdentity(client_id, username)
         self.max_queued = max_queued
         self.connection: Connection | None = None
         self.version = V311

@@ -66,11 +66,13 @@ class KeyedHashSigner:
 
     def __init__(self, sender: str, secret: bytes) -> None:
         """Derive the member's key from the run's secret."""
-        self._key = member_key(sender, secret)
+        self._keyed = hashlib.blake2b(digest_size=16, key=member_key(sender, secret))
 
     def sign(self, data: bytes) -> bytes:
         """Return 16 bytes of keyed hash."""
-        return hashlib.blake2b(data, digest_size=16, key=self._key).digest()
+        hasher = self._keyed.copy()  # the key is a block of its own, hashed once
+        hasher.update(data)
+        return hasher.digest()
 
 
 class KeyedHashVerifier:

@@ -31,7 +31,8 @@ class _Level:
 
     def __init__(self) -> None:
         self.below: dict[str, _Level] = {}
-        self.here: dict[str, Interest] = {}
+        self.here: dict[str, tuple[Interest, Match]] = {}
+        """By client, the subscription to this filter and what it is when no other one matches as well."""
 
 
 class SubscriptionTree:
@@ -44,8 +45,11 @@ class SubscriptionTree:
         """Adds the subscription or puts it in the place of the one with the same filter."""
         level = self._root
         for name in interest.subscription.filter.split("/"):
-            level = level.below.setdefault(name, _Level())
-        level.here[client_id] = interest
+            below = level.below.get(name)
+            if below is None:
+                below = level.below[name] = _Level()
+            level = below
+        level.here[client_id] = (interest, _merged(None, client_id, interest))
 
     def remove(self, client_id: str, filter_: str) -> None:
         """Removes a subscription that exists, and branches that it leaves empty."""
@@ -63,12 +67,13 @@ class SubscriptionTree:
         """One entry per client that wants this topic."""
         found: dict[str, Match] = {}
         for here in self._levels(topic.split("/")):
-            for client_id, interest in here.items():
-                found[client_id] = _merged(found.get(client_id), client_id, interest)
+            for client_id, (interest, alone) in here.items():
+                before = found.get(client_id)
+                found[client_id] = alone if before is None else _merged(before, client_id, interest)
         return list(found.values())
 
-    def _levels(self, names: list[str]) -> list[dict[str, Interest]]:
-        found: list[dict[str, Interest]] = []
+    def _levels(self, names: list[str]) -> list[dict[str, tuple[Interest, Match]]]:
+        found: list[dict[str, tuple[Interest, Match]]] = []
         front = [self._root]
         # 4.7.2: wildcards at the first level do not see topics that begin with $.
         wild = names[0][:1] != "$"

@@ -34,6 +34,8 @@ _BEGIN, _END, _DASHES = b"-----BEGIN ", b"-----END ", b"-----"
 _PRIVATE_KEY = re.compile(rb"BEGIN [^\r\n-]{0,40}PRIVATE KEY", re.IGNORECASE)
 _FILE_NAME_LIMIT = 120
 """Characters of a common name that a file name keeps; with serial, suffix and temporary names it stays below 255."""
+_SMALL_UPLOAD = 1 << 14
+"""Bytes of an upload that is remembered: the same roots go to many nodes."""
 
 
 class Certificate(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -96,6 +98,10 @@ def read_upload(data: bytes) -> tuple[Certificate, ...]:
     """
     if len(data) > UPLOAD_LIMIT:
         raise Refusal("too_large", f"{len(data)} bytes, at most {UPLOAD_LIMIT} are accepted")
+    return _read_small(data) if len(data) <= _SMALL_UPLOAD else _read_upload(data)
+
+
+def _read_upload(data: bytes) -> tuple[Certificate, ...]:
     if not data.strip():
         raise Refusal("empty", "there is nothing in it")
     if _PRIVATE_KEY.search(data):
@@ -105,6 +111,9 @@ def read_upload(data: bytes) -> tuple[Certificate, ...]:
     if data[0] != names.SEQUENCE:
         raise Refusal("format", "it is neither PEM nor DER")
     return (_only_certificate(data),)
+
+
+_read_small = lru_cache(maxsize=64)(_read_upload)
 
 
 def check_trust_certificate(certificate: Certificate, wall: int) -> None:
@@ -260,6 +269,7 @@ def _decode(block: bytes) -> bytes:
         raise Refusal("format", "a PEM block is no Base64") from None
 
 
+@lru_cache(maxsize=1024)
 def _file_name(name: str) -> str:
     kept = "".join(_file_character(character) for character in name)
     if kept.startswith("."):

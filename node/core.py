@@ -93,6 +93,8 @@ class NodeCore:
             installed=self._installed,
         )
         self.ordering = Ordering(self.context)
+        units = rulebook.units_of(config.role)
+        self._unlisted = tuple(unit.name for unit in units if unit.kind == "trust" and not unit.replicated)
         self._publisher_birth: tuple[int, str] | None = None
         self._told = (0, 0)
         """The newest position that an answer to this node named: what it was told there is done, applied or not."""
@@ -170,9 +172,13 @@ class NodeCore:
 
     def handle(self, event: AnyEvent, now: Instant) -> list[AnyCommand]:
         """Take in what happened; return what is wanted, to be performed in order."""
-        self.context.begin(now, "")
-        self._dispatch(event)
-        return self.context.commands
+        context = self.context
+        context.begin(now, "")
+        if type(event) is MessageArrived:  # most of what happens to a node
+            self._message(event.topic, event.payload)
+        else:
+            self._dispatch(event)
+        return context.commands
 
     def _dispatch(self, event: AnyEvent) -> None:  # noqa: C901, PLR0912  one case for each event, nothing else
         match event:
@@ -254,19 +260,19 @@ class NodeCore:
         self.context.publish(self.context.topics.birth(self.config.name), birth, retain=True)
 
     def _message(self, topic: str, payload: bytes) -> None:
+        context = self.context
         address = topics.parse(topic)
         if address is None:
-            self.context.record("bus_refused", reason="topic", topic=topic)
+            context.record("bus_refused", reason="topic", topic=topic)
             return
-        binding = self.context.topics.log_binding() if address.kind == "log" else topic
         try:
-            opened = self.context.codec.open(binding, payload)
+            opened = context.codec.open(context.topics.log_binding() if address.kind == "log" else topic, payload)
         except Refused as refused:
-            self.context.record("bus_refused", reason=refused.reason, sender=refused.sender, topic=topic)
+            context.record("bus_refused", reason=refused.reason, sender=refused.sender, topic=topic)
             return
-        self.context.cause = opened.cause
+        context.cause = opened.cause
         if not self._heard(address, opened, payload):
-            self.context.record("bus_refused", reason="sender", sender=opened.sender, topic=topic)
+            context.record("bus_refused", reason="sender", sender=opened.sender, topic=topic)
 
     def _heard(self, address: topics.Address, opened: Opened, payload: bytes) -> bool:
         """Hand the message to whom it concerns; False when its sender may not say such a thing there."""
@@ -367,15 +373,15 @@ class NodeCore:
         if self.replica.position < self._told:
             return
         me = self.config.name
-        for unit in self.context.rulebook.units_of(self.config.role):
-            if unit.kind != "trust" or unit.replicated or self.operations.occupied(unit.name):
+        for unit in self._unlisted:
+            if self.operations.occupied(unit):
                 continue
-            rows, files = self.replica.of_unit(unit.name), self.filing.fingerprints(unit.name)
+            rows, files = self.replica.of_unit(unit), self.filing.fingerprints(unit)
             for fingerprint, file in list(files.items()):
                 row = rows.get(fingerprint)
-                deleted = (unit.name, fingerprint) in self.replica.tombstones
+                deleted = (unit, fingerprint) in self.replica.tombstones
                 if not file.op_id and (deleted or (row is not None and not row.held_by(me))):
-                    self.filing.remove(unit.name, fingerprint)
+                    self.filing.remove(unit, fingerprint)
             for fingerprint, row in rows.items():
                 if fingerprint not in files and row.held_by(me):
                     self.filing.write(row)

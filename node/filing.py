@@ -90,8 +90,9 @@ class Filing:
     def _free_name(self, row: Row) -> str:
         """`<CN>.pem` or `<CN>_<serial>.pem` by release; a suffix counts up on a collision, as for the hash links."""
         stem = trust_file_stem(parse(row.der), self._context.rulebook.release.trust_file_names)
-        taken = {file.name for file in self._units.get(row.unit, {}).values()}
-        taken.update(name for (unit, _), names in self._twins.items() if unit == row.unit for name in names)
+        taken = [file.name for file in self._units.get(row.unit, {}).values()]
+        if self._twins:
+            taken += [name for (unit, _), names in self._twins.items() if unit == row.unit for name in names]
         name, count = f"{stem}.pem", 0
         while name in taken:
             count += 1

@@ -7,7 +7,8 @@ between Python versions, and the simulation promises the same journal byte for b
 
 import re
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+
+import msgspec
 
 MICROSECOND = 1
 MILLISECOND = 1_000
@@ -21,7 +22,7 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d)")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Instant(NamedTuple):
+class Instant(msgspec.Struct, frozen=True, gc=False):
     """Now, as one node sees it. `lab`: microseconds since the lab was made. `wall`: microseconds since 1970, UTC."""
 
     lab: int

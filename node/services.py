@@ -193,8 +193,8 @@ class Services:
 
     def _start(self, slot: Slot) -> None:
         self._move(slot, "starting")
-        duration = self._context.timing.start(slot.rule)
-        delay = self._context.draw(*duration, "service", slot.rule.name, self._context.boot, self._reports)
+        least, most = self._context.timing.start(slot.rule)
+        delay = most and self._context.draw(least, most, "service", slot.rule.name, self._context.boot, self._reports)
         if self._troubles and slot.rule.name in self._troubles:
             self._start_in_trouble(slot, self._troubles[slot.rule.name], delay)
         elif delay:
@@ -233,9 +233,10 @@ class Services:
         identities = self._identities()
         slot.loaded = {unit: identities[unit] for unit in slot.rule.loads if unit in identities}
         self._move(slot, "started")
-        self._rest(slot)
+        if slot.order is not None:
+            self._rest(slot)
         self._changed(slot.rule.name, True)
-        if self._ails(slot, "crashes"):
+        if self._troubles and self._ails(slot, "crashes"):
             self._doom(slot)
 
     def _stop(self, slot: Slot) -> None:

@@ -245,14 +245,14 @@ class PublisherCore(NodeCore):
             at=self.context.now.wall,
         )
         payload = self.context.codec.seal(self.context.topics.log_binding(), entry, self.context.cause)
-        self._append(entry, payload)
-        return self._make_answer(proposal.op_id, "done", "", entry.seq, origin=origin)
+        return self._append(entry, payload)
 
-    def _append(self, entry: LogEntry, payload: bytes) -> None:
+    def _append(self, entry: LogEntry, payload: bytes) -> Answer:
         self.context.ask(AppendLog(entry.epoch, entry.seq, entry.op_id, payload))
         digest = self.log.append(entry, payload)
         self.context.record("log_appended", entry.op_id, epoch=entry.epoch, seq=entry.seq, kind=entry.kind)
-        self.log.remember(self._make_answer(entry.op_id, "done", "", entry.seq, origin=entry.origin))
+        answer = self._make_answer(entry.op_id, "done", "", entry.seq, origin=entry.origin)
+        self.log.remember(answer)
         new = apply_entry(self.context, self.replica, entry, digest)
         cause = self.context.cause
         if self.context.connected:
@@ -261,6 +261,7 @@ class PublisherCore(NodeCore):
         self.context.cause = cause
         self.follower.acknowledge_soon()
         self._head_soon()
+        return answer
 
     def _publish_entry(self, entry: LogEntry, payload: bytes) -> None:
         unit = entry.adds[0].unit if entry.adds else entry.removes[0][0]
@@ -314,7 +315,8 @@ class PublisherCore(NodeCore):
     def _acknowledged(self, member: str, position: tuple[int, int]) -> None:
         self._somebody_saw(position)
         self._acks[member] = position
-        if self._floor() >= self.log.floor + FLOOR_LAG:
+        lag = self.log.floor + FLOOR_LAG
+        if lag <= self.log.head[1] and self._floor() >= lag:  # no floor is above the head
             self._head_soon()
 
     def _somebody_saw(self, position: tuple[int, int]) -> None:

@@ -155,9 +155,7 @@ class SimBroker:
     def send(self, link: Link, packet: Packet) -> None:
         """Send a packet up."""
         timeline = self._timeline
-        due = timeline.now + self._delay()
-        due = max(due, link.last_up)
-        link.last_up = due
+        link.last_up = due = max(timeline.now + self._delay(), link.last_up)
         self.in_flight += 1
         timeline.at(due, self._receives, link, packet)
 
@@ -186,9 +184,7 @@ class SimBroker:
 
     def _send_down(self, link: Link, packet: Packet) -> None:
         timeline = self._timeline
-        due = timeline.now + self._delay()
-        due = max(due, link.last_down)
-        link.last_down = due
+        link.last_down = due = max(timeline.now + self._delay(), link.last_down)
         self.in_flight += 1
         timeline.at(due, self._brings, link, packet)
 
@@ -268,12 +264,29 @@ class SimBus:
     """One member's end; see `Bus`. Without a task of its own: `start` and `leave` are `run` and `close` for a world."""
 
     def __init__(
-        self, broker: SimBroker, client_id: str, listener: BusListener, *, will: Will, username: str = ""
+        self,
+        broker: SimBroker,
+        client_id: str,
+        listener: BusListener,
+        *,
+        will: Will,
+        username: str = "",
+        counting: bool = True,
     ) -> None:
-        """Nothing is connected before `start` or `run`; `username` is the client id unless given."""
+        """Nothing is connected before `start` or `run`.
+
+        Args:
+            broker: which one.
+            client_id: who we are to it.
+            listener: hears what comes.
+            will: published when the connection ends without a word.
+            username: the client id unless given.
+            counting: whether `listener` wants to be told that the counters changed.
+        """
         self.client_id = client_id
         self._broker = broker
         self._listener = listener
+        self._counting = counting
         packet = self._will = WillPacket(will.topic, will.payload, qos=QOS, retain=True)
         self._connect_packet = Connect(client_id, V5, username=username or client_id, will=packet)
         self._gate = Gate(listener)
@@ -299,13 +312,13 @@ class SimBus:
         """Hand a message to the broker; see `Bus`."""
         if self._connected:
             packet = Publish(topic, payload, QOS, retain, packet_id=1)
-            self._gate.outwards(lambda: self.sends(packet))
+            self._gate.outwards(self._hand_out, packet)
 
     def subscribe(self, filters: Iterable[str]) -> None:
         """Subscribe; see `Bus`."""
         if self._connected:
             packet = Subscribe(1, tuple(Subscription(each, 0) for each in filters))
-            self._gate.outwards(lambda: self.sends(packet))
+            self._gate.outwards(self._hand_out, packet)
 
     def stall(self, *, stalled: bool) -> None:
         """Stall the link or let it go on; see `Bus`."""
@@ -376,7 +389,8 @@ class SimBus:
         if type(packet) is Publish:
             link.received += 1
             self._gate.message(packet.topic, packet.payload)
-            self._listener.counted()
+            if self._counting:
+                self._listener.counted()
         elif type(packet) is SubAck:
             self.answered(link)
         elif type(packet) is ConnAck:
@@ -391,7 +405,8 @@ class SimBus:
     def answered(self, link: Link) -> None:
         """The broker acknowledged something."""
         link.unanswered -= 1
-        self._listener.counted()
+        if self._counting:
+            self._listener.counted()
 
     def link_reset(self, link: Link) -> None:
         """The broker's end is gone."""
@@ -410,6 +425,9 @@ class SimBus:
     def _connect(self) -> None:
         if self._alive and self._link is None and not self.frozen and not self._gate.stalled and not self.barred:
             self._link = self._broker.open(self, self._connect_packet)
+
+    def _hand_out(self, packet: Publish | Subscribe) -> None:
+        self.sends(packet)  # as it is when the gate lets it pass
 
     @property
     def link(self) -> Link | None:

@@ -121,7 +121,10 @@ class SimNode:
 
     def message(self, topic: str, payload: bytes) -> None:
         """A message arrived."""
-        self._world.deliver(self, MessageArrived(topic, payload))
+        if self.life == "up":
+            self._world.handle(self, MessageArrived(topic, payload))
+        elif self.life == "paused":
+            self.held.append(MessageArrived(topic, payload))
 
     def duplicate(self) -> None:
         """Another node has our name; the process lives on without the bus, as a real one does."""
@@ -208,7 +211,7 @@ class World(Timeline):
         node.core = make(node.config, self.rulebook, codec)
         node.life = "up"
         will = Will(*node.core.will())
-        node.bus = SimBus(self.broker, f"{self.cluster}-{name}", node, will=will, username=name)
+        node.bus = SimBus(self.broker, f"{self.cluster}-{name}", node, will=will, username=name, counting=False)
         node.bus.stall(stalled=not self.network.on_bus(name))
         if node.wire is not None:
             node.wire.attach(node.bus)
