@@ -25,7 +25,7 @@ from ucmlab.broker.messages import (
 )
 from ucmlab.node.certificates import parse
 from ucmlab.node.change_notification import COMPARE, REACTION_TIMER, RESYNC_TIMER, ChangeNotification
-from ucmlab.node.commands import FILE_COMMANDS, AnyCommand, Halt, OpenKeys, Reply, Subscribe
+from ucmlab.node.commands import FILE_COMMANDS, AnyCommand, Halt, OpenKeys, ReadFiles, Reply, Subscribe
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.context import Context
 from ucmlab.node.events import (
@@ -63,6 +63,9 @@ from ucmlab.node.replica import Replica
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.services import CHANGE_NOTIFICATION, Order, Services
 from ucmlab.node.status import NodeStatus
+
+RELOAD = "reload"
+"""Token of a reading of the files that only tells what is there."""
 
 
 class NodeCore:
@@ -228,6 +231,8 @@ class NodeCore:
         self.context.record("alarm", event.op_id, alarm="command_failed", command=event.command, text=event.text)
         if event.command in (each.__name__ for each in FILE_COMMANDS):
             self.operations.failed(event.op_id, event.text)
+            # A file that could not be removed is still there, and must keep this node from acknowledging the delete.
+            self.context.ask(ReadFiles(RELOAD))
         else:
             self.context.ask(Halt(f"{event.command} failed: {event.text}"))
 
@@ -404,7 +409,9 @@ class NodeCore:
             self._write_installed(tuple(self.replica.rows))
 
     def _files_read(self, event: FilesRead) -> None:
-        if event.token == COMPARE:
+        if event.token == RELOAD:
+            self.filing.take(event.files)
+        elif event.token == COMPARE:
             self.change_notification.compare(event)
             self._mend_unlisted()
             self.follower.acknowledge_soon()

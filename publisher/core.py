@@ -30,7 +30,15 @@ from ucmlab.broker.messages import (
 from ucmlab.node.commands import AppendLog, BeginEpoch, Halt, MakeAuthz, RaiseFloor, RecordAnswer, Reply
 from ucmlab.node.core import NodeCore
 from ucmlab.node.errors import Refusal
-from ucmlab.node.events import AuthzMade, DiskImage, IdentityMade, KeysSealed, OrderService, RegenerateAuthz
+from ucmlab.node.events import (
+    AuthzMade,
+    CommandFailed,
+    DiskImage,
+    IdentityMade,
+    KeysSealed,
+    OrderService,
+    RegenerateAuthz,
+)
 from ucmlab.node.following import apply_entry
 from ucmlab.node.instant import MILLISECOND, MINUTE
 from ucmlab.node.status import NodeStatus
@@ -102,6 +110,12 @@ class PublisherCore(NodeCore):
         self.context.record("epoch_begun", epoch=epoch)
         self._acks.clear()
         self._head_soon()
+
+    def _command_failed(self, event: CommandFailed) -> None:
+        """An upload of this node's own is in the log of its mind by now, and was dropped with the rest of its list."""
+        super()._command_failed(event)
+        if self.log.answer(event.op_id) is not None:
+            self.context.ask(Halt(f"{event.command} failed, and the log does not hold what followed: {event.text}"))
 
     def _taken_over(self) -> None:
         """Two writers of one log must never be: the one that lost its place on the bus ends."""

@@ -12,6 +12,7 @@ from ucmlab.cluster.faults.failpoints import POINTS
 from ucmlab.cluster.faults.ledger import Injected
 from ucmlab.cluster.search.image import cluster_image
 from ucmlab.cluster.sim.faults.performing import WAYS, SimFaults
+from ucmlab.cluster.sim.personalities import PERSONALITIES
 from ucmlab.cluster.sim.world import World
 from ucmlab.node import commands as c
 from ucmlab.node.events import AnyEvent, BusDisconnected, MessageArrived, OrderService, Upload
@@ -171,6 +172,11 @@ FELT: dict[str, Felt] = {
     "isolate": Felt(lacks()),
     "swizzle": Felt(lambda trial: trial.late("sub1"), {"every": "3s"}, target="sub1,sub2"),
     "broker-kill": Felt(lacks(), target="broker"),
+    "personality": Felt(
+        lambda trial: "repeated" in trial.refused("sub1") and "repeated" in trial.refused("sub2"),
+        {"kind": "duplicate-qos1"},
+        target="broker",
+    ),
     "broker-slow": Felt(lambda trial: trial.late("sub1") and trial.late("sub2"), {"each": "20ms"}, target="broker"),
     "broker-refuses": Felt(lacks(5, "pub")),
     "queue-overflow": Felt(lambda trial: lacks()(trial) and trial.injected.uses > 3),
@@ -233,6 +239,7 @@ def test_every_row_that_names_the_simulation_is_performed_by_it() -> None:
 
 def test_the_words_of_the_rows_are_those_of_the_tables_behind_them() -> None:
     assert catalogue()["failpoint"].parameters["at"].words == tuple(POINTS)
+    assert catalogue()["personality"].parameters["kind"].words == tuple(PERSONALITIES)
     assert catalogue()["bad-upload"].parameters["kind"].words == tuple(EXPECTED)
 
 

@@ -1,11 +1,13 @@
 """A broker that is slow, refuses what it should take, or publishes a will when it is stale."""
 
 from ucmlab.broker.access import Action, ClientIdentity
+from ucmlab.broker.core import BrokerCore
 from ucmlab.broker.packets import Disconnect, Packet, Publish
 from ucmlab.broker.topics import QOS
 from ucmlab.cluster.faults.ledger import Injected
 from ucmlab.cluster.sim.bus import Link
 from ucmlab.cluster.sim.faults.stage import Stage, Take, Way
+from ucmlab.cluster.sim.personalities import MakeBroker, personality
 
 
 class SlowDesk:
@@ -86,7 +88,26 @@ def _publish_will(stage: Stage, injected: Injected, will: Publish) -> None:
         stage.took_effect(injected)
 
 
+def _become(stage: Stage, injected: Injected) -> None:
+    """The broker is replaced by one of another make: every connection is reset, what it held is gone."""
+    _replace(stage, personality(injected.text("kind")))
+    stage.took_effect(injected)
+
+
+def _be_itself(stage: Stage, _injected: Injected) -> None:
+    _replace(stage, BrokerCore)
+
+
+def _replace(stage: Stage, make: MakeBroker) -> None:
+    broker = stage.world.broker
+    broker.make_core = make
+    if broker.up:
+        broker.kill()
+        broker.start()
+
+
 ROWS = {
+    "personality": Way(_become, _be_itself),
     "broker-slow": Way(_slow),
     "broker-refuses": Way(_refuse, _take_again),
     "late-will": Way(_delay_will),

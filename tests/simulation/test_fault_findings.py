@@ -1,0 +1,83 @@
+"""What the search found once the whole catalogue was in it, each as the short story of it."""
+
+import pytest
+
+from tests.playbook import row
+from ucmlab.cluster.search.image import cluster_image
+from ucmlab.cluster.sim.faults.performing import SimFaults
+from ucmlab.cluster.sim.world import World
+from ucmlab.node.commands import ApplyEntry, Record
+from ucmlab.node.events import Delete, Upload
+from ucmlab.node.instant import MINUTE, SECOND
+
+CA, OTHER = row("Corp Root CA"), row("Other Root CA")
+
+
+def started() -> tuple[World, SimFaults]:
+    image = cluster_image(("pub", "sub1", "sub2"))
+    world = World(image.configs, image.disks, seed=1, wall=image.wall, memo=dict(image.memo))
+    world.broker.start()
+    for name in world.nodes:
+        world.start_node(name)
+    world.run_until(MINUTE)
+    return world, SimFaults(world)
+
+
+def upload(world: World, node: str, op_id: str, der: bytes = CA.der) -> None:
+    world.deliver(world.nodes[node], Upload(op_id, "tomcat-trust", der))
+    world.run_until(world.now + MINUTE)
+
+
+def records(world: World, node: str, name: str) -> list[Record]:
+    return [line.record for line in world.journal if (line.node, line.record.name) == (node, name)]
+
+
+@pytest.mark.rule("S1")
+@pytest.mark.rule("S6")
+def test_a_publisher_that_cannot_write_its_own_upload_ends_rather_than_go_on_with_a_log_that_its_disk_lacks() -> None:
+    world, faults = started()
+    pub = world.nodes["pub"]
+    seqs: list[int] = []
+    world.watch_performed(ApplyEntry, lambda node, each: seqs.append(each.seq) if node is pub else None)
+    faults.inject("permission-denied", "pub", {"unit": "tomcat-trust"})
+    upload(world, "pub", "op-1")
+    assert (pub.life, seqs) == ("down", [])
+    assert records(world, "pub", "alarm")[-1].fields["command"] == "WriteFile"
+    faults.end_all()
+    world.start_node("pub")
+    world.run_until(world.now + MINUTE)
+    before = pub.disk.position()[1]
+    upload(world, "pub", "op-2")
+    assert seqs == [before + 1]
+
+
+@pytest.mark.rule("S3")
+@pytest.mark.rule("S14")
+def test_a_node_that_cannot_remove_a_file_does_not_acknowledge_the_delete_and_brings_nothing_back() -> None:
+    world, faults = started()
+    upload(world, "pub", "op-1")
+    faults.inject("permission-denied", "sub1", {"unit": "tomcat-trust"})
+    world.deliver(world.nodes["pub"], Delete("op-2", "tomcat-trust", CA.fingerprint))
+    world.run_until(world.now + 2 * MINUTE)
+    upload(world, "pub", "op-3", OTHER.der)  # another head, which would raise the floor
+    publisher = world.nodes["pub"].core
+    assert publisher is not None
+    assert publisher.replica.tombstones.keys() == {CA.key}
+    faults.end("permission-denied", "sub1")
+    world.run_until(world.now + 65 * MINUTE)
+    for node in world.nodes.values():
+        assert CA.der not in {file.der for file in node.disk.files.values()}
+        assert CA.fingerprint not in {each.fingerprint for each in node.disk.replica().rows}
+
+
+@pytest.mark.rule("L1")
+def test_a_follower_whose_last_news_a_broker_lost_hears_of_it_within_half_an_hour() -> None:
+    world, faults = started()
+    faults.inject("lose", "sub1", {})
+    upload(world, "pub", "op-1")
+    faults.end("lose", "sub1")
+    world.run_until(world.now + 10 * SECOND)
+    sub1 = world.nodes["sub1"].disk
+    behind = sub1.position()
+    world.run_until(world.now + 31 * MINUTE)
+    assert behind < sub1.position() == world.nodes["pub"].disk.position()
