@@ -21,7 +21,7 @@ from ucmlab.broker.messages import LogEntry, RowKey
 from ucmlab.node.commands import ReadFiles
 from ucmlab.node.context import Context
 from ucmlab.node.events import FilesRead
-from ucmlab.node.filing import Filing
+from ucmlab.node.filing import NO_FILES, Filing
 from ucmlab.node.replica import Replica
 from ucmlab.node.row_table import NO_ROWS
 
@@ -134,8 +134,8 @@ class ChangeNotification:
 
     def agrees(self) -> bool:
         """Whether files equal rows for the listed units of this node."""
-        files, rows = self._filing.fingerprints, self._replica.table.units
-        return all(files(unit).keys() == rows.get(unit, NO_ROWS).keys() for unit in self._listed)
+        files, rows = self._filing.by_unit, self._replica.table.units
+        return not [unit for unit in self._listed if files.get(unit, NO_FILES).keys() != rows.get(unit, NO_ROWS).keys()]
 
     def _concerns(self, entry: LogEntry) -> bool:
         units = self._context.rulebook.units

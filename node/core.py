@@ -382,13 +382,14 @@ class NodeCore:
             if self.operations.occupied(unit):
                 continue
             rows, files = self.replica.of_unit(unit), self.filing.fingerprints(unit)
-            for fingerprint, file in list(files.items()):
+            tombstones = self.replica.tombstones
+            for fingerprint in [each for each, file in files.items() if not file.op_id]:
                 row = rows.get(fingerprint)
-                deleted = (unit, fingerprint) in self.replica.tombstones
-                if not file.op_id and (deleted or (row is not None and not row.held_by(me))):
+                deleted = (unit, fingerprint) in tombstones
+                if deleted or (row is not None and not row.held_by(me)):
                     self.filing.remove(unit, fingerprint)
-            for fingerprint, row in rows.items():
-                if fingerprint not in files and row.held_by(me):
+            for row in [row for fingerprint, row in rows.items() if fingerprint not in files]:
+                if row.held_by(me):
                     self.filing.write(row)
 
     def _write_installed(self, new: tuple[RowKey, ...]) -> None:
@@ -431,7 +432,7 @@ class NodeCore:
 
     def fingerprints(self) -> dict[str, str]:
         """Identity units and the fingerprints of what is on disk."""
-        if self._fingerprints.keys() != self.identities.keys():
+        if len(self._fingerprints) != len(self.identities):
             self._fingerprints = {unit: parse(der).fingerprint for unit, der in self.identities.items()}
         return self._fingerprints
 

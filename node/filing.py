@@ -22,6 +22,9 @@ class TrustFile(msgspec.Struct, frozen=True):
     op_id: str
 
 
+NO_FILES: dict[str, TrustFile] = {}
+
+
 class Filing:
     """Files by unit and fingerprint."""
 
@@ -41,9 +44,11 @@ class Filing:
         self._taken = images
         self._units = {}
         self._twins = {}
+        unit, held = "", dict[str, TrustFile]()
         for image in images:
             fingerprint = parse(image.der).fingerprint
-            held = self._units.setdefault(image.unit, {})
+            if image.unit != unit:
+                unit, held = image.unit, self._units.setdefault(image.unit, {})
             if fingerprint in held:
                 self._twins.setdefault((image.unit, fingerprint), []).append(held[fingerprint].name)
             held[fingerprint] = TrustFile(image.name, image.der, image.description, image.op_id)
@@ -55,6 +60,11 @@ class Filing:
     def fingerprints(self, unit: str) -> dict[str, TrustFile]:
         """All files of a unit by fingerprint; not to be changed."""
         return self._units.get(unit, {})
+
+    @property
+    def by_unit(self) -> dict[str, dict[str, TrustFile]]:
+        """Files of all units that have had any; not to be changed."""
+        return self._units
 
     def units(self) -> tuple[str, ...]:
         """Units that have had files."""

@@ -16,8 +16,8 @@ class Replica:
 
     def __init__(self, image: ReplicaImage) -> None:
         """Take up what the disk holds."""
-        self.epoch = image.epoch
-        self.seq = image.seq
+        self.position = (image.epoch, image.seq)
+        """(epoch, seq) of the last entry applied."""
         self.hash = image.hash
         self.floor = image.floor
         self.tombstones: dict[RowKey, int] = {(unit, fingerprint): seq for unit, fingerprint, seq in image.tombstones}
@@ -27,9 +27,14 @@ class Replica:
         self._take(table_of(image.rows))
 
     @property
-    def position(self) -> tuple[int, int]:
-        """(epoch, seq) of the last entry applied."""
-        return (self.epoch, self.seq)
+    def epoch(self) -> int:
+        """The position's epoch; 0 before anything was ever replicated."""
+        return self.position[0]
+
+    @property
+    def seq(self) -> int:
+        """The position's place in the epoch."""
+        return self.position[1]
 
     def apply(self, entry: LogEntry, entry_hash: bytes) -> tuple[RowKey, ...]:
         """Apply the next entry; return the keys whose deletion is to be remembered.
@@ -43,7 +48,7 @@ class Replica:
             self.tombstones.pop(key, None)
         for key in deleted:
             self.tombstones[key] = entry.seq
-        self.seq = entry.seq
+        self.position = (self.position[0], entry.seq)
         self.hash = entry_hash
         return deleted
 
@@ -57,8 +62,7 @@ class Replica:
         tombstones: Iterable[tuple[str, str, int]],
     ) -> None:
         """Put a snapshot in the place of everything."""
-        self.epoch = epoch
-        self.seq = seq
+        self.position = (epoch, seq)
         self.hash = entry_hash
         self.floor = 0
         self.tombstones = {(unit, fingerprint): at for unit, fingerprint, at in tombstones}

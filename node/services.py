@@ -26,6 +26,8 @@ REMEMBERED_ORDERS = 4096
 class Slot:
     """One service of this node."""
 
+    __slots__ = ("enabled", "loaded", "order", "rule", "since", "state")
+
     def __init__(self, rule: Service, *, enabled: bool) -> None:
         """Stopped, until something starts it."""
         self.rule = rule

@@ -93,7 +93,7 @@ class PublisherCore(NodeCore):
             digest = self.log.append(entry, payload)
             self.log.remember(self._make_answer(entry.op_id, "done", "", entry.seq))
             if (entry.epoch, entry.seq) > self.replica.position:
-                self.replica.epoch = entry.epoch
+                self.replica.position = (entry.epoch, self.replica.seq)
                 new = apply_entry(self.context, self.replica, entry, digest)
                 self._applied(entry, new, False)
 
@@ -346,13 +346,13 @@ class PublisherCore(NodeCore):
 
     def _floor(self) -> int:
         """What every member, online or not, has acknowledged (S14); nothing while one of them was never heard of."""
-        floor = self.log.head[1]
+        least = self.log.head
         for member in self.config.members:
-            epoch, seq = self._acks.get(member.name, (0, 0))
-            if epoch != self.log.epoch:
+            acked = self._acks.get(member.name)
+            if acked is None or acked[0] != least[0]:
                 return self.log.floor
-            floor = min(floor, seq)
-        return floor
+            least = min(least, acked)
+        return least[1]
 
     def _head_soon(self) -> None:
         if not self._head_due:
