@@ -51,8 +51,8 @@ class _Closed(Exception):
 class AiomqttBus:
     """One member's connection, held up by `run`."""
 
-    def __init__(self, endpoint: BusEndpoint, listener: BusListener, *, will: Will) -> None:
-        """Nothing is connected before `run`."""
+    def __init__(self, endpoint: BusEndpoint, listener: BusListener, *, will: Will | None) -> None:
+        """Nothing is connected before `run`; a client without a will dies unnoticed."""
         self._endpoint = endpoint
         self._listener = listener
         self._will = will
@@ -107,6 +107,16 @@ class AiomqttBus:
         if session is None:
             return BusCounters(False, self._connections, 0, 0, 0, self._duplicate)
         return BusCounters(True, self._connections, session.sent, session.unanswered, session.received, self._duplicate)
+
+    def echo(self, topic: str, heard: Callable[[], None]) -> None:
+        """Say something to ourselves; `heard` is called when it is back, or when it never will be.
+
+        It passes no stall and is in no counter. Whatever the broker had for us before is handed over by then.
+        """
+        if self._session is None:
+            heard()
+        else:
+            self._session.echo(topic, heard)
 
     async def run(self) -> None:
         """Be connected as much as possible; see `Bus`."""
@@ -177,6 +187,8 @@ class AiomqttBus:
         except* aiomqtt.MqttError as errors:
             self._ended_by = _first(errors)  # judged when it is known how long the connection lived
         finally:
+            if self._session is not None:
+                self._session.lose_echoes()
             self._session = None
             self._answered.set()
             self._gate.disconnected()
@@ -201,7 +213,7 @@ class AiomqttBus:
             password=endpoint.password,
             protocol=aiomqtt.ProtocolVersion.V5,
             clean_start=True,
-            will=aiomqtt.Will(self._will.topic, self._will.payload, QOS, retain=True),
+            will=None if self._will is None else aiomqtt.Will(self._will.topic, self._will.payload, QOS, retain=True),
             keepalive=KEEPALIVE_LOOPBACK_S if loopback else KEEPALIVE_REMOTE_S,
             timeout=CONNECT_TIMEOUT_S,
             max_inflight_messages=IN_FLIGHT,
@@ -215,6 +227,8 @@ class AiomqttBus:
         session = self._session
         if session is None:
             return  # between CONNACK and our noticing it nothing is subscribed, so nothing of ours can come
+        if session.hears_echo(message.topic.value, message.payload):
+            return
         session.received += 1
         self._gate.message(message.topic.value, message.payload)
         if self._gate.stalled:
@@ -283,6 +297,9 @@ class _Session:
         self.received = 0
         self.over = False
         """The connection is lost; its tasks are being ended, and the group takes no more."""
+        self._echo_topic = ""
+        self._echo_count = 0
+        self._echoes: dict[bytes, Callable[[], None]] = {}
 
     def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
         if self.over:
@@ -297,6 +314,37 @@ class _Session:
             return
         self.unanswered += 1
         self._tasks.create_task(self._subscribe(filters), name=f"{self._name}.subscribe")
+
+    def echo(self, topic: str, heard: Callable[[], None]) -> None:
+        if self.over:
+            heard()
+            return
+        self._echo_count += 1
+        payload = str(self._echo_count).encode()
+        self._echoes[payload] = heard
+        self._tasks.create_task(self._say_to_ourselves(topic, payload), name=f"{self._name}.echo")
+
+    def hears_echo(self, topic: str, payload: bytes) -> bool:
+        """Whether this message was to ourselves."""
+        if topic != self._echo_topic:
+            return False
+        heard = self._echoes.pop(payload, None)
+        if heard is not None:
+            heard()
+        return True
+
+    def lose_echoes(self) -> None:
+        """What we said to ourselves comes back no more."""
+        lost, self._echoes = self._echoes, {}
+        for heard in lost.values():
+            heard()
+
+    async def _say_to_ourselves(self, topic: str, payload: bytes) -> None:
+        with self._ending():
+            if self._echo_topic != topic:
+                self._echo_topic = topic
+                await self._client.subscribe([(topic, QOS)], timeout=math.inf)
+            await self._client.publish(topic, payload, QOS, timeout=math.inf)
 
     def abort(self) -> None:
         """Break the connection without a word; the reader finds it broken."""

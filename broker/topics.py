@@ -10,6 +10,10 @@ cucm/v1/{cluster}/keys/{node}                  publisher        sealed keys for 
 cucm/v1/{cluster}/svc/{node}/{service}/cmd     publisher, or    orders to that node's services
                                                that node
 cucm/v1/{cluster}/svc/{node}/{service}/state   that node        retained
+
+Beside them, read by nobody else and no part of what members say to each other:
+
+cucm/echo/{cluster}/{client}                   that client      what it says to itself to see what came before
 """
 
 from functools import lru_cache
@@ -17,6 +21,11 @@ from typing import NamedTuple
 
 PREFIX = "cucm/v1"
 QOS = 1
+
+
+def echo_topic(cluster: str, client_id: str) -> str:
+    """Where a client says something to itself, on a broker that tells no counters."""
+    return f"cucm/echo/{cluster}/{client_id}"
 
 
 class Topics(NamedTuple):

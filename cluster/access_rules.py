@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from ucmlab.broker.access import AccessRule, Account, Accounts, Action, ClientIdentity
-from ucmlab.broker.topics import Topics
+from ucmlab.broker.topics import Topics, echo_topic
 
 
 def member_rules(cluster: str, node: str, *, publisher: str) -> tuple[AccessRule, ...]:
@@ -16,13 +16,20 @@ def member_rules(cluster: str, node: str, *, publisher: str) -> tuple[AccessRule
         *(AccessRule("publish", each) for each in topics.writable(node, publisher=first)),
         *(AccessRule("subscribe", each) for each in readable),
         *(AccessRule("receive", each) for each in readable),
+        *_echo_rules(cluster),
     )
 
 
 def observer_rules(cluster: str) -> tuple[AccessRule, ...]:
-    """The read-only account for people and pipelines: everything of the cluster, nothing to write."""
+    """The read-only account for people and pipelines: everything of the cluster, nothing to write but to itself."""
     everything = f"{Topics(cluster).root}/#"
-    return (AccessRule("subscribe", everything), AccessRule("receive", everything))
+    return (AccessRule("subscribe", everything), AccessRule("receive", everything), *_echo_rules(cluster))
+
+
+def _echo_rules(cluster: str) -> tuple[AccessRule, ...]:
+    """What every client may say to itself, and hear of nobody else."""
+    own = echo_topic(cluster, "%c")
+    return (AccessRule("publish", own), AccessRule("subscribe", own), AccessRule("receive", own))
 
 
 @lru_cache(maxsize=32)

@@ -74,9 +74,10 @@ class Arm(_Message, frozen=True):
 
 
 class Probe(_Message, frozen=True):
-    """Answer with `Pulsed` or `Counted` at once, whatever is going on."""
+    """Answer with `Pulsed` or `Counted` at once, whatever is going on; with `echo` a node hears itself first."""
 
     number: int
+    echo: bool = False
 
 
 class AskStatus(_Message, frozen=True):
@@ -183,11 +184,20 @@ class BrokerSpec(_Message, frozen=True):
     """PEM file with key and certificate; None listens in plain, on loopback only."""
 
 
+class MosquittoSpec(_Message, frozen=True):
+    """How a Mosquitto is started: its accounts, keys and rules are in files that the configuration names."""
+
+    lab: str
+    program: str
+    configuration: str
+    log: str
+
+
 class Spawn(_Message, frozen=True):
     """Fork a process; its end of the control channel comes along as a file descriptor."""
 
     number: int
-    spec: NodeSpec | BrokerSpec
+    spec: NodeSpec | BrokerSpec | MosquittoSpec
 
 
 class Spawned(_Message, frozen=True):

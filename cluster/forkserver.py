@@ -20,7 +20,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ucmlab.cluster.brokerprocess import broker_main
-from ucmlab.cluster.control_messages import BrokerSpec, Exited, FromForkServer, Spawn, Spawned
+from ucmlab.cluster.control_messages import BrokerSpec, Exited, FromForkServer, MosquittoSpec, Spawn, Spawned
 from ucmlab.cluster.nodeprocess import node_main
 from ucmlab.cluster.processes import close_inherited, default_signals, die_with_parent, entitle
 from ucmlab.cluster.simkeys import sim_ec, sim_rsa
@@ -90,12 +90,23 @@ def _become(request: Spawn, fd: int, server: int) -> NoReturn:
     die_with_parent(server)
     close_inherited({fd})
     spec = request.spec
+    if isinstance(spec, MosquittoSpec):
+        os.close(fd)  # it speaks MQTT and nothing else; the lab knows by the observer when it listens
+        _execute(spec)
     sock = socket.socket(fileno=fd)
     if isinstance(spec, BrokerSpec):
         entitle(spec.lab, "broker")
         broker_main(spec, sock)
     entitle(spec.lab, spec.config.name)
     node_main(spec, sock)
+
+
+def _execute(spec: MosquittoSpec) -> NoReturn:
+    log = os.open(spec.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    # That it dies with its parent outlives exec, for it stays the same user.
+    os.execv(spec.program, [spec.program, "-c", spec.configuration])  # noqa: S606  no shell is meant
 
 
 def warm(release: str, profile: str) -> None:

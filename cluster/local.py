@@ -8,6 +8,8 @@ import msgspec
 
 from ucmlab.broker.filters import filter_matches
 from ucmlab.cluster.addresses import BROKER_PORT, Block, free_port, take_block
+from ucmlab.cluster.carriers.mosquitto import find_mosquitto
+from ucmlab.cluster.carriers.reaching import reach
 from ucmlab.cluster.control_messages import Arm, act
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.flowing import Flow
@@ -115,6 +117,8 @@ class LocalLab:
         """
         self._block = take_block(self.home.path)
         self._put_together(self._block)
+        if self.home.carrier.kind == "url":
+            await reach(self.roster.endpoint(self.names[0]))
         self._clock_file.save(self.clock.setting, self.now())
         self._note("lab_started", nodes=",".join(self.names))
         self.roster.start_broker()
@@ -128,13 +132,21 @@ class LocalLab:
             raise Unusable(f"the lab did not become ready; its journals in {self.home.logs} tell why")
 
     def _put_together(self, block: Block) -> None:
+        carrier = self.home.carrier
+        if carrier.kind == "mosquitto":
+            find_mosquitto()
         host = self._listen or block.broker
-        tls = self._tls or not host.startswith("127.")
+        tls = self._tls or carrier.kind == "mosquitto" or not host.startswith("127.")
+        place = (
+            BrokerPlace(carrier.host, carrier.port, carrier.tls)
+            if carrier.kind == "url"
+            else BrokerPlace(host, free_port(host, BROKER_PORT), tls)
+        )
         self.roster = Roster(
             self.home,
             self._fork_server,
             clock=self.clock,
-            place=BrokerPlace(host, free_port(host, BROKER_PORT), tls),
+            place=place,
             replied=self._replied,
             published=self._published.extend,
         )
@@ -191,7 +203,7 @@ class LocalLab:
             profile=topology.profile,
             replication=topology.replication,
             wall=self.wall(),
-            broker={"kind": "embedded", "url": roster.place.url, "pid": roster.broker_node.pid},
+            broker={"kind": self.home.carrier.kind, "url": roster.place.url, "pid": roster.broker_node.pid},
             faults=self._faults(),
             head=status.head if status is not None else None,
         )
@@ -293,6 +305,7 @@ class LocalLab:
 
     async def kill_broker(self) -> None:
         """Kill the broker."""
+        self._own_broker("killed")
         if self.roster.broker_node.alive:
             self._note("fault", fault="kill", target=BROKER)
             await self.roster.kill(self.roster.broker_node)
@@ -300,6 +313,7 @@ class LocalLab:
 
     async def stop_broker(self) -> None:
         """End the broker in order: it says goodbye to everybody."""
+        self._own_broker("stopped")
         if self.roster.broker_node.alive:
             self._note("fault", fault="stop", target=BROKER)
             await self.roster.stop_broker(STOP_TIMEOUT_S)
@@ -307,10 +321,18 @@ class LocalLab:
 
     async def start_broker(self) -> None:
         """Start the broker again, empty."""
+        self._own_broker("started")
         if not self.roster.broker_node.alive:
             self._note("fault", fault="start", target=BROKER)
             self.roster.start_broker()
         await self._settle()
+
+    def _own_broker(self, done: str) -> None:
+        if self.home.carrier.kind == "url":
+            raise Unusable(
+                f"the broker {self.home.carrier.text} is not this lab's and cannot be {done} from here;"
+                " make a lab with --broker mosquitto or embedded for that"
+            )
 
     async def partition(self, groups: Sequence[Sequence[str]], broker: int | None = None) -> None:
         """Cut the network into groups."""

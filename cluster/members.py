@@ -201,6 +201,10 @@ class LocalNode(Process):
         """Tell it the time, which is no act."""
         self._send(message)
 
+    def probe(self, number: int, *, echo: bool = False) -> None:
+        """Ask for its counts, with `echo` once it has heard what it says to itself; `answered` tells when."""
+        self._send(Probe(number, echo))
+
     def ask_status(self) -> None:
         """Ask for its status; `read_status` has it."""
         if self.running:

@@ -11,11 +11,11 @@ from typing import NoReturn
 import msgspec
 
 from ucmlab.broker.aiomqtt_bus import AiomqttBus
-from ucmlab.broker.bus import Bus, Will
+from ucmlab.broker.bus import Will
 from ucmlab.broker.codec import BusCodec
 from ucmlab.broker.messages import Birth
 from ucmlab.broker.signing import Ed25519Signer, Ed25519Verifier
-from ucmlab.broker.topics import Topics
+from ucmlab.broker.topics import Topics, echo_topic
 from ucmlab.cluster.control import Channel
 from ucmlab.cluster.control_messages import (
     Act,
@@ -89,8 +89,9 @@ class Node:
         )
         birth = Topics(config.cluster).birth(config.name)
         will = Will(birth, codec.seal(birth, Birth("lost", self.image.boot, {}, {})))
-        self.bus: Bus = AiomqttBus(spec.endpoint, self.shell, will=will)
+        self.bus = AiomqttBus(spec.endpoint, self.shell, will=will)
         self.bus.stall(stalled=spec.stalled)
+        self.echo_topic = echo_topic(config.cluster, spec.endpoint.client_id)
 
     async def run(self, *, replication_broken: bool) -> None:
         """Live until stopped in order."""
@@ -148,13 +149,22 @@ class LabLink:
             case SetClock(setting=setting):
                 self._node.shell.set_clock(setting)
                 self._tell()
-            case Probe(number=number):
-                self._send(Pulsed(number, self._node.shell.pulse()))
+            case Probe(number=number, echo=echo):
+                self._answer_probe(number, echo=echo)
             case AskStatus(number=number):
                 self._asked_status = number
                 self._tell_status()
             case Fire() | Act() | Stall() | Prod() | Arm():
                 self._obey(message)
+
+    def _answer_probe(self, number: int, *, echo: bool) -> None:
+        def answer() -> None:
+            self._send(Pulsed(number, self._node.shell.pulse()))
+
+        if echo:
+            self._node.bus.echo(self._node.echo_topic, answer)
+        else:
+            answer()
 
     def _tell_status(self) -> None:
         # Before its first event a core cannot tell; whoever asks then waits for the end of that event.

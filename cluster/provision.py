@@ -21,6 +21,8 @@ import msgspec
 from ucmlab.broker.access import Account
 from ucmlab.broker.bus import BusEndpoint
 from ucmlab.cluster.bus_ca import Pair, covers
+from ucmlab.cluster.carriers.choice import Carrier
+from ucmlab.cluster.carriers.keeping import keep, kept_carrier, through
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.homebuild import OBSERVER, build_home, issue_for_broker
 from ucmlab.cluster.labfile import OPTION_DEFAULTS, SCHEMA, Credentials, LabFile, read_json
@@ -48,6 +50,11 @@ class LabHome:
     def topology(self) -> Topology:
         """Its nodes and rules."""
         return self.lab.topology
+
+    @property
+    def carrier(self) -> Carrier:
+        """What carries its bus."""
+        return kept_carrier(self.path, self.lab.options.get("broker", OPTION_DEFAULTS["broker"]))
 
     @property
     def logs(self) -> Path:
@@ -90,7 +97,14 @@ class LabHome:
         """How somebody who only watches reaches the broker; every connection needs a client id of its own."""
         password = self.credentials().observer_password
         endpoint = self._endpoint(OBSERVER, password, host=host, port=port, tls=tls)
+        if endpoint.username != OBSERVER:
+            client_id = f"{self.lab.cluster}-{client_id}"
         return msgspec.structs.replace(endpoint, client_id=client_id)
+
+    def passwords(self) -> dict[str, str]:
+        """Every bus account's password, by user name, for a broker that is to know them."""
+        members = {name: KeyRing(self.node_home(name)).bus.password for name in self.topology.names}
+        return members | {OBSERVER: self.credentials().observer_password}
 
     def broker_certificate(self, hosts: Sequence[str] = ()) -> Path:
         """The PEM file with certificate and key for a broker under these addresses; issued anew if it lacks one."""
@@ -111,7 +125,11 @@ class LabHome:
         return None
 
     def _endpoint(self, user: str, password: str, *, host: str, port: int, tls: bool) -> BusEndpoint:
-        return BusEndpoint(host, port, user, user, password, str(self.bus_ca) if tls else None)
+        endpoint = BusEndpoint(host, port, user, user, password, str(self.bus_ca) if tls else None)
+        carrier = self.carrier
+        if carrier.kind != "url":
+            return endpoint
+        return through(carrier, self.path, endpoint, cluster=self.lab.cluster)
 
 
 def provision(
@@ -122,6 +140,8 @@ def provision(
     name: str | None = None,
     seed: int | None = None,
     options: Mapping[str, str] | None = None,
+    carrier: Carrier | None = None,
+    broker_ca: bytes | None = None,
 ) -> LabHome:
     """Make a lab's home. A failure on the way leaves nothing behind.
 
@@ -132,6 +152,8 @@ def provision(
         name: what people call it; by default its id on the bus.
         seed: by default random.
         options: see `LabFile.options`.
+        carrier: what carries the bus; its account is kept apart from the options.
+        broker_ca: what the certificate of somebody else's broker is checked with, PEM.
 
     Raises:
         Unusable: there is a lab or something else already, or the place cannot be written.
@@ -145,12 +167,14 @@ def provision(
         seed=secrets.randbits(_SEED_BITS) if seed is None else seed,
         wall_start=wall_start,
         topology=topology,
-        options=dict(options or {}),
+        options=dict(options or {}) | ({} if carrier is None else {"broker": carrier.text}),
     )
     building = directory.parent / f".{directory.name}.tmp-{secrets.token_hex(4)}"
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         build_home(building, lab)
+        if carrier is not None:
+            keep(building, carrier, broker_ca)
         building.rename(directory)
         sync_folder(directory.parent)
     except OSError as error:

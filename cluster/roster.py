@@ -1,17 +1,23 @@
 """The processes of one lab: who runs, what each told last, and how to ask them all at once."""
 
 import asyncio
+import secrets
 from collections.abc import Callable, Iterable
 
 import msgspec
 
 from ucmlab.broker.bus import BusEndpoint
-from ucmlab.cluster.control_messages import BrokerSpec, Fire, NodeSpec, Prod, SetClock, SetTime, Stall
+from ucmlab.broker.codec import BusCodec
+from ucmlab.broker.signing import Ed25519Signer, Ed25519Verifier
+from ucmlab.cluster.carriers.members import LocalMosquitto, ObservedBroker, SomebodysBroker
+from ucmlab.cluster.carriers.mosquitto import find_mosquitto, write_configuration
+from ucmlab.cluster.carriers.observer import Observer
+from ucmlab.cluster.control_messages import BrokerSpec, Fire, MosquittoSpec, NodeSpec, Prod, SetClock, SetTime, Stall
 from ucmlab.cluster.members import LocalBroker, LocalNode, NodeAct, Process
 from ucmlab.cluster.network import Network
 from ucmlab.cluster.provision import LabHome
 from ucmlab.cluster.spawning import ForkServerProcess
-from ucmlab.cluster.stepping import BrokerLife, Counts, Member
+from ucmlab.cluster.stepping import BrokerLife, Echoes, Evidence, Member
 from ucmlab.node.clock import ClockSetting, LabClock
 from ucmlab.node.commands import Reply
 from ucmlab.node.status import NodeStatus
@@ -54,7 +60,8 @@ class Roster:
         self._home = home
         self._fork_server = fork_server
         self._probes = 0
-        self.broker_node = LocalBroker(changed=self.changed.set, listening=self._broker_listens, published=published)
+        self._observed: ObservedBroker | None = None
+        self.broker_node = self._broker_of_the_lab(published)
         self._endpoints: dict[str, BusEndpoint] = {}
         self.nodes: dict[str, LocalNode] = {}
         for name in home.topology.names:
@@ -72,6 +79,10 @@ class Roster:
             replied=replied,
             on_bus=self.network.on_bus,
         )
+
+    def endpoint(self, name: str) -> BusEndpoint:
+        """How a node reaches the broker."""
+        return self._endpoints[name]
 
     # What Stepper asks.
 
@@ -104,18 +115,25 @@ class Roster:
         """Stepped: let a node's due timers fire."""
         self.nodes[member.name].act(Fire())
 
-    async def probe(self) -> Counts | None:
-        """Ask every live node for its pulse and the broker for its counts."""
+    async def probe(self) -> Evidence:
+        """Ask every live node for its pulse, and the broker for its counts or everybody for an echo."""
         self._probes += 1
         number = self._probes
         broker_asked = self.broker == "up"
+        echoes = broker_asked and self._observed is not None
+        noticed = self._observed is None or self._observed.noticed(self._dead())
         asked = [*self.live(), *([self.broker_node] if broker_asked else [])]
         for member in asked:
             await member.spawned()  # it may be heard before the fork server has told its process id
-            member.probe(number)
+            if isinstance(member, LocalNode):
+                member.probe(number, echo=echoes and member.on_bus)
+            else:
+                member.probe(number)
         while any(member.answered < number and member.alive and not member.paused for member in asked):
             self.changed.clear()
             await self.changed.wait()
+        if echoes:
+            return Echoes(noticed)
         return self.broker_node.counts if broker_asked and self.broker == "up" else None
 
     # Processes.
@@ -123,6 +141,12 @@ class Roster:
     def start_broker(self) -> None:
         """Start the broker, which must be down."""
         self.acts += 1
+        if isinstance(self.broker_node, SomebodysBroker):
+            self.broker_node.attach()
+            return
+        if isinstance(self.broker_node, LocalMosquitto):
+            self.broker_node.begin(*self._fork_server.spawn(self._mosquitto(), self.broker_node.ended))
+            return
         place = self.place
         tls = str(self._home.broker_certificate([place.host])) if place.tls else None
         spec = BrokerSpec(self._home.lab.name, place.host, place.port, self._home.accounts(), tls)
@@ -217,11 +241,16 @@ class Roster:
     async def end_all(self) -> None:
         """Kill every process, and wait until they are gone."""
         members = [*self.nodes.values(), self.broker_node]
+        if isinstance(self.broker_node, LocalMosquitto):
+            self.broker_node.stop()  # so that its end is none by itself
+            await self.broker_node.let_go()
         for member in members:
             await member.spawned()
             member.kill()
         for member in members:
             await member.gone()
+        if isinstance(self.broker_node, SomebodysBroker):
+            await self.broker_node.let_go()  # after the wills of its members, which are retained as well
 
     def statuses(self) -> list[NodeStatus | None]:
         """How every core is now, the publisher first: asked at the same time, then read."""
@@ -237,6 +266,55 @@ class Roster:
         setting = self.clock.setting
         lab = self.clock.lab() if setting.stepped else setting.lab
         return msgspec.structs.replace(setting, lab=lab, offset=node.clock_offset)
+
+    def _dead(self) -> list[str]:
+        return [node.name for node in self.nodes.values() if not node.alive and node.on_bus]
+
+    def _broker_of_the_lab(self, published: Callable[[tuple[tuple[str, bytes], ...]], None]) -> LocalBroker:
+        changed, listening = self.changed.set, self._broker_listens
+        kind = self._home.carrier.kind
+        if kind == "embedded":
+            return LocalBroker(changed=changed, listening=listening, published=published)
+        log = self._home.logs / "broker.log"
+        self._observed = broker = (
+            LocalMosquitto(log=log, changed=changed, listening=listening, published=published)
+            if kind == "mosquitto"
+            else SomebodysBroker(changed=changed, listening=listening, published=published)
+        )
+        broker.observe(self._observer(broker, published))
+        return broker
+
+    def _observer(self, broker: ObservedBroker, published: Callable[[tuple[tuple[str, bytes], ...]], None]) -> Observer:
+        home, place = self._home, self.place
+        config = home.node_config(home.topology.publisher)
+        # It seals nothing: the signer is there because a codec has one.
+        codec = BusCodec(
+            cluster=config.cluster,
+            sender="observer",
+            boot=0,
+            signer=Ed25519Signer(secrets.token_bytes(32)),
+            verifier=Ed25519Verifier({member.name: member.signing for member in config.members}),
+        )
+        client_id = f"observer-{secrets.token_hex(4)}"
+        return Observer(
+            home.observer_endpoint(client_id, host=place.host, port=place.port, tls=place.tls),
+            cluster=config.cluster,
+            codec=codec,
+            connected=broker.observer_connected,
+            published=published,
+        )
+
+    def _mosquitto(self) -> MosquittoSpec:
+        home, place = self._home, self.place
+        configuration = write_configuration(
+            home.path / "bus" / "mosquitto",
+            host=place.host,
+            port=place.port,
+            certificate=home.broker_certificate([place.host]),
+            passwords=home.passwords(),
+            rules={account.username: account.rules for account in home.accounts()},
+        )
+        return MosquittoSpec(home.lab.name, find_mosquitto(), str(configuration), str(home.logs / "broker.log"))
 
     def _tell_broker_who_is_cut_off(self) -> None:
         self.broker_node.cut(tuple(node.client_id for node in self.nodes.values() if not node.on_bus))

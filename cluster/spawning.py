@@ -12,7 +12,7 @@ from contextlib import suppress
 
 import msgspec
 
-from ucmlab.cluster.control_messages import BrokerSpec, Exited, FromForkServer, NodeSpec, Spawn, Spawned
+from ucmlab.cluster.control_messages import BrokerSpec, Exited, FromForkServer, MosquittoSpec, NodeSpec, Spawn, Spawned
 
 LARGEST_ANSWER = 4096
 _decoder: msgspec.msgpack.Decoder[FromForkServer] = msgspec.msgpack.Decoder(FromForkServer)
@@ -87,7 +87,9 @@ class ForkServerProcess:
         self._listening = True
         self._flush()
 
-    def spawn(self, spec: NodeSpec | BrokerSpec, ended: Callable[[int], None]) -> tuple[Child, socket.socket]:
+    def spawn(
+        self, spec: NodeSpec | BrokerSpec | MosquittoSpec, ended: Callable[[int], None]
+    ) -> tuple[Child, socket.socket]:
         """Ask for a process; returns it and our end of its control channel. `ended` hears its exit status."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._asked += 1

@@ -8,11 +8,16 @@ and the broker is asked once more. If the answers equal the pushes, nothing happ
 moment of asking all were idle with these counts; and if the broker's counts agree with theirs (taken = sent, given =
 received, nothing unacknowledged, queued or unflushed, no connection of somebody who is dead), nothing was on the way to
 or from it either. Then nothing can happen any more until a timer fires.
+
+A broker that is not ours tells no counts. There every node is asked for an echo in place of them, and the lab's own
+observer as well; `ucmlab.cluster.carriers.observer` says why that proves the same.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, Protocol
+
+import msgspec
 
 from ucmlab.broker.server import ClientCounters
 from ucmlab.node.shell import Pulse
@@ -26,6 +31,16 @@ ROUNDS_AN_INSTANT = 1000
 OTHERS_TURNS = 3
 """Turns of the loop that other tasks of a story get to act before time moves under them."""
 Counts = Mapping[str, ClientCounters]
+
+
+class Echoes(msgspec.Struct, frozen=True):
+    """Every live node and the lab's observer have heard their echo; `noticed`: the broker knew before who is gone."""
+
+    noticed: bool
+
+
+Evidence = Counts | Echoes | None
+"""What a probe brought of the broker; None: it is not up."""
 BrokerLife = Literal["up", "paused", "down"]
 
 
@@ -84,8 +99,8 @@ class Steppable(Protocol):
         """Client ids of the nodes that do not run."""
         ...
 
-    async def probe(self) -> Counts | None:
-        """Ask every live node for its pulse and the broker for its counts (None: it is not up)."""
+    async def probe(self) -> Evidence:
+        """Ask every live node for its pulse, and the broker for its counts or everybody for an echo."""
         ...
 
     def lab(self) -> int:
@@ -216,9 +231,9 @@ async def become_quiet(lab: Steppable) -> None:
         lab.changed.clear()
         if _all_calm(lab):
             before = {member.name: member.pulse for member in lab.live()}
-            counts = await lab.probe()
+            evidence = await lab.probe()
             after = {member.name: member.pulse for member in lab.live()}
-            if before == after and _all_calm(lab) and _agreed(lab, counts):
+            if before == after and _all_calm(lab) and _agreed(lab, evidence):
                 return
             lab.changed.clear()
         try:
@@ -232,10 +247,12 @@ def _all_calm(lab: Steppable) -> bool:
     return all(is_calm(member, broker=lab.broker) for member in lab.live())
 
 
-def _agreed(lab: Steppable, counts: Counts | None) -> bool:
+def _agreed(lab: Steppable, evidence: Evidence) -> bool:
     if lab.broker != "up":
         return True
-    return counts is not None and agreed(counts, live=lab.live(), gone=lab.gone())
+    if isinstance(evidence, Echoes):
+        return evidence.noticed
+    return evidence is not None and agreed(evidence, live=lab.live(), gone=lab.gone())
 
 
 def due_of(member: Member) -> int | None:

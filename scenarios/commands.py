@@ -53,7 +53,10 @@ def list_stories(tag: str | None, *, as_json: bool) -> None:
     show_default=True,
     help="Virtual time, or real processes.",
 )
-@click.option("--broker", default="embedded", show_default=True, help="What carries the bus.")
+@click.option(
+    "--broker", default="embedded", show_default=True, metavar="B", help="embedded, mosquitto, or a broker's URL."
+)
+@click.option("--broker-ca", type=click.Path(), help="What the certificate of the broker at a URL is checked with.")
 @click.option("--release", help="Another release than the story's.")
 @click.option("--profile", type=click.Choice(get_args(Profile)), help="Another profile than the story's.")
 @click.option(

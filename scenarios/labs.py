@@ -13,6 +13,9 @@ from types import FrameType
 
 import msgspec
 
+from ucmlab.cluster.carriers.choice import read_carrier
+from ucmlab.cluster.carriers.keeping import read_authority
+from ucmlab.cluster.carriers.mosquitto import find_mosquitto
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.keycache import KeyCache, cache_folder
 from ucmlab.cluster.local import LabLost, LocalLab, ProcessCrashed
@@ -30,8 +33,6 @@ from ucmlab.scenarios.runner import tell
 from ucmlab.scenarios.story import Story
 from ucmlab.scenarios.telling import Listener
 
-BROKERS = ("embedded",)
-
 
 def run_story(story: Story, options: Options, listener: Listener) -> Result:
     """Tell a story in a lab of its own, which is gone afterwards.
@@ -39,8 +40,9 @@ def run_story(story: Story, options: Options, listener: Listener) -> Result:
     Raises:
         Unusable: it cannot be told as asked.
     """
-    if options.broker not in BROKERS:
-        raise Unusable(f"there is no broker {options.broker!r}; there is {', '.join(BROKERS)}")
+    carrier = read_carrier(options.broker)
+    if options.mode == "sim" and carrier.kind != "embedded":
+        raise Unusable(f"--broker {carrier.text} needs real processes; say --mode local")
     tell_in = _in_sim if options.mode == "sim" else _in_processes
     return tell_in(story, options, listener)
 
@@ -77,12 +79,24 @@ def _in_sim(story: Story, options: Options, listener: Listener) -> Result:
 
 def _in_processes(story: Story, options: Options, listener: Listener) -> Result:
     cluster = topology_for(story, options)
+    carrier = read_carrier(options.broker)
+    authority = None if options.broker_ca is None else read_authority(Path(options.broker_ca))
+    if carrier.kind == "mosquitto":
+        find_mosquitto()
     began = time.perf_counter()
     with _folder(story, options) as folder, ExitStack() as until_opened:
         # First of all, because it imports while this process makes the home.
         fork_server = ForkServerProcess(lab=story.name, release=cluster.release, profile=cluster.profile)
         until_opened.callback(fork_server.close)
-        home = provision(folder / "lab", cluster, wall_start=START_OF_LAB, name=story.name, seed=options.seed)
+        home = provision(
+            folder / "lab",
+            cluster,
+            wall_start=START_OF_LAB,
+            name=story.name,
+            seed=options.seed,
+            carrier=carrier,
+            broker_ca=authority,
+        )
         stock_keys(home, os.environ)
         lab = LocalLab(home, fork_server, stepped=True)
         until_opened.pop_all()

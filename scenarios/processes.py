@@ -15,7 +15,8 @@ def processes(port: LabPort) -> Iterator[CameUp]:
     pid, url = broker["pid"], str(broker["url"] or "")
     if isinstance(pid, int):
         yield CameUp(BROKER, pid, url, now)
-    block = block_of(urlsplit(url).hostname or "")
+    # Nobody else's broker says anything about where the nodes are.
+    block = None if broker["kind"] == "url" else block_of(urlsplit(url).hostname or "")
     for number, name in enumerate(port.names):
         node = port.view(name)
         if node.pid is not None:

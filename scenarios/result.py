@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from ucmlab.cluster.carriers.choice import read_carrier
 from ucmlab.node.instant import rfc3339
 from ucmlab.scenarios import names
 from ucmlab.scenarios.story import Story
@@ -24,6 +25,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     mode: Mode = "sim"
     broker: str = "embedded"
+    broker_ca: str | None = None
     release: str | None = None
     profile: str | None = None
     replication: str | None = None
@@ -131,7 +133,9 @@ def again(story: Story, options: Options) -> str:
     words = ["ucmlab", "run", story.name if story.from_library else _shortest(story.path)]
     words += ["--mode", options.mode, "--seed", str(options.seed)]
     if options.broker != "embedded":
-        words += ["--broker", options.broker]
+        words += ["--broker", read_carrier(options.broker).text]
+    if options.broker_ca is not None:
+        words += ["--broker-ca", options.broker_ca]
     for name in ("release", "profile", "replication", "timing"):
         value = getattr(options, name)
         if value is not None:

@@ -16,6 +16,7 @@ from typing import TextIO, cast
 
 import msgspec
 
+from ucmlab.cluster.carriers.choice import read_carrier
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.local import LabLost, ProcessCrashed
 from ucmlab.cluster.port import LabPort
@@ -186,7 +187,7 @@ def _result(
         story=story.name,
         again=again(story, options),
         mode=port.mode,
-        broker=options.broker,
+        broker=read_carrier(options.broker).text,
         seed=options.seed,
         release=facts.release,
         profile=facts.profile,

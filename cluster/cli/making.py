@@ -7,8 +7,10 @@ from typing import TypeVar, get_args
 import click
 import msgspec
 
+from ucmlab.cluster.carriers.choice import Carrier, read_carrier
+from ucmlab.cluster.carriers.keeping import read_authority
+from ucmlab.cluster.carriers.mosquitto import find_mosquitto
 from ucmlab.cluster.cli.options import wall_instant
-from ucmlab.cluster.cli.places import read_url
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.labclock import ClockFile
 from ucmlab.cluster.provision import LabHome, provision
@@ -18,7 +20,6 @@ from ucmlab.node.config import Policy, Timing
 from ucmlab.node.instant import rfc3339
 
 Command = TypeVar("Command", bound=Callable[..., object])
-EMBEDDED = "embedded"
 SETTINGS = ("nodes", "release", "profile", "replication", "timing", "beyond_product")
 """Options that a lab.toml can say as well."""
 
@@ -34,7 +35,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     timing: Timing | None
     at: str | None
     speed: float | None
-    broker: str | None
+    carrier: Carrier | None
+    broker_ca: Path | None
     listen: str | None
     beyond_product: bool | None
 
@@ -46,7 +48,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     def options(self) -> dict[str, str]:
         """The options that are no settings of the topology, as `lab.json` keeps them."""
         speed = None if self.speed is None else f"{self.speed:g}"
-        said = {"broker": self.broker, "listen": self.listen, "speed": speed}
+        broker = None if self.carrier is None else self.carrier.text
+        said = {"broker": broker, "listen": self.listen, "speed": speed}
         return {name: value for name, value in said.items() if value is not None}
 
 
@@ -66,7 +69,8 @@ def lab_options(command: Command) -> Command:
         click.option("--at", metavar="INSTANT", help="The lab's wall clock at its start.  [default: the machine's]"),
         click.option("--speed", type=click.FloatRange(0, 100_000, min_open=True), help="Of lab time.  [default: 1]"),
         click.option("--phones", type=int, default=0, help="0: there are no phones in this version."),
-        click.option("--broker", metavar="B", help="embedded, or the mqtts:// URL that single nodes use."),
+        click.option("--broker", metavar="B", help="embedded, mosquitto, or a broker's URL.  [default: embedded]"),
+        click.option("--broker-ca", type=click.Path(path_type=Path), help="What its certificate is checked with."),
         click.option("--listen", metavar="ADDR", help="The broker's address; TLS when it is not loopback."),
         click.option("--fresh", is_flag=True, help="Discard the lab that is there."),
     )
@@ -83,13 +87,15 @@ def asked_for(*, phones: int, **said: object) -> Asked:
     """
     if phones:
         raise Unusable(f"--phones {phones}: there are no phones in this version; leave it out, or say 0")
-    asked = msgspec.convert(said, Asked)
+    broker = said.pop("broker")
+    carrier = read_carrier(broker) if isinstance(broker, str) else None
+    asked = msgspec.convert(said | {"carrier": carrier}, Asked)
     if asked.nodes is not None and asked.config is not None:
         raise Unusable("say --nodes or --config, not both: a lab.toml names the nodes")
-    if asked.broker not in (None, EMBEDDED):
-        if "://" not in asked.broker:
-            raise Unusable(f"--broker {asked.broker} is not built; there is {EMBEDDED}, or an mqtt:// or mqtts:// URL")
-        read_url(asked.broker)
+    if carrier is not None and carrier.kind == "mosquitto":
+        find_mosquitto()
+    if asked.broker_ca is not None and (carrier is None or not carrier.tls):
+        raise Unusable("--broker-ca goes with --broker mqtts://…: nothing else has a certificate to check")
     return asked
 
 
@@ -111,7 +117,15 @@ def make(directory: Path, asked: Asked) -> LabHome:
         Unusable: there is one, or no such lab can be.
     """
     start = machine_wall() if asked.at is None else wall_instant(asked.at)
-    home = provision(directory, planned(asked), wall_start=start, name=name_of(directory), options=asked.options())
+    home = provision(
+        directory,
+        planned(asked),
+        wall_start=start,
+        name=name_of(directory),
+        options=asked.options(),
+        carrier=asked.carrier,
+        broker_ca=None if asked.broker_ca is None else read_authority(asked.broker_ca),
+    )
     if asked.at is None:
         ClockFile(directory).begin(start)
     return home
@@ -140,6 +154,9 @@ def same(home: LabHome, asked: Asked) -> None:
     )
     wanted = topology(asked.settings(base if asked.config is None else _base(asked)))
     difference = home.matches(wanted, asked.options())
+    account = None if asked.carrier is None else asked.carrier.account
+    if difference is None and account is not None and account != home.carrier.account:
+        difference = "broker: the lab has another user or password there"
     if difference is None and asked.at is not None and wall_instant(asked.at) != home.lab.wall_start:
         difference = f"at: the lab has {rfc3339(home.lab.wall_start)}, asked for is {asked.at}"
     if difference is not None:

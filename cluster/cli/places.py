@@ -36,7 +36,9 @@ def read_url(url: str) -> BrokerAddress:
 
 def node_addresses(state: State) -> dict[str, str]:
     """Each node's IP address, as far as it can be told: by what it listens on, else by the block that the lab holds."""
-    block = None if state.broker.url is None else block_of(read_url(state.broker.url).host)
+    # Nobody else's broker says anything about where the nodes are.
+    known = state.broker.url if state.broker.kind != "url" else None
+    block = None if known is None else block_of(read_url(known).host)
     found: dict[str, str] = {}
     for number, (name, node) in enumerate(state.nodes.items()):
         named = next(iter(node.addresses.values()), None)

@@ -84,16 +84,8 @@ def made_or_found(directory: Path, asked: Asked, *, fresh: bool) -> LabHome:
 
 
 def starter(home: LabHome, *, timeout: float, fresh_keys: bool) -> Start:
-    """What runs the lab, from the options that its home keeps.
-
-    Raises:
-        Unusable: its parts are started one by one.
-    """
+    """What runs the lab, from the options that its home keeps."""
     options = home.lab.options
-    if "://" in options.get("broker", ""):
-        raise Unusable(
-            f"this lab's bus is {options['broker']}: start `ucmlab broker` there, and each node with `ucmlab node`"
-        )
     return partial(
         run_lab,
         home,

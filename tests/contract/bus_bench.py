@@ -2,15 +2,22 @@
 
 import asyncio
 import random
+import socket
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Protocol
+
+import pytest
 
 from ucmlab.broker.access import allow_everyone, allow_everything
 from ucmlab.broker.aiomqtt_bus import AiomqttBus
 from ucmlab.broker.bus import Bus, BusEndpoint, Will
 from ucmlab.broker.core import BrokerCore
 from ucmlab.broker.server import EmbeddedBroker
+from ucmlab.cluster.carriers.mosquitto import find_mosquitto
+from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.sim.bus import SimBroker, SimBus
 from ucmlab.cluster.sim.timeline import Timeline
 from ucmlab.node.instant import MILLISECOND
@@ -82,6 +89,9 @@ class Member:
 class Bench(Protocol):
     """One broker, and members on it."""
 
+    silent_takeover: bool
+    """Whether it ends a connection for another under the same name without saying so."""
+
     def member(self, name: str) -> AbstractAsyncContextManager[Member]:
         """A member that runs until the context ends, with a will `<name>` on the topic `wills`."""
         ...
@@ -101,6 +111,8 @@ class Bench(Protocol):
 
 class AiomqttBench:
     """aiomqtt against the embedded broker, on a loopback port."""
+
+    silent_takeover = False
 
     def __init__(self) -> None:
         self._port = 0
@@ -142,8 +154,72 @@ async def aiomqtt_bench() -> AsyncIterator[Bench]:
         await bench.stop_broker()
 
 
+class MosquittoBench:
+    """aiomqtt against a Mosquitto, on a loopback port."""
+
+    silent_takeover = True  # Mosquitto before 2.1
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = int(probe.getsockname()[1])
+        self._configuration = folder / "mosquitto.conf"
+        self._configuration.write_text(
+            f"listener {self._port} 127.0.0.1\nallow_anonymous true\nlog_dest stderr\nset_tcp_nodelay true\n"
+        )
+        self._process: asyncio.subprocess.Process
+        self._buses: dict[str, AiomqttBus] = {}
+
+    async def start_broker(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            find_mosquitto(), "-c", self._configuration, stderr=asyncio.subprocess.PIPE
+        )
+        assert self._process.stderr is not None
+        async with asyncio.timeout(PATIENCE_S):
+            while b"running" not in (line := await self._process.stderr.readline()):
+                assert line, "mosquitto ended before it was ready"
+
+    async def stop_broker(self) -> None:
+        self._process.kill()
+        await self._process.communicate()
+
+    async def cut(self, name: str) -> None:
+        session = self._buses[name]._session
+        assert session is not None
+        session.abort()  # as when its process dies; a broker of somebody else's cuts nobody on request
+
+    @asynccontextmanager
+    async def member(self, name: str) -> AsyncIterator[Member]:
+        heard = Heard()
+        bus = AiomqttBus(BusEndpoint("127.0.0.1", self._port, name, name, ""), heard, will=Will(WILLS, name.encode()))
+        self._buses[name] = bus
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(bus.run(), name=f"bus[{name}]")
+            try:
+                yield Member(bus, heard)
+            finally:
+                await bus.close(1.0)
+
+
+@asynccontextmanager
+async def mosquitto_bench() -> AsyncIterator[Bench]:
+    try:
+        find_mosquitto()
+    except Unusable as absent:
+        pytest.skip(absent.text)
+    with tempfile.TemporaryDirectory() as folder:
+        bench = MosquittoBench(Path(folder))
+        await bench.start_broker()
+        try:
+            yield bench
+        finally:
+            await bench.stop_broker()
+
+
 class SimBench:
     """The simulation's bus on a timeline, which goes on whenever every task of the test waits."""
+
+    silent_takeover = False
 
     def __init__(self) -> None:
         self._timeline = Timeline()
@@ -187,5 +263,9 @@ async def sim_bench() -> AsyncIterator[Bench]:
         passing.cancel()
 
 
-CARRIERS: dict[str, Callable[[], AbstractAsyncContextManager[Bench]]] = {"aiomqtt": aiomqtt_bench, "sim": sim_bench}
+CARRIERS: dict[str, Callable[[], AbstractAsyncContextManager[Bench]]] = {
+    "aiomqtt": aiomqtt_bench,
+    "mosquitto": mosquitto_bench,
+    "sim": sim_bench,
+}
 """Every adapter of the port; a new one is added here and must keep the whole contract."""

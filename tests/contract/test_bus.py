@@ -1,5 +1,6 @@
 """The contract of the `Bus` port (`ucmlab.broker.bus`), for every carrier."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -196,6 +197,8 @@ async def test_a_new_connection_hangs_until_the_stall_ends(bench: Bench) -> None
 
 
 async def test_a_namesake_takes_the_link_over_and_the_first_one_gives_up(bench: Bench) -> None:
+    if bench.silent_takeover:
+        pytest.skip("this broker does not say who took over; the next test is for such")
     async with bench.member("a") as first:
         await first.heard.until_said("connected")
 
@@ -205,3 +208,25 @@ async def test_a_namesake_takes_the_link_over_and_the_first_one_gives_up(bench: 
 
             assert first.bus.counters().duplicate
             assert second.heard.said == ["connected"]
+
+
+async def test_namesakes_on_a_broker_that_takes_over_silently_do_not_fight_for_ever(bench: Bench) -> None:
+    if not bench.silent_takeover:
+        pytest.skip("this broker says who took over")
+    async with bench.member("a") as first:
+        await first.heard.until_said("connected")
+        async with bench.member("a") as second:
+            both = (first, second)
+
+            def one_gave_up() -> bool:
+                return any(member.bus.counters().duplicate for member in both)
+
+            async with asyncio.TaskGroup() as tasks:
+                waiting = [tasks.create_task(member.heard.until(one_gave_up)) for member in both]
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in waiting:
+                    task.cancel()
+
+            winner = second if first.bus.counters().duplicate else first
+            await winner.heard.until(lambda: winner.bus.counters().connected)
+            assert [member.bus.counters().duplicate for member in both].count(True) == 1

@@ -17,8 +17,9 @@ from ucmlab.scenarios.telling import Check
 CHOSEN = ("demo", "subscriber_down_during_upload", "publisher_killed_after_append")
 
 
-def told(name: str, mode: Mode, *, keep: bool = False) -> Result:
-    return run_story(library_story(name), Options(mode=mode, keep=keep), lambda _entry, _began: None)
+def told(name: str, mode: Mode, *, keep: bool = False, broker: str = "embedded") -> Result:
+    options = Options(mode=mode, keep=keep, broker=broker)
+    return run_story(library_story(name), options, lambda _entry, _began: None)
 
 
 def judged(result: Result) -> list[tuple[str, bool]]:

@@ -25,7 +25,7 @@ WRONG = {
     "a choice that there is not": ["cert", "list", "pub", "--key", "dsa"],
     "no lab": ["dump", "--dir", "/nonexistent/lab"],
     "phones": ["init", "--phones", "6"],
-    "a broker that is not built": ["init", "--broker", "mosquitto"],
+    "a broker that there is not": ["init", "--broker", "pigeon"],
     "no such release": ["init", "--release", "3.1", "--dir", "/nonexistent/lab"],
     "no publisher": ["init", "--nodes", "sub1,sub2", "--dir", "/nonexistent/lab"],
     "two ways to name nodes": ["init", "--nodes", "pub", "--config", "lab.toml"],

@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from ucmlab.broker.server import ClientCounters
-from ucmlab.cluster.stepping import BrokerLife, Counts, Member, NeverQuiet, Stepper, agreed, is_calm
+from ucmlab.cluster.stepping import BrokerLife, Echoes, Evidence, Member, NeverQuiet, Stepper, agreed, is_calm
 from ucmlab.node.shell import Pulse
 
 CALM = Pulse(
@@ -56,6 +56,8 @@ class PlayedLab:
         self.probes = 0
         self.on_probe: Callable[[], None] = lambda: None
         self.counts: dict[str, ClientCounters] = dict.fromkeys(self.nodes, AGREEING)
+        self.echoes: list[Echoes] | None = None
+        """Of a broker that tells no counts: what each probe brings, the last one for ever."""
 
     def live(self) -> Iterable[PlayedNode]:
         return list(self.nodes.values())
@@ -78,9 +80,11 @@ class PlayedLab:
         node.tell()
         self.changed.set()
 
-    async def probe(self) -> Counts | None:
+    async def probe(self) -> Evidence:
         self.probes += 1
         self.on_probe()
+        if self.echoes is not None:
+            return self.echoes.pop(0) if len(self.echoes) > 1 else self.echoes[0]
         return self.counts
 
 
@@ -96,6 +100,41 @@ async def test_waiting_goes_from_timer_to_timer_and_ends_at_the_deadline() -> No
 
     assert lab.announced == [10, 30, 50]
     assert (one.fired, other.fired) == ([10, 30], [30])
+
+
+async def test_without_counts_echoes_prove_that_nothing_is_in_flight() -> None:
+    node = PlayedNode("one", [10])
+    lab = PlayedLab(node)
+    lab.echoes = [Echoes(noticed=True)]
+
+    await Stepper(lab).until(never, 50)
+
+    assert (lab.announced, node.fired) == ([10, 50], [10])
+
+
+async def test_echoes_prove_nothing_before_the_broker_has_noticed_who_is_gone() -> None:
+    lab = PlayedLab(PlayedNode("one"))
+    lab.echoes = [Echoes(noticed=False), Echoes(noticed=False), Echoes(noticed=True)]
+
+    await Stepper(lab).settle()
+
+    assert lab.probes == 3
+
+
+async def test_echoes_prove_nothing_when_a_node_has_done_something_meanwhile() -> None:
+    node = PlayedNode("one")
+    lab = PlayedLab(node)
+    lab.echoes = [Echoes(noticed=True)]
+
+    def receive() -> None:
+        if lab.probes == 1:
+            node.pulse = replace(CALM, received=3, turns=1)
+
+    lab.on_probe = receive
+
+    await Stepper(lab).settle()
+
+    assert lab.probes == 2
 
 
 async def test_a_timer_due_at_the_deadline_fires_before_waiting_ends() -> None:
