@@ -79,6 +79,8 @@ Authorize = Callable[[ClientIdentity, Action, str], bool]
 # How many topics the tables of routes and of access answers hold before they start again: a bound on memory, far above
 # what a lab uses, against peers that invent topics.
 _CACHED_TOPICS: Final = 4096
+# So many are looked through for those that a subscription changes; of more all are forgotten.
+_FEW_TOPICS: Final = 256
 
 # 3.1.1 says less: every other reason is "server unavailable" there.
 _RETURN_CODES: Final = {
@@ -532,10 +534,16 @@ class BrokerCore:
         return routes
 
     def _forget_routes(self, filter_: str) -> None:
-        if is_wildcard(filter_):
+        """Forgets what a subscription with this filter may change, and perhaps a little more."""
+        if not is_wildcard(filter_):
+            self._routes.pop(filter_, None)
+        elif len(self._routes) > _FEW_TOPICS:
             self._routes.clear()
         else:
-            self._routes.pop(filter_, None)
+            # "a/#" matches "a" as well (4.7.1.2), hence without the last slash.
+            beginning = filter_.partition("+")[0].partition("#")[0].rstrip("/")
+            for topic in [topic for topic in self._routes if topic.startswith(beginning)]:
+                del self._routes[topic]
 
     def _may_receive(self, session: Session, topic: str) -> bool:
         return self._authorize(session.identity, "receive", topic)

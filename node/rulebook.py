@@ -7,7 +7,7 @@ it never compares releases. What a rule means for an operation is decided elsewh
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from typing import Literal, TypeVar, get_args
 
@@ -189,7 +189,7 @@ class _Rules(msgspec.Struct, frozen=True):
     timings: dict[str, Timing]
 
 
-class RuleBook(msgspec.Struct, frozen=True, kw_only=True):
+class RuleBook(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The rules of one release, as one profile reads them. Dictionaries keep the order of the files."""
 
     release: Release
@@ -225,7 +225,7 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True):
 
     def units_of(self, role: Role) -> tuple[Unit, ...]:
         """The units that exist on nodes of `role`."""
-        return tuple(unit for unit in self.units.values() if role in unit.roles)
+        return self._of_role[role][0]
 
     def identity_profiles(self, role: Role) -> tuple[IdentityProfile, ...]:
         """The identities that the installation of a node of `role` makes."""
@@ -233,7 +233,7 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True):
 
     def services_of(self, role: Role) -> tuple[Service, ...]:
         """The services that nodes of `role` have, activated or not."""
-        return tuple(service for service in self.services.values() if role in service.roles)
+        return self._of_role[role][1]
 
     def activated(self, node: str, roles: Mapping[str, Role]) -> frozenset[str]:
         """The services that a new cluster runs on `node`; `roles` are those of all nodes, in the cluster's order."""
@@ -244,6 +244,17 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True):
             or roles[node] in service.activated
             or (service.activation == "tftp" and serves_tftp(node, roles))
         )
+
+    @cached_property
+    def _of_role(self) -> dict[Role, tuple[tuple[Unit, ...], tuple[Service, ...]]]:
+        """Units and services by role: every start of a node asks for them."""
+        return {
+            role: (
+                tuple(unit for unit in self.units.values() if role in unit.roles),
+                tuple(service for service in self.services.values() if role in service.roles),
+            )
+            for role in get_args(Role)
+        }
 
     def refusal_text(self, reason: str, **fields: str) -> str:
         """What the product says; `detail` is `Refusal.text`, other fields are named in `refusals.toml`.

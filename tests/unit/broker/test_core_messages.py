@@ -7,6 +7,7 @@ from tests.unit.broker.playbook import Playbook, v5
 from ucmlab.broker.access import Action, ClientIdentity
 from ucmlab.broker.core import Limits
 from ucmlab.broker.events import ClientStats, ConnectionPaused, ConnectionResumed, PacketReceived, SendPacket
+from ucmlab.broker.filters import filter_matches
 from ucmlab.broker.packets import (
     NEVER_EXPIRES,
     V5,
@@ -67,6 +68,27 @@ def test_who_did_not_subscribe_gets_nothing() -> None:
 
     assert play.got(idle) == []
     assert play.messages(system) == [("t", b"1")]
+
+
+@pytest.mark.parametrize("topics", [["a", "a/b", "a/b/c", "b"], [f"a/{number}" for number in range(300)]])
+@pytest.mark.parametrize("filter_", ["#", "+", "a/#", "a/+", "+/b", "a/+/c", "a/b/#", "a", "b"])
+def test_a_subscription_counts_from_the_next_message_on_whatever_was_routed_before(
+    filter_: str, topics: list[str]
+) -> None:
+    play = Playbook()
+    pub, sub = play.connect(v5("p")), play.connect(v5("s"))
+    wanted = [topic for topic in topics if filter_matches(filter_, topic)]
+
+    def arrive() -> list[str]:
+        for topic in topics:
+            play.does(PacketReceived(pub, Publish(topic, b"x")))
+        return [topic for topic, _ in play.messages(sub)]
+
+    assert arrive() == []
+    play.subscribe(sub, Subscription(filter_, 0))
+    assert arrive() == wanted
+    play.sends(sub, Unsubscribe(2, (filter_,)))
+    assert arrive() == []
 
 
 @pytest.mark.parametrize("version", [V311, V5])
