@@ -175,6 +175,7 @@ class ChangeNotification:
     def _file_without_row(self, unit: str, fingerprint: str) -> None:
         deleted = (unit, fingerprint) in self._replica.tombstones
         if deleted and self._context.config.replication == "modern":
+            self._context.record("zombie_refused", unit=unit, fingerprint=fingerprint)
             self._filing.remove(unit, fingerprint)
         else:
             self._propose_file(unit, fingerprint)

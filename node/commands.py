@@ -113,7 +113,7 @@ class RecordAnswer(Command, frozen=True):
 
 
 class BeginEpoch(Command, frozen=True):
-    """Start a higher epoch of the log with the rows at hand: durable."""
+    """Start a higher epoch of the log with the rows and tombstones at hand (those count from seq 0): durable."""
 
     epoch: int
 

@@ -192,7 +192,8 @@ class NodeDisk:
         if self._log.begun_epoch > replica.epoch:
             # A kill between the two steps of BeginEpoch: the log, written first, says that it was begun.
             self._replica.begin_epoch(self._log.begun_epoch)
-            replica = ReplicaImage(self._log.begun_epoch, rows=replica.rows)
+            deleted = tuple((unit, fingerprint, 0) for unit, fingerprint, _ in replica.tombstones)
+            replica = ReplicaImage(self._log.begun_epoch, rows=replica.rows, tombstones=deleted)
         self._log.raise_floor(replica.floor)  # logical, so known to the replica alone until the file was cut
         return replica, self._log.image(), cuts
 

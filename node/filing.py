@@ -6,7 +6,7 @@ read files only; Change Notification is what makes them follow the rows.
 
 import msgspec
 
-from ucmlab.broker.messages import Row
+from ucmlab.broker.messages import Row, RowKey
 from ucmlab.node.certificates import parse, trust_file_stem
 from ucmlab.node.commands import RemoveFile, SettleFile, WriteFile
 from ucmlab.node.context import Context
@@ -65,6 +65,15 @@ class Filing:
     def by_unit(self) -> dict[str, dict[str, TrustFile]]:
         """Files of all units that have had any; not to be changed."""
         return self._units
+
+    def of_operation(self, op_id: str) -> list[RowKey]:
+        """Unit and fingerprint of all files that carry an operation's id."""
+        return [
+            (unit, fingerprint)
+            for unit, held in self._units.items()
+            for fingerprint, file in held.items()
+            if file.op_id == op_id
+        ]
 
     def units(self) -> tuple[str, ...]:
         """Units that have had files."""

@@ -172,6 +172,8 @@ class Follower:
             publisher = self._context.config.publisher
             if isinstance(entry, LogEntry) and opened.sender == publisher and self.is_next(entry):
                 self._receive(entry, entry_hash(payload), live=False)
+        if answer.payloads:
+            self._context.record("gap_closed", epoch=self._tail[0], seq=self._tail[1])
         self._answered()
 
     def snapshot_told(self, part: Snapshot) -> None:
@@ -315,6 +317,7 @@ class Follower:
 
     def _install(self, snapshot: Snapshot, rows: tuple[Row, ...]) -> None:
         first = self._replica.epoch == 0
+        tombstones = (*snapshot.tombstones, *self._gone_since(snapshot, rows))
         self._queue.clear()
         self._context.cancel_timer(APPLY_TIMER)
         self._tail = (snapshot.epoch, snapshot.seq, snapshot.hash)
@@ -323,12 +326,24 @@ class Follower:
             seq=snapshot.seq,
             entry_hash=snapshot.hash,
             rows=rows,
-            tombstones=snapshot.tombstones,
+            tombstones=tombstones,
         )
-        self._context.ask(InstallSnapshot(snapshot.epoch, snapshot.seq, snapshot.hash, rows, snapshot.tombstones))
+        self._context.ask(InstallSnapshot(snapshot.epoch, snapshot.seq, snapshot.hash, rows, tombstones))
         self._context.record("snapshot_installed", epoch=snapshot.epoch, seq=snapshot.seq)
         self._replaced(first)
         self.acknowledge_soon()
+
+    def _gone_since(self, snapshot: Snapshot, rows: tuple[Row, ...]) -> list[tuple[str, str, int]]:
+        """Rows of this replica that the snapshot lacks: they were deleted, and nobody else remembers it any more.
+
+        So it is when a node comes back with the disk of a backup, below what it once acknowledged: without this its
+        files would bring back what was deleted for everybody. In another epoch a missing row may be one that the
+        publisher lost, and files are what brings it back.
+        """
+        if snapshot.epoch != self._replica.epoch:
+            return []
+        there = {row.key for row in rows}
+        return [(*key, snapshot.seq) for key in self._replica.rows if key not in there]
 
     def _publish_ack(self, epoch: int, seq: int, digest: str) -> None:
         self._acks += 1

@@ -109,18 +109,33 @@ class Operations:
     # -- what Change Notification and the installation ask for
 
     def propose_file(self, unit: str, fingerprint: str) -> None:
-        """Put a file that no row names to the publisher, under the id kept beside it (design 4)."""
+        """Put a file that no row names to the publisher, under the id kept beside it (design 4).
+
+        With all the other files of that operation: the publisher answers one id once, and would answer for the rest
+        of a chain what it answered for the first.
+        """
         file = self._filing.get(unit, fingerprint)
         if file is None:
             return
         op_id = file.op_id or self._own_id("resync")
         if op_id in self._open:
             return
+        kind = "upload" if file.op_id else "resync"
+        keys = self._filing.of_operation(op_id) if file.op_id else [(unit, fingerprint)]
+        adds = tuple(self._row_of(*key) for key in keys if not self._named(key))
+        self._propose(op_id, Wanted(kind, removes=(), adds=adds), asked=False)
+
+    def _named(self, key: RowKey) -> bool:
+        """Whether a row names this node's file already."""
+        row = self._replica.rows.get(key)
+        return row is not None and row.held_by(self._context.config.name)
+
+    def _row_of(self, unit: str, fingerprint: str) -> Row:
+        """The row that a file would have."""
+        file = self._filing.fingerprints(unit)[fingerprint]
         listed = self._context.rulebook.units[unit].replicated
         holders = None if listed else (self._context.config.name,)
-        row = Row(unit, fingerprint, file.der, file.description, holders)
-        kind = "upload" if file.op_id else "resync"
-        self._propose(op_id, Wanted(kind, removes=(), adds=(row,)), asked=False)
+        return Row(unit, fingerprint, file.der, file.description, holders)
 
     def propose_mapping(self, key: RowKey) -> None:
         """Put this node back among the holders of a row: what Change Notification did before 11.0."""

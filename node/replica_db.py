@@ -91,9 +91,9 @@ class ReplicaDb:
             connection.execute("DELETE FROM DELETEDCERTIFICATE WHERE seq <= ?", (floor,))
 
     def begin_epoch(self, epoch: int) -> None:
-        """Start over at position 0 of a higher epoch with the rows at hand; all deletions before it are forgotten."""
+        """Start over at position 0 of a higher epoch with the rows at hand; deletions before it count from there."""
         with self._transaction() as connection:
-            connection.execute("DELETE FROM DELETEDCERTIFICATE")
+            connection.execute("UPDATE DELETEDCERTIFICATE SET seq = 0")
             connection.execute("UPDATE REPLICATIONPOSITION SET epoch = ?, seq = 0, hash = x'', floor = 0", (epoch,))
 
     def sync(self) -> None:

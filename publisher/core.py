@@ -106,7 +106,9 @@ class PublisherCore(NodeCore):
         """Start over with the rows at hand, above everything that anybody has seen."""
         self.log.begin_epoch(epoch)
         self.context.ask(BeginEpoch(epoch))
-        self.replica.install(epoch=epoch, seq=0, entry_hash=b"", rows=self.replica.table.in_order(), tombstones=())
+        # Members that were away when it was deleted learn of it in this epoch or never: tombstones go with the rows.
+        deleted = [(*key, 0) for key in self.replica.tombstones]
+        self.replica.install(epoch=epoch, seq=0, entry_hash=b"", rows=self.replica.table.in_order(), tombstones=deleted)
         self.context.record("epoch_begun", epoch=epoch)
         self._acks.clear()
         self._head_soon()

@@ -8,9 +8,10 @@ from typing import get_args
 import click
 import msgspec
 
-from ucmlab.cluster.cli.ending import DONE, REFUSED
+from ucmlab.cluster.cli.ending import DONE, INDEFINITE, REFUSED
 from ucmlab.cluster.cli.printing import print_result, print_table
 from ucmlab.cluster.search.campaign import Campaign, Summary, run_campaign, run_one
+from ucmlab.cluster.search.families import FAMILIES
 from ucmlab.cluster.search.image import DEFAULT_NODES
 from ucmlab.cluster.search.plants import PLANTS
 from ucmlab.cluster.search.workload import OPERATIONS
@@ -39,6 +40,8 @@ SHOWN = 10
 @click.option("--operations", type=click.IntRange(1, 1000), default=OPERATIONS, show_default=True, help="A schedule's.")
 @click.option("--plant", type=click.Choice(list(PLANTS)), help="Plant a bug: the search is to find it.")
 @click.option("--list-plants", is_flag=True, help="List the bugs that can be planted, and end.")
+@click.option("--families", default="", help="Families of faults to draw from, with commas between; all by default.")
+@click.option("--list-families", is_flag=True, help="List the families of faults, and end.")
 @click.option("--stop-after", type=click.IntRange(min=1), help="End after so many failing seeds.")
 @click.option("--journal", type=click.Path(path_type=Path, dir_okay=False), help="Write the first seed's journal.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -53,16 +56,20 @@ def explore(
     operations: int,
     plant: str | None,
     list_plants: bool,
+    families: str,
+    list_families: bool,
     stop_after: int | None,
     journal: Path | None,
     as_json: bool,
 ) -> int:
-    """Try random schedules of uploads, deletes, kills, power cuts, partitions and restarts, and judge every step.
+    """Try random schedules of operators at work and of every kind of fault, and judge every step.
 
-    Exit status: 0 every invariant held, 1 one did not.
+    Exit status: 0 every invariant held, 1 one did not, 3 a thousand seeds and more never saw what they must.
     """
     if list_plants:
         return _list_plants(as_json=as_json)
+    if list_families:
+        return _list_families(as_json=as_json)
     if replication == "auto":
         replication = _policy_of(release)
     campaign = Campaign(
@@ -73,12 +80,13 @@ def explore(
         replication=msgspec.convert(replication, Policy),
         operations=operations,
         plant=plant,
+        families=split_names(families) if families else (),
     )
     if journal is not None:
         _write_journal(campaign, journal)
     summary = run_campaign(campaign, jobs=jobs, stop_after=stop_after, progress=_progress(seeds, quiet=as_json))
     (_print_json if as_json else _print)(campaign, summary)
-    return REFUSED if summary.failed else DONE
+    return {"held": DONE, "failed": REFUSED, "unknown": INDEFINITE}[summary.verdict]
 
 
 def _policy_of(release: str) -> Policy:
@@ -97,6 +105,16 @@ def _list_plants(*, as_json: bool) -> int:
     return DONE
 
 
+def _list_families(*, as_json: bool) -> int:
+    drawn = {family: list(dict.fromkeys(each.fault for each in kinds)) for family, kinds in FAMILIES.items()}
+    if as_json:
+        print_result({"families": drawn})
+    else:
+        rows = [(family, ", ".join(faults)) for family, faults in drawn.items()]
+        print_table(("FAMILY", "FAULTS (ucmlab fault list)"), rows, empty="none")
+    return DONE
+
+
 def _progress(seeds: int, *, quiet: bool) -> Callable[[int, int], None]:
     def show(done: int, failed: int) -> None:
         click.echo(f"\r{done}/{seeds} seeds, {failed} failed", nl=False, err=True)
@@ -112,9 +130,10 @@ def _print(campaign: Campaign, summary: Summary) -> None:
         click.echo(f"seed {result.seed}: {first.invariant} at {first.at / SECOND:.1f} s on {first.node}: {first.text}")
     if summary.failed:
         click.echo(f"again: {again(campaign, summary.failed[0].seed)} --journal journal.jsonl")
-    verdict = "failed" if summary.failed else "held"
+    for text in summary.missing if summary.verdict == "unknown" else ():
+        click.echo(text)
     click.echo(
-        f"{verdict}: {summary.seeds} seeds of {len(campaign.nodes)} nodes in {campaign.replication}, "
+        f"{summary.verdict}: {summary.seeds} seeds of {len(campaign.nodes)} nodes in {campaign.replication}, "
         f"{len(summary.failed)} failed; {summary.per_minute:,.0f} seeds a minute, "
         f"{summary.events / max(1, summary.seeds):.0f} events a seed"
     )
@@ -123,7 +142,10 @@ def _print(campaign: Campaign, summary: Summary) -> None:
 def _print_json(campaign: Campaign, summary: Summary) -> None:
     print_result(
         {
-            "verdict": "failed" if summary.failed else "held",
+            "verdict": summary.verdict,
+            "missing": summary.missing,
+            "felt": summary.felt,
+            "sights": summary.sights,
             "campaign": campaign,
             "seeds": summary.seeds,
             "events": summary.events,
@@ -145,6 +167,8 @@ def again(campaign: Campaign, seed: int) -> str:
         words += ["--release", campaign.release]
     if campaign.operations != OPERATIONS:
         words += ["--operations", str(campaign.operations)]
+    if campaign.families:
+        words += ["--families", ",".join(campaign.families)]
     if campaign.plant is not None:
         words += ["--plant", campaign.plant]
     return " ".join(words)

@@ -5,13 +5,17 @@ import multiprocessing
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 import msgspec
 
+from ucmlab.cluster.search.families import check_families
 from ucmlab.cluster.search.image import DEFAULT_NODES, cluster_image
 from ucmlab.cluster.search.run import SeedResult, SeedRun
+from ucmlab.cluster.search.sights import ENOUGH, missing
 from ucmlab.cluster.search.workload import OPERATIONS, draw_schedule
 from ucmlab.node.config import Policy
 
@@ -31,6 +35,8 @@ class Campaign(msgspec.Struct, frozen=True):
     replication: Policy = "modern"
     operations: int = OPERATIONS
     plant: str | None = None
+    families: tuple[str, ...] = ()
+    """Of faults; all of them when none is named."""
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -40,6 +46,19 @@ class Summary(msgspec.Struct, frozen=True):
     events: int
     seconds: float
     failed: tuple[SeedResult, ...]
+    felt: dict[str, int] = {}
+    """In how many seeds each fault took effect."""
+    sights: dict[str, int] = {}
+    """In how many seeds each sight came."""
+    missing: tuple[str, ...] = ()
+    """What never came, and must for the verdict to mean anything."""
+
+    @property
+    def verdict(self) -> Literal["held", "failed", "unknown"]:
+        """Whether every invariant held; unknown when the search was long, and never saw what it is there to see."""
+        if self.failed:
+            return "failed"
+        return "unknown" if self.missing and self.seeds >= ENOUGH else "held"
 
     @property
     def per_minute(self) -> float:
@@ -55,26 +74,31 @@ def run_campaign(
     progress: Callable[[int, int], None] = lambda done, failed: None,
 ) -> Summary:
     """Run a campaign; `stop_after` failures end it early; `progress` hears how many are done and how many failed."""
+    check_families(campaign.families)
     started = time.perf_counter()
     done, events = 0, 0
+    felt, sights = Counter[str](), Counter[str]()
     failed: list[SeedResult] = []
     for result in _results(campaign, jobs):
         done += 1
         events += result.events
+        felt.update(result.felt)
+        sights.update(result.sights)
         if result.violations:
             failed.append(result)
         if result.violations or not done % CHUNK:
             progress(done, len(failed))
         if stop_after is not None and len(failed) >= stop_after:
             break
-    return Summary(done, events, time.perf_counter() - started, tuple(failed))
+    never = missing(felt, sights, families=campaign.families, policy=campaign.replication)
+    return Summary(done, events, time.perf_counter() - started, tuple(failed), dict(felt), dict(sights), never)
 
 
 def run_one(campaign: Campaign, seed: int) -> SeedRun:
     """Run one seed and return it whole, journal included."""
     image = cluster_image(campaign.nodes, campaign.release, campaign.replication)
     run = SeedRun(image, seed, plant=campaign.plant)
-    run.play(draw_schedule(image.configs, seed, operations=campaign.operations))
+    run.play(draw_schedule(image.configs, seed, operations=campaign.operations, families=campaign.families))
     return run
 
 

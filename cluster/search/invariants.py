@@ -54,6 +54,14 @@ class Monitor:
         self._brought: set[str] = set()
         self._deleted: set[RowKey] = set()
         self._rows: set[RowKey] = set()
+        self._restored = ""
+        """The publisher, from its order to come back from a backup until its start."""
+        self._former: dict[tuple[int, int], tuple[bytes, LogEntry]] = {}
+        """What the log held when it was lost: a member may still apply it, and another may take its number."""
+        self._lost = False
+        """Whether the publisher ever came back from a backup."""
+        self._from_backup: set[str] = set()
+        """Nodes that did."""
         self.asked: dict[str, tuple[str, str]] = {}
         """Operation id to (kind, node), of operators."""
         self.replies: dict[str, Reply] = {}
@@ -91,6 +99,24 @@ class Monitor:
     def node_starting(self, node: str) -> None:
         """What a process finds on its disk is where it goes on."""
         self._positions[node] = self._world.nodes[node].disk.position()
+        if node == self._restored:
+            self._forget_what_was_lost(node)
+
+    def suffered(self, fault: str, node: str = "") -> None:
+        """A fault is about to be applied; some explain what would else be a violation."""
+        if fault == "restore-publisher":
+            self._restored, self._lost = node, True
+        elif fault == "restore-backup":
+            self._from_backup.add(node)
+
+    def _forget_what_was_lost(self, node: str) -> None:
+        """The log came back from a backup: deletes that it does not hold were never made, and a new epoch says so."""
+        self._restored = ""
+        position = self._world.nodes[node].disk.position()
+        for at, (_, entry) in self._entries.items():
+            if at > position:
+                self._deleted.difference_update(entry.removes)
+        self._former.update({at: known for at, known in self._entries.items() if at > position})
 
     # -- what was performed
 
@@ -102,8 +128,9 @@ class Monitor:
         return entry
 
     def _appended(self, node: SimNode, command: AppendLog) -> None:
-        known = self._entries.get((command.epoch, command.seq))
-        if known is not None and known[0] != entry_hash(command.payload):
+        at = (command.epoch, command.seq)
+        known = self._entries.get(at)
+        if known is not None and known[0] != entry_hash(command.payload) and known != self._former.get(at):
             self._violate("S4", node.name, f"two contents for {command.epoch}/{command.seq}")
         entry = self._remember(command.payload)
         for key in entry.removes:
@@ -118,7 +145,9 @@ class Monitor:
             self._deleted.discard(row.key)
 
     def _check_zombie(self, node: str, entry: LogEntry, key: RowKey) -> None:
-        if entry.op_id not in self.asked and self._policy == "modern":
+        # A backup from before a change of epoch cannot tell what was deleted since from what the publisher lost.
+        excused = self._lost and entry.origin in self._from_backup
+        if entry.op_id not in self.asked and self._policy == "modern" and not excused:
             self._violate("S3", node, f"{key[0]} {key[1][:12]} came back by {entry.op_id} of {entry.origin}")
 
     def _applied(self, node: SimNode, command: ApplyEntry) -> None:
@@ -126,7 +155,9 @@ class Monitor:
         self._positions[node.name] = (command.epoch, command.seq)
         if command.seq != before[1] + 1 or command.epoch < before[0]:
             self._violate("S1", node.name, f"{command.epoch}/{command.seq} applied after {before[0]}/{before[1]}")
-        known = self._entries.get((command.epoch, command.seq))
+        at = (command.epoch, command.seq)
+        former = self._former.get(at)
+        known = former if former is not None and former[0] == command.hash else self._entries.get(at)
         if known is None:
             self._violate("S4", node.name, f"{command.epoch}/{command.seq} is not in the log")
         elif known[0] != command.hash or known[1].adds != command.adds or known[1].removes != command.removes:

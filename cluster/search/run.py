@@ -8,10 +8,12 @@ import msgspec
 from ucmlab.broker.codec import BusCodec
 from ucmlab.broker.signing import KeyedHashSigner, KeyedHashVerifier
 from ucmlab.broker.topics import Topics
+from ucmlab.cluster.search.breaking import Breaker
 from ucmlab.cluster.search.image import ClusterImage
 from ucmlab.cluster.search.invariants import Monitor, Violation
 from ucmlab.cluster.search.material import material
 from ucmlab.cluster.search.plants import PLANTS
+from ucmlab.cluster.search.sights import seen
 from ucmlab.cluster.search.workload import SPAN, Act
 from ucmlab.cluster.sim.world import World
 from ucmlab.node.core import NodeCore
@@ -26,11 +28,13 @@ CHANGE_NOTIFICATION = "Cisco Certificate Change Notification"
 
 
 class SeedResult(msgspec.Struct, frozen=True):
-    """How a seed ended, and how many events that took."""
+    """How a seed ended, how many events that took, which faults were felt and which sights came (`sights.py`)."""
 
     seed: int
     violations: tuple[Violation, ...]
     events: int
+    felt: tuple[str, ...] = ()
+    sights: tuple[str, ...] = ()
 
 
 class SeedRun:
@@ -54,8 +58,9 @@ class SeedRun:
         self._op = 0
         self.result = SeedResult(seed, (), 0)
         self.world.broker.start()
+        self._breaker = Breaker(self.world, self.monitor)
         for name in self.world.nodes:
-            self._start(name)
+            self.world.start_node(name)
 
     def play(self, acts: Sequence[Act], *, span: int = SPAN) -> SeedResult:
         """Play a schedule, end all faults, and judge."""
@@ -68,7 +73,8 @@ class SeedRun:
         self._mend()
         self.world.run_until(self.world.now + CONVERGENCE)
         self.monitor.check_converged()
-        self.result = SeedResult(self._seed, tuple(self.monitor.violations), self.world.events_handled)
+        found, felt, sights = tuple(self.monitor.violations), self._breaker.felt(), seen(self.world.journal)
+        self.result = SeedResult(self._seed, found, self.world.events_handled, felt, sights)
         return self.result
 
     def trace(self) -> str:
@@ -80,62 +86,17 @@ class SeedRun:
             digest.update(b"\n")
         return digest.hexdigest()
 
-    def _start(self, name: str) -> None:
-        if self.world.nodes[name].life == "down":
-            self.monitor.node_starting(name)
-            self.world.start_node(name)
-
     def _mend(self) -> None:
         """The end of all faults: everything runs, everybody reaches everybody."""
-        self.world.network.heal()
-        self.world.reachability_changed()
-        if not self.world.broker.up:
-            self.world.broker.start()
-        for name, node in self.world.nodes.items():
-            node.armed = node.commands_to_live = None
-            if node.life == "paused":
-                self.world.resume_node(name)
-            self._start(name)
-            self.world.set_replication(name, broken=False)
+        self._breaker.mend()
+        for name in self.world.nodes:
             self._order(name, CHANGE_NOTIFICATION, "start")
 
-    def _do(self, act: Act) -> None:  # noqa: C901, PLR0912  one case for each kind of act
-        world, node = self.world, self.world.nodes.get(act.node)
-        match act.kind:
-            case "upload" | "delete" | "service":
-                if node is not None and node.life == "up":
-                    self._operate(act)
-            case "kill" if node is not None and node.life != "down":
-                world.kill_node(act.node)
-            case "power" if node is not None and node.life != "down":
-                world.cut_power(act.node)
-            case "torn" if node is not None and node.life == "up":
-                node.commands_to_live = act.number
-            case "start":
-                if node is not None and node.commands_to_live is not None:
-                    node.commands_to_live = None
-                self._start(act.node)
-            case "pause" if node is not None and node.life == "up":
-                world.pause_node(act.node)
-            case "resume" if node is not None and node.life == "paused":
-                world.resume_node(act.node)
-            case "broker_kill" if world.broker.up:
-                world.broker.kill()
-            case "broker_start" if not world.broker.up:
-                world.broker.start()
-            case "isolate":
-                world.network.isolate(act.node)
-                world.reachability_changed()
-            case "partition":
-                world.network.partition([act.nodes])
-                world.reachability_changed()
-            case "heal":
-                world.network.heal()
-                world.reachability_changed()
-            case "replication_break" | "replication_repair":
-                world.set_replication(act.node, broken=act.kind == "replication_break")
-            case _:
-                pass  # what it was to happen to is not there any more
+    def _do(self, act: Act) -> None:
+        if act.kind == "inject":
+            self._breaker.inject(act)
+        elif self.world.nodes[act.node].life == "up":
+            self._operate(act)
 
     def _operate(self, act: Act) -> None:
         if act.kind == "service":

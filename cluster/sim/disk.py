@@ -169,7 +169,7 @@ class SimDisk:
         self._answers.append((command.op_id, "refused", command.reason, self._log[-1][0] if self._log else self._floor))
 
     def begin_epoch(self, command: BeginEpoch) -> None:
-        """Durable at once; rows stay, tombstones and the log's entries go."""
+        """Durable at once; rows and tombstones stay, the log's entries go."""
         self._changes.append(command)
         self._durable_changes = len(self._changes)
         self._answers += [(self._op_ids.get(seq, ""), "done", "", seq) for seq, _ in self._log]
@@ -234,7 +234,8 @@ class Database:
                 self.floor = max(self.floor, change.floor)
                 self.tombstones = {key: at for key, at in self.tombstones.items() if at > self.floor}
             case BeginEpoch():
-                self.tombstones, self.epoch, self.seq, self.hash, self.floor = {}, change.epoch, 0, b"", 0
+                self.tombstones = dict.fromkeys(self.tombstones, 0)
+                self.epoch, self.seq, self.hash, self.floor = change.epoch, 0, b"", 0
 
     def image(self) -> ReplicaImage:
         """What it holds."""

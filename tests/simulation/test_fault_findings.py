@@ -3,9 +3,11 @@
 import pytest
 
 from tests.playbook import row
+from ucmlab.cluster.faults.bad_certificates import bad_upload
 from ucmlab.cluster.search.image import cluster_image
 from ucmlab.cluster.sim.faults.performing import SimFaults
 from ucmlab.cluster.sim.world import World
+from ucmlab.node.certificates import read_upload
 from ucmlab.node.commands import ApplyEntry, Record
 from ucmlab.node.events import Delete, Upload
 from ucmlab.node.instant import MINUTE, SECOND
@@ -81,3 +83,64 @@ def test_a_follower_whose_last_news_a_broker_lost_hears_of_it_within_half_an_hou
     behind = sub1.position()
     world.run_until(world.now + 31 * MINUTE)
     assert behind < sub1.position() == world.nodes["pub"].disk.position()
+
+
+@pytest.mark.rule("S3")
+def test_a_node_back_from_a_backup_below_the_floor_brings_nothing_back_that_was_deleted_for_everybody() -> None:
+    world, faults = started()
+    upload(world, "pub", "op-1")
+    world.kill_node("sub1")
+    world.start_node("sub1")
+    world.run_until(world.now + MINUTE)
+    world.deliver(world.nodes["pub"], Delete("op-2", "tomcat-trust", CA.fingerprint))
+    for number in range(10):
+        upload(world, "pub", f"op-more-{number}", row(f"Root {number}").der)
+    publisher = world.nodes["pub"].core
+    assert publisher is not None
+    assert CA.key not in publisher.replica.tombstones
+    faults.inject("restore-backup", "sub1", {"of": "last-start"})
+    assert CA.der in {file.der for file in world.nodes["sub1"].disk.files.values()}
+    world.run_until(world.now + 65 * MINUTE)
+    for node in world.nodes.values():
+        assert CA.der not in {file.der for file in node.disk.files.values()}
+        assert CA.fingerprint not in {each.fingerprint for each in node.disk.replica().rows}
+
+
+@pytest.mark.rule("S3")
+@pytest.mark.rule("S14")
+def test_a_delete_that_a_node_missed_is_remembered_across_a_new_epoch() -> None:
+    world, faults = started()
+    upload(world, "pub", "op-1")
+    faults.inject("replication", "sub1", {})
+    world.deliver(world.nodes["pub"], Delete("op-2", "tomcat-trust", CA.fingerprint))
+    world.run_until(world.now + MINUTE)
+    world.kill_node("pub")
+    world.start_node("pub")
+    upload(world, "pub", "op-3", OTHER.der)
+    faults.inject("restore-publisher", "pub", {"of": "last-start"})
+    world.run_until(world.now + MINUTE)
+    assert records(world, "pub", "epoch_begun")
+    faults.end("replication", "sub1")
+    world.run_until(world.now + 65 * MINUTE)
+    for node in world.nodes.values():
+        assert CA.der not in {file.der for file in node.disk.files.values()}
+        assert CA.fingerprint not in {each.fingerprint for each in node.disk.replica().rows}
+
+
+@pytest.mark.rule("L1")
+def test_a_chain_whose_answer_never_came_is_proposed_whole_and_comes_to_everybody() -> None:
+    world, faults = started()
+    faults.inject("isolate", "sub1", {})
+    chain = bad_upload("long-chain", world.wall_start + world.now, None)
+    world.deliver(world.nodes["sub1"], Upload("op-1", "tomcat-trust", chain))
+    world.run_until(world.now + 5 * MINUTE)
+    faults.end("isolate", "sub1")
+    world.kill_node("sub1")
+    world.start_node("sub1")
+    world.run_until(world.now + 35 * MINUTE)
+    held = {file.der for file in world.nodes["sub1"].disk.files.values()}
+    assert {each.der for each in read_upload(chain)} <= held
+    for node in world.nodes.values():
+        assert {each.fingerprint for each in read_upload(chain)} <= {
+            each.fingerprint for each in node.disk.replica().rows
+        }

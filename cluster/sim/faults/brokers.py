@@ -60,8 +60,11 @@ def _refuse(stage: Stage, injected: Injected) -> None:
     broker.access_changed()
 
 
-def _take_again(stage: Stage, _injected: Injected) -> None:
+def _take_again(stage: Stage, injected: Injected) -> None:
     stage.world.broker.access_changed()
+    bus = stage.node(injected).bus
+    if bus is not None:
+        bus.prod()  # a connection with a will was refused as well
 
 
 def _delay_will(stage: Stage, injected: Injected) -> None:

@@ -245,21 +245,39 @@ def _reset(stage: Stage, injected: Injected) -> None:
 def _swizzle(stage: Stage, injected: Injected) -> None:
     """Stall links one after the other, and let them go in an order of chance."""
     names, every = nodes_of(injected.target), injected.number("every")
-    effects = {name: Stall(stage, injected) for name in names}
     for number, name in enumerate(names):
-        stage.world.at(stage.world.now + number * every, wire_of(stage, name).add, effects[name])
+        stage.world.at(stage.world.now + number * every, _swizzle_one, stage, injected, name)
     for number, name in enumerate(stage.chance.sample(names, len(names)), len(names)):
-        stage.world.at(stage.world.now + number * every, _unswizzle, stage, name, effects[name])
+        stage.world.at(stage.world.now + number * every, _unswizzle_one, stage, injected, name)
+    stage.world.at(stage.world.now + 2 * len(names) * every, stage.on_over, injected)
 
 
-def _unswizzle(stage: Stage, name: str, effect: Stall) -> None:
-    wire = wire_of(stage, name)
-    wire.remove(effect)
-    _leave(stage, name, wire)
+def _swizzle_one(stage: Stage, injected: Injected, name: str) -> None:
+    if not injected.over:
+        effect = stage.effects[_swizzled(injected), name] = Stall(stage, injected)
+        wire_of(stage, name).add(effect)
+
+
+def _unswizzle_one(stage: Stage, injected: Injected, name: str) -> None:
+    effect = stage.effects.pop((_swizzled(injected), name), None)
+    if effect is not None:
+        wire = wire_of(stage, name)
+        wire.remove(effect)
+        _leave(stage, name, wire)
+
+
+def _unswizzle(stage: Stage, injected: Injected) -> None:
+    for name in nodes_of(injected.target):
+        _unswizzle_one(stage, injected, name)
+
+
+def _swizzled(injected: Injected) -> str:
+    """What the stalls of one swizzle are kept under: several may befall one node."""
+    return f"swizzle of {injected.target}"
 
 
 ROWS = {
-    "swizzle": Way(_swizzle),
+    "swizzle": Way(_swizzle, _unswizzle),
     "latency": _begin(Latency),
     "stall": _begin(Stall),
     "drip": _begin(Drip),

@@ -142,7 +142,7 @@ class DiskModel:
                 self._drop(max((seq for seq, _, _ in self.log), default=0))
                 self.log_epoch, self.log_floor, self.log_hash = epoch, 0, b""
                 self.position = (epoch, 0, b"", 0)
-                self.tombstones = {}
+                self.tombstones = dict.fromkeys(self.tombstones, 0)
             case _:
                 pass
 
