@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, Entry] = {
     "bench": Entry(f"{_CLI}.bench:bench", "Measure this machine's lab."),
     "node": Entry(f"{_CLI}.node:node", "Run one node in the foreground, as a container does."),
     "broker": Entry(f"{_CLI}.brokercmd:broker", "Run the embedded broker alone, in the foreground."),
+    "doctor": Entry(f"{_CLI}.doctor:doctor", "Examine what a lab is to use: a broker."),
     "version": Entry(f"{_CLI}.version:version", "Print the version."),
 }
 HELP = """A laboratory for the certificate life of a Unified CM cluster.
