@@ -37,18 +37,19 @@ class RowTable:
         if step is not None and step[0] is removes and step[1] is adds:
             return step[2]
         rows, units, lines = self.rows.copy(), self.units.copy(), self._lines.copy()
+        # Units that change are copied; the others are shared with the table before.
+        for unit in dict.fromkeys([unit for unit, _ in removes] + [row.unit for row in adds]):
+            units[unit] = units.get(unit, NO_ROWS).copy()
         for key in removes:
             row = rows.pop(key, None)
             if row is not None:
-                # Units are copied when they change; the others are shared with the table before.
-                left = units[row.unit] = units[row.unit].copy()
-                del left[row.fingerprint]
+                del units[row.unit][row.fingerprint]
                 del lines[bisect_left(lines, digest_line(row))]
         for row in adds:
             if row.key not in rows:
                 insort(lines, digest_line(row))
             rows[row.key] = row
-            units[row.unit] = {**units.get(row.unit, NO_ROWS), row.fingerprint: row}
+            units[row.unit][row.fingerprint] = row
         table = RowTable(rows, units, lines)
         self._step = (removes, adds, table)
         return table
