@@ -192,7 +192,8 @@ class Follower:
             return
         parts = [self._parts[number] for number in sorted(self._parts)]
         self._parts = {}
-        rows = tuple(row for each in parts for row in each.rows)
+        # As it came, if it came whole: `table_of` may know it.
+        rows = part.rows if part.parts == 1 else tuple(row for each in parts for row in each.rows)
         self._install(part, rows)
         self._answered()
 
