@@ -10,7 +10,8 @@ All of it is made anew at each start and is its owner's alone (0600). Chosen kno
   bus is built for it (clean sessions, retained messages that their owners repeat), and no run leaves state to the next.
 - `max_inflight_messages 0`, `max_queued_messages 100000`: a burst must neither wait for acknowledgements nor be dropped
   without a word; Mosquitto's own 20 and 1000 are for brokers that strangers use.
-- `max_packet_size 2000000`, `message_size_limit 0`: the same as the embedded broker takes.
+- `max_packet_size 2000000`: what the embedded broker takes. `message_size_limit` stays at its 0, no limit of its own:
+  it drops a message and acknowledges it to version 3.1.1, which nobody would ever find out.
 - Its access rules judge what is delivered, not what is subscribed to (Mosquitto 2.0 looks at no subscription), and it
   knows no rule that ties a client id to an account: a member that misbehaves could end another's connection.
 """
@@ -132,7 +133,6 @@ def _configuration(host: str, port: int, certificate: Path, accounts: Path, acce
         "persistence": "false",
         "max_inflight_messages": 0,
         "max_queued_messages": 100_000,
-        "message_size_limit": 0,
         "max_packet_size": 2_000_000,
         "set_tcp_nodelay": "true",
         "log_dest": "stderr",

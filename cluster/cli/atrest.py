@@ -27,7 +27,7 @@ def facts_at_rest(home: LabHome, *, wall: int) -> LabFacts:
         profile=topology.profile,
         replication=topology.replication,
         wall=wall,
-        broker={"kind": "url" if "://" in home.lab.options.get("broker", "") else "embedded", "url": None, "pid": None},
+        broker={"kind": home.carrier.kind, "url": None, "pid": None},
         faults=(),
         head=None,
     )

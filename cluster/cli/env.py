@@ -48,6 +48,7 @@ def env(*, style: str, directory: Path, as_json: bool) -> None:
 def variables(home: LabHome, state: State) -> dict[str, str]:
     """The variables (design 7.1)."""
     secret = home.credentials()
+    user, password = bus_account(home)
     found = {
         "UCMLAB_OS_USER": secret.os_user,
         "UCMLAB_OS_PASSWORD": secret.os_password,
@@ -55,8 +56,8 @@ def variables(home: LabHome, state: State) -> dict[str, str]:
         "UCMLAB_APP_PASSWORD": secret.app_password,
         "UCMLAB_CA_BUNDLE": str(_write_bundle(home)),
         "UCMLAB_MQTT_URL": state.broker.url or "",
-        "UCMLAB_MQTT_USER": secret.observer_user,
-        "UCMLAB_MQTT_PASSWORD": secret.observer_password,
+        "UCMLAB_MQTT_USER": user,
+        "UCMLAB_MQTT_PASSWORD": password,
         "UCMLAB_MQTT_TOPIC": f"{Topics(home.lab.cluster).root}/#",
     }
     addresses = node_addresses(state)
@@ -68,6 +69,14 @@ def variables(home: LabHome, state: State) -> dict[str, str]:
             if key in node.addresses:
                 found[f"{prefix}_{word}"] = node.addresses[key].rpartition(":")[2]
     return found
+
+
+def bus_account(home: LabHome) -> tuple[str, str]:
+    """User and password for whoever listens: the observer's, or the one account that somebody's broker knows."""
+    account, secret = home.carrier.account, home.credentials()
+    if account is not None:
+        return account.username, account.password
+    return secret.observer_user, secret.observer_password
 
 
 def _write_bundle(home: LabHome) -> Path:

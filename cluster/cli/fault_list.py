@@ -72,7 +72,7 @@ def tell_broken(state: State, target: str | None = None) -> None:
 
 def broker_life(state: State) -> str:
     """Whether the broker is up."""
-    return "up" if state.broker.pid is not None else "down"
+    return "down" if state.broker.down else "up"
 
 
 def _cells(row: Fault) -> Sequence[str]:

@@ -83,6 +83,11 @@ class Broker(msgspec.Struct, frozen=True):
     url: str | None
     pid: int | None
 
+    @property
+    def down(self) -> bool:
+        """Whether it is known to be down; of somebody else's, nothing is known here."""
+        return self.pid is None and self.kind != "url"
+
 
 class State(msgspec.Struct, frozen=True):
     """The lab."""

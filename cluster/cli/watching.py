@@ -94,7 +94,7 @@ def _headline(home: LabHome, state: State, *, running: bool) -> Iterator[str]:
     if not running:
         yield f"not running; start it with `{up_command(home.path)}`"
         return
-    yield f"bus: {state.broker.kind} {state.broker.url}{'' if state.broker.pid else ', the broker is down'}"
+    yield f"bus: {state.broker.kind} {state.broker.url}{', the broker is down' if state.broker.down else ''}"
     left_out = ", ".join(f"{name} ({why})" for name, why in state.converged_except.items())
     word = "converged" if state.converged else "not converged"
     yield f"{word}{f'; left out: {left_out}' if left_out else ''}"

@@ -13,6 +13,7 @@ from cryptography import x509
 
 from tests.unit.node.certificate_factory import START, certificate
 from ucmlab.cluster import state
+from ucmlab.cluster.carriers.choice import read_carrier
 from ucmlab.cluster.homeview import HomeView, read_home
 from ucmlab.cluster.local import LocalLab
 from ucmlab.cluster.provision import LabHome, provision
@@ -56,11 +57,16 @@ def item(number: int, unit: str = LISTED[0]) -> Item:
 
 
 def make_home(
-    folder: Path, nodes: str = "pub,sub1,sub2", *, replication: Policy = "faithful", seed: int = 1
+    folder: Path,
+    nodes: str = "pub,sub1,sub2",
+    *,
+    replication: Policy = "faithful",
+    seed: int = 1,
+    broker: str = "embedded",
 ) -> LabHome:
     """A lab's home, with keys from the user's cache."""
     cluster = topology(Settings(nodes=nodes, replication=replication))
-    home = provision(folder / "lab", cluster, wall_start=START_OF_LAB, seed=seed)
+    home = provision(folder / "lab", cluster, wall_start=START_OF_LAB, seed=seed, carrier=read_carrier(broker))
     stock_keys(home, os.environ)
     return home
 

@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.processes import is_alive
+from tests.integration.real_lab import converge, converged, dumped, item, make_home, opened
 from tests.integration.test_library_local import judged, told
 from ucmlab.cluster.carriers import mosquitto
 from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.local import LocalLab, ProcessCrashed
+from ucmlab.node.events import Upload
+from ucmlab.node.instant import MINUTE, SECOND
 from ucmlab.scenarios.loading import library_names
 from ucmlab.scenarios.result import Result
 
@@ -99,3 +104,79 @@ def retained(port: int) -> bytes:
     """What the broker has retained, as Mosquitto's own client sees it."""
     listening = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(port), "-u", USER, "-P", PASSWORD]
     return subprocess.run([*listening, "-t", "#", "-v", "-W", "1"], capture_output=True, check=False).stdout
+
+
+# -- the lab's own Mosquitto: its life
+
+
+def broker_of(lab: LocalLab) -> int:
+    pid = lab.facts().broker["pid"]
+    assert isinstance(pid, int)
+    return pid
+
+
+async def upload(lab: LocalLab, number: int) -> None:
+    wanted = item(number)
+    reply = await lab.operate("sub1", Upload(f"op-{number}", wanted.unit, wanted.der))
+    assert reply.outcome == "done", reply
+
+
+@pytest.mark.slow
+@pytest.mark.library
+async def test_a_mosquitto_is_killed_and_started_again_and_ends_with_its_lab(tmp_path: Path) -> None:
+    async with opened(make_home(tmp_path, "pub,sub1", broker="mosquitto")) as lab:
+        await upload(lab, 1)
+        first = broker_of(lab)
+        await lab.kill_broker()
+        assert not is_alive(first)
+        assert lab.facts().broker["pid"] is None
+        await lab.start_broker()
+        second = broker_of(lab)
+        assert second != first
+        await upload(lab, 2)
+        await converge(lab)
+        assert lab.messages("cucm/v1/+/log/+")
+    assert not is_alive(second)
+
+
+@pytest.mark.slow
+@pytest.mark.library
+async def test_a_mosquitto_that_ends_in_order_is_no_crash_and_one_that_cannot_start_is(tmp_path: Path) -> None:
+    home = make_home(tmp_path, "pub,sub1", broker="mosquitto")
+    async with opened(home) as lab:
+        await lab.stop_broker()
+        assert lab.facts().broker["pid"] is None
+        place = lab.roster.place
+        with socket.socket() as taken:
+            taken.bind((place.host, place.port))
+            with pytest.raises(ProcessCrashed, match=r"ended by itself, with status 1: .*Address already in use"):
+                await lab.start_broker()
+
+
+@pytest.mark.slow
+@pytest.mark.library
+async def test_time_that_flows_is_settled_on_a_mosquitto_as_well(tmp_path: Path) -> None:
+    async with opened(make_home(tmp_path, "pub,sub1", broker="mosquitto"), stepped=False) as lab:
+        await upload(lab, 1)
+        assert await lab.wait_until(lambda: converged(lab), 60 * SECOND)
+
+
+@pytest.mark.slow
+@pytest.mark.library
+async def test_a_quiet_lab_stays_as_it_is_on_a_mosquitto(tmp_path: Path) -> None:
+    async with opened(make_home(tmp_path, "pub,sub1,sub2", broker="mosquitto")) as lab:
+        for number in range(3):
+            await upload(lab, number)
+        await lab.kill_node("sub2")
+        # The will of the dead node is out: nothing is on the way that could change what is seen.
+        assert '"lost"' in heard_last(lab)
+        before = dumped(lab)
+        await lab.wait(0)
+        assert dumped(lab) == before
+        await lab.wait(MINUTE)
+
+
+def heard_last(lab: LocalLab) -> str:
+    """The last birth of sub2's on the bus, as text enough to read its state."""
+    last = lab.messages("cucm/v1/+/node/sub2/birth")[-1][1]
+    return '"lost"' if b"lost" in last else repr(last)

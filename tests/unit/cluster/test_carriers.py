@@ -10,6 +10,8 @@ from ucmlab.broker.topics import Topics, echo_topic
 from ucmlab.cluster.access_rules import member_rules, observer_rules
 from ucmlab.cluster.carriers import mosquitto
 from ucmlab.cluster.carriers.choice import Carrier, SharedAccount, read_carrier
+from ucmlab.cluster.cli.env import bus_account
+from ucmlab.cluster.cli.snapshot import Broker
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.provision import LabHome, open_lab, provision
 from ucmlab.cluster.topology import Settings, topology
@@ -164,3 +166,21 @@ def test_why_it_ended_is_its_last_word(tmp_path: Path) -> None:
     assert mosquitto.last_words(log) == ""
     log.write_text("1763950000: mosquitto version 2.0.11 starting\n1763950000: Error: Address already in use\n")
     assert mosquitto.last_words(log) == "Error: Address already in use"
+
+
+# -- what is shown of it
+
+
+@pytest.mark.parametrize(
+    ("kind", "pid", "seen"), [("embedded", 7, "up"), ("mosquitto", None, "down"), ("url", None, "up")]
+)
+def test_somebody_elses_broker_is_not_called_down_for_having_no_process_here(
+    kind: str, pid: int | None, seen: str
+) -> None:
+    assert Broker(kind, "mqtt://127.0.0.1:1883", pid).down is (seen == "down")
+
+
+def test_programs_get_the_account_that_the_broker_knows(tmp_path: Path) -> None:
+    shared, own = made(tmp_path / "shared", WITH_ACCOUNT), made(tmp_path / "own", "embedded")
+    assert bus_account(shared) == ("lab", SECRET)
+    assert bus_account(own) == ("observer", own.credentials().observer_password)
