@@ -94,6 +94,8 @@ def asked_for(*, phones: int, **said: object) -> Asked:
         raise Unusable("say --nodes or --config, not both: a lab.toml names the nodes")
     if carrier is not None and carrier.kind == "mosquitto":
         find_mosquitto()
+    if asked.listen is not None and carrier is not None and carrier.kind == "url":
+        raise Unusable(f"--listen goes with a broker that ucmlab runs; {carrier.text} listens where it does already")
     if asked.broker_ca is not None and (carrier is None or not carrier.tls):
         raise Unusable("--broker-ca goes with --broker mqtts://…: nothing else has a certificate to check")
     return asked
