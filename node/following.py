@@ -124,17 +124,29 @@ class Follower:
 
     def head_told(self, head: Head) -> None:
         """The publisher tells where its log ends."""
-        if self.broken or (self.head is not None and self._older(head, self.head)):
+        if self.broken:
+            return
+        if self.head is not None and self._older(head, self.head):
+            # A publisher that came back from a backup may have missed, or a broker forgotten, how far this node is.
+            self._ask_again()
             return
         self.head = head
         self._end = max(self._end, (head.epoch, head.seq))
-        if head.epoch == self._replica.epoch and self._replica.raise_floor(min(head.floor, self._replica.seq)):
+        # Who came back from a backup acknowledged in an earlier life what its files now lack: this life's word counts.
+        acknowledged = self._acked[1] if self._acked is not None and self._acked[0] == head.epoch else 0
+        if head.epoch == self._replica.epoch and self._replica.raise_floor(min(head.floor, acknowledged)):
             self._context.ask(RaiseFloor(self._replica.floor))
         if self._behind():
             self._expect_gap_to_close()
         elif self._replica.position == (head.epoch, head.seq) and self._replica.digest() != head.digest:
             # S7: equal position, unequal rows. Nothing here can tell who is right, so people are called.
             self._context.record("alarm", alarm="digest_mismatch", epoch=head.epoch, seq=head.seq)
+            self._ask_again()
+
+    def _ask_again(self) -> None:
+        """Show the publisher this node's position and hash: it answers with what follows, or with a snapshot."""
+        if not self._asking:
+            self._ask()
 
     def entry_told(self, entry: LogEntry, payload: bytes) -> None:
         """An entry was published."""
@@ -344,7 +356,10 @@ class Follower:
         if snapshot.epoch != self._replica.epoch:
             return []
         there = {row.key for row in rows}
-        return [(*key, snapshot.seq) for key in self._replica.rows if key not in there]
+        there.update((unit, fingerprint) for unit, fingerprint, _ in snapshot.tombstones)
+        # What this node remembers itself it goes on remembering: a snapshot may come twice.
+        gone = dict(self._replica.tombstones) | dict.fromkeys(self._replica.rows, snapshot.seq)
+        return [(*key, seq) for key, seq in gone.items() if key not in there]
 
     def _publish_ack(self, epoch: int, seq: int, digest: str) -> None:
         self._acks += 1

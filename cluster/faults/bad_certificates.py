@@ -5,6 +5,7 @@ Made with keys that everybody may know (`simkeys`): only the public halves go in
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -15,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ucmlab.cluster.simkeys import sim_ec
 from ucmlab.node.certificates import UPLOAD_LIMIT, Certificate
-from ucmlab.node.instant import to_datetime
+from ucmlab.node.instant import HOUR, to_datetime
 
 NAME = "Fault Root"
 DAYS = 365
@@ -41,11 +42,21 @@ EXPECTED = {
     "long-chain": "",
 }
 """Each kind, and the reason word with which it is refused; empty when a trust store takes it."""
+TIMELESS = tuple(kind for kind in EXPECTED if not kind.startswith("same-name"))
+"""Kinds that are the same whoever is there, and for a while."""
 
 
 def bad_upload(kind: str, wall: int, rival: Certificate | None) -> bytes:
     """What is uploaded, at that wall instant; `rival` is a certificate whose name is to be taken, if there is one."""
+    if kind in TIMELESS:
+        return _made(kind, wall - wall % HOUR)
     return _MAKERS[kind](to_datetime(wall), rival)
+
+
+@lru_cache(maxsize=64)
+def _made(kind: str, wall: int) -> bytes:
+    """What takes nobody's name is made once an hour: sixty signatures are too much for each of thousands of seeds."""
+    return _MAKERS[kind](to_datetime(wall), None)
 
 
 def _certificate(

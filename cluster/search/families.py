@@ -156,10 +156,11 @@ class Planned(NamedTuple):
 def draw_faults(names: Sequence[str], seed: int, *, span: int, families: Sequence[str] = ()) -> list[Planned]:
     """The faults of a seed, in no order; of some families only, if any are named."""
     planned: list[Planned] = []
+    share, swarm = (ON_ALONE if families else ON), Random(f"swarm {seed}")  # noqa: S311  # a simulation's
     for family, kinds in FAMILIES.items():
-        chance = Random(f"{family} {seed}")  # noqa: S311  # a simulation's, not a secret's
-        on = chance.random() < (ON_ALONE if families else ON)
+        on = swarm.random() < share
         if on and (not families or family in families):
+            chance = Random(f"{family} {seed}")  # noqa: S311  # a simulation's, not a secret's
             strength = chance.randint(1, STRONGEST)
             planned += [_plan(chance, family, chance.choice(kinds), names, span) for _ in range(strength)]
     return planned

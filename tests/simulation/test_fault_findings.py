@@ -11,6 +11,7 @@ from ucmlab.node.certificates import read_upload
 from ucmlab.node.commands import ApplyEntry, Record
 from ucmlab.node.events import Delete, Upload
 from ucmlab.node.instant import MINUTE, SECOND
+from ucmlab.node.services import CHANGE_NOTIFICATION
 
 CA, OTHER = row("Corp Root CA"), row("Other Root CA")
 
@@ -86,7 +87,10 @@ def test_a_follower_whose_last_news_a_broker_lost_hears_of_it_within_half_an_hou
 
 
 @pytest.mark.rule("S3")
-def test_a_node_back_from_a_backup_below_the_floor_brings_nothing_back_that_was_deleted_for_everybody() -> None:
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "once its change notification comes up"])
+def test_a_node_back_from_a_backup_below_the_floor_brings_nothing_back_that_was_deleted_for_everybody(
+    *, late: bool
+) -> None:
     world, faults = started()
     upload(world, "pub", "op-1")
     world.kill_node("sub1")
@@ -98,8 +102,12 @@ def test_a_node_back_from_a_backup_below_the_floor_brings_nothing_back_that_was_
     publisher = world.nodes["pub"].core
     assert publisher is not None
     assert CA.key not in publisher.replica.tombstones
+    if late:
+        faults.inject("service-hangs", "sub1", {"service": CHANGE_NOTIFICATION}, until=world.now + 10 * MINUTE)
     faults.inject("restore-backup", "sub1", {"of": "last-start"})
     assert CA.der in {file.der for file in world.nodes["sub1"].disk.files.values()}
+    world.run_until(world.now + MINUTE)
+    upload(world, "pub", "op-other", OTHER.der)  # a head that tells the floor
     world.run_until(world.now + 65 * MINUTE)
     for node in world.nodes.values():
         assert CA.der not in {file.der for file in node.disk.files.values()}
