@@ -138,8 +138,12 @@ def _key_type(now: datetime, _rival: Certificate | None) -> bytes:
 
 
 def _older(now: datetime, rival: Certificate | None) -> bytes:
-    name = rival.common_name if rival is not None else NAME
-    return _certificate(now, name=name, starts=timedelta(days=-20 * DAYS), number=2)
+    starts = timedelta(days=-20 * DAYS)
+    if rival is None:
+        return _certificate(now, starts=starts, number=2)
+    # The rival may be one that came by this very fault while its name was free.
+    starts = min(starts, to_datetime(rival.not_before) - now - timedelta(days=1))
+    return _certificate(now, name=rival.common_name, starts=starts, number=2)
 
 
 def _newer(now: datetime, rival: Certificate | None) -> bytes:

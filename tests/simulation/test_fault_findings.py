@@ -3,7 +3,7 @@
 import pytest
 
 from tests.playbook import row
-from ucmlab.cluster.faults.bad_certificates import bad_upload
+from ucmlab.cluster.faults.bad_certificates import EXPECTED, bad_upload
 from ucmlab.cluster.search.image import cluster_image
 from ucmlab.cluster.sim.faults.performing import SimFaults
 from ucmlab.cluster.sim.world import World
@@ -29,6 +29,14 @@ def started() -> tuple[World, SimFaults]:
 def upload(world: World, node: str, op_id: str, der: bytes = CA.der) -> None:
     world.deliver(world.nodes[node], Upload(op_id, "tomcat-trust", der))
     world.run_until(world.now + MINUTE)
+
+
+def refusals(world: World) -> dict[str, str]:
+    return {
+        line.record.op_id: str(line.record.fields["reason"])
+        for line in world.journal
+        if line.record.name == "operation" and line.record.fields.get("outcome") == "refused"
+    }
 
 
 def records(world: World, node: str, name: str) -> list[Record]:
@@ -152,3 +160,32 @@ def test_a_chain_whose_answer_never_came_is_proposed_whole_and_comes_to_everybod
         assert {each.fingerprint for each in read_upload(chain)} <= {
             each.fingerprint for each in node.disk.replica().rows
         }
+
+
+@pytest.mark.rule("S5")
+def test_an_old_start_date_is_refused_only_where_the_name_is_taken_and_whoever_brought_it_is_known() -> None:
+    world, faults = started()
+    brought: dict[str, str] = {}
+    faults.stage.asked = lambda op_id, _kind, _node, fingerprint: brought.update({op_id: fingerprint})
+    core = world.nodes["sub1"].core
+    assert core is not None
+    for number, row_there in enumerate(list(core.replica.of_unit("tomcat-trust").values())):
+        world.deliver(world.nodes["sub1"], Delete(f"op-{number}", "tomcat-trust", row_there.fingerprint))
+    world.run_until(world.now + MINUTE)
+    for _ in range(2):
+        faults.inject("bad-upload", "sub1", {"kind": "same-name-older"})
+        world.run_until(world.now + MINUTE)
+    (held,) = core.replica.of_unit("tomcat-trust")
+    assert brought == {"fault-1": held, "fault-2": ""}
+    assert refusals(world) == {"fault-2": EXPECTED["same-name-older"]}
+
+
+@pytest.mark.rule("S5")
+@pytest.mark.parametrize("kind", ["expired", "not-yet-valid"])
+def test_what_is_out_of_date_is_so_by_the_clock_of_the_node_that_it_is_brought_to(kind: str) -> None:
+    world, faults = started()
+    for number, hours in enumerate(("-720h", "+720h"), 1):
+        faults.inject("clock", "sub1", {"offset": hours})
+        faults.inject("bad-upload", "sub1", {"kind": kind})
+        world.run_until(world.now + MINUTE)
+        assert refusals(world)[f"fault-{number}"] == EXPECTED[kind]

@@ -82,8 +82,11 @@ def _bad_upload(stage: Stage, injected: Injected) -> None:
         return
     held = [row for row in node.core.replica.of_unit(unit).values() if row.held_by(node.name)]
     rival = parse(min(held, key=lambda row: row.fingerprint).der) if held else None
-    data = bad_upload(kind, stage.world.wall_start + stage.world.now, rival)
-    brought = () if EXPECTED[kind] else tuple(each.fingerprint for each in read_upload(data))
+    # Too early or too late is what the node's own clock says, which a fault may have set.
+    data = bad_upload(kind, stage.world.wall_start + stage.world.now + node.clock_offset, rival)
+    # A name that nobody has taken yet is nobody's rival: then an old start date is no reason to refuse.
+    refused = EXPECTED[kind] and not (kind == "same-name-older" and rival is None)
+    brought = () if refused else tuple(each.fingerprint for each in read_upload(data))
     _upload(stage, node, unit, data, *brought)
     stage.took_effect(injected)
 
