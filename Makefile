@@ -6,18 +6,20 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 LOCK   := requirements-dev.lock
+# The tests of a file stay together: they share its lab.
+SIDE_BY_SIDE := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint rules library soak bench wheel extras lock clean
+.PHONY: help demo test lint rules library soak soak-short mutants bench wheel extras lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## three nodes and a broker as real processes, a story, its verdict
 	@$(BIN)/ucmlab run demo --mode local
 
 test: lint ## everything that a change must pass, in under four minutes
-	$(BIN)/pytest -m "not library and not soak"
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not library and not soak"
 
 lint: $(READY) ## format, style, import contracts, types
 	$(BIN)/ruff format --check .
@@ -29,11 +31,17 @@ lint: $(READY) ## format, style, import contracts, types
 rules: $(READY) ## which rule of the rule book is proved by which test
 	@$(BIN)/python -m tests.rule_coverage
 
-library: $(READY) ## the whole story library in both modes
-	$(BIN)/pytest -m library
+library: $(READY) ## the whole story library in both modes, and real labs at length
+	$(BIN)/pytest -n 2 -m library
 
-soak: $(READY) ## thousands of seeds, every planted bug, fifty kills
-	$(BIN)/pytest -m soak
+soak: $(READY) ## the full figures, an hour or two; KEEP=1 writes them to bench/soak-DATE.txt
+	UCMLAB_SOAK=full $(BIN)/python -m tests.soak $(if $(KEEP),--keep)
+
+soak-short: $(READY) ## the same, a smaller size of each, in some minutes
+	UCMLAB_SOAK=short $(BIN)/python -m tests.soak $(if $(KEEP),--keep)
+
+mutants: $(READY) ## every planted bug: how soon and how often the search finds it, and by whom
+	@$(BIN)/python -m tests.mutants
 
 bench: $(READY) ## the figures of bench/README.md
 	@$(BIN)/ucmlab bench

@@ -10,29 +10,28 @@ again on the next connection, after what the member has published on it meanwhil
 
 import asyncio
 import logging
-import math
 import random
 import socket
 import ssl
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 
 import aiomqtt
-from paho.mqtt import client as paho
 
+from ucmlab.broker.aiomqtt_session import CONNECT_TIMEOUT_S, Client, Session, inbox
 from ucmlab.broker.bus import BusCounters, BusEndpoint, BusListener, Will
 from ucmlab.broker.gate import Gate
 from ucmlab.broker.topics import QOS
 
 FIRST_DELAY_S = 0.02
 LONGEST_DELAY_S = 1.0
-CONNECT_TIMEOUT_S = 10.0
 KEEPALIVE_REMOTE_S = 60
 KEEPALIVE_LOOPBACK_S = 0
 """None: on loopback a peer dies with its socket, and a paused node must not be declared lost by machine time."""
 SHORT_LIFE_S = 1.0
 SHORT_LIVES = 8
 """Connections in a row that a broker accepted and dropped within `SHORT_LIFE_S`: nobody but a namesake does that."""
+TURNS_TO_WRITE = 6
+"""Of the loop, from a call of ours to the last byte: a task's first step, aiomqtt's, paho's write; with a margin."""
 IN_FLIGHT = 200
 """paho's default of 20 would make a burst wait for acknowledgements; brokers take more."""
 _TAKEN_OVER = 0x8E
@@ -44,8 +43,12 @@ _quiet.setLevel(logging.ERROR)
 _quiet.addFilter(lambda record: not str(record.msg).startswith("failed to receive on socket"))
 
 
+Meddle = Callable[[str, Callable[[], None]], None]
+"""Takes a message's topic, and what lets it go on."""
+
+
 class _Closed(Exception):
-    """`close` was called."""
+    """The connection is to end in order."""
 
 
 class AiomqttBus:
@@ -58,13 +61,16 @@ class AiomqttBus:
         self._will = will
         self._gate = Gate(listener)
         self._tls = ssl.create_default_context(cafile=endpoint.ca_file) if endpoint.ca_file else None
+        self._hears: Callable[[str, bytes], None] = self._gate.message
+        self._says: Meddle | None = None
+        self._detour: tuple[str, int] | None = None
         self._random = random.Random(endpoint.client_id)  # noqa: S311  spreads attempts, protects nothing
         self._open = asyncio.Event()
         self._open.set()
         self._prodded = asyncio.Event()
         self._closing = asyncio.Event()
         self._answered = asyncio.Event()
-        self._session: _Session | None = None
+        self._session: Session | None = None
         self._connections = 0
         self._short_lives = 0
         self._duplicate = False
@@ -73,8 +79,12 @@ class AiomqttBus:
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Hand a message to the broker; see `Bus`."""
         session = self._session
-        if session is not None:
+        if session is None:
+            return
+        if self._says is None:
             self._gate.outwards(lambda: session.publish(topic, payload, retain=retain))
+        else:
+            self._gate.outwards(self._says, topic, lambda: session.publish(topic, payload, retain=retain))
 
     def subscribe(self, filters: Iterable[str]) -> None:
         """Subscribe; see `Bus`."""
@@ -95,6 +105,46 @@ class AiomqttBus:
     def stalled(self) -> bool:
         """Whether the link is stalled; see `Bus`."""
         return self._gate.stalled
+
+    def detour(self, address: tuple[str, int]) -> None:
+        """Reach the broker through somebody who stands at this address, from now on.
+
+        The connection of now ends in order, unless it is stalled, and another is made. For TLS and for everything else
+        the broker is who it was.
+        """
+        self._detour = address
+        session = self._session
+        if session is not None:
+            if self._gate.stalled:
+                session.abort()
+            else:
+                session.leave.set()
+        self.prod()
+
+    def meddle(self, hears: Callable[[str, bytes], None] | None, says: Meddle | None = None) -> None:
+        """Have somebody else take what arrives, and what is published; None: as ever.
+
+        `hears` gets topic and payload and may call `hand_over`; `says` gets the topic, and what publishes.
+        """
+        self._hears = self._gate.message if hears is None else hears
+        self._says = says
+
+    def hand_over(self, topic: str, payload: bytes) -> None:
+        """Hand over a message that arrived."""
+        self._gate.message(topic, payload)
+
+    def when_written(self, call: Callable[[], None]) -> None:
+        """Call when what was said or acknowledged by now is in the system's hands."""
+        self._after_turns(TURNS_TO_WRITE, call)
+
+    def _after_turns(self, turns: int, call: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+        if turns:
+            loop.call_soon(self._after_turns, turns - 1, call)
+        elif self._session is not None and self._session.writing:
+            loop.call_later(FIRST_DELAY_S, self._after_turns, 0, call)
+        else:
+            call()
 
     def prod(self) -> None:
         """Try at once to connect; see `Bus`."""
@@ -148,6 +198,8 @@ class AiomqttBus:
         except TimeoutError:
             pass  # the broker is slow or gone: the will speaks for us
         self._closing.set()
+        if self._session is not None:
+            self._session.leave.set()
         self._open.set()
         self._prodded.set()
 
@@ -163,19 +215,22 @@ class AiomqttBus:
 
     async def _connect_and_serve(self) -> None:
         loop = asyncio.get_running_loop()
-        async with self._client() as client:
+        via = self._detour
+        async with self._client(via) as client:
             began = loop.time()
             try:
-                await self._serve(client)
+                await self._serve(client, via)
             finally:
                 self._short_lives = self._short_lives + 1 if loop.time() - began < SHORT_LIFE_S else 0
 
-    async def _serve(self, client: aiomqtt.Client) -> None:
+    async def _serve(self, client: aiomqtt.Client, via: tuple[str, int] | None) -> None:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._connections += 1
-                self._session = session = _Session(client, tasks, self._endpoint.client_id, self._count)
-                tasks.create_task(self._watch_closing(session), name=f"bus[{self._endpoint.client_id}].closing")
+                self._session = session = Session(client, tasks, self._endpoint.client_id, self._count)
+                if self._closing.is_set() or self._detour != via:
+                    session.leave.set()  # meanwhile
+                tasks.create_task(self._watch_leaving(session), name=f"bus[{self._endpoint.client_id}].leaving")
                 self._gate.connected()
                 try:
                     async for _ in client.messages:
@@ -194,18 +249,18 @@ class AiomqttBus:
             self._gate.disconnected()
             self._listener.counted()
 
-    async def _watch_closing(self, session: "_Session") -> None:
-        await self._closing.wait()
+    async def _watch_leaving(self, session: Session) -> None:
+        await session.leave.wait()
         session.over = True
         if self._gate.stalled:
             session.abort()  # a goodbye does not pass a stall either: for the others this is a death
             return
         raise _Closed
 
-    def _client(self) -> aiomqtt.Client:
+    def _client(self, via: tuple[str, int] | None) -> aiomqtt.Client:
         endpoint = self._endpoint
         loopback = endpoint.host.startswith("127.") or endpoint.host in {"localhost", "::1"}
-        return _Client(
+        client = Client(
             endpoint.host,
             endpoint.port,
             identifier=endpoint.client_id,
@@ -217,11 +272,14 @@ class AiomqttBus:
             keepalive=KEEPALIVE_LOOPBACK_S if loopback else KEEPALIVE_REMOTE_S,
             timeout=CONNECT_TIMEOUT_S,
             max_inflight_messages=IN_FLIGHT,
-            queue_type=_inbox(self._arrived),
+            queue_type=inbox(self._arrived),
             tls_context=self._tls,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
             logger=_quiet,
         )
+        if via is not None:
+            client.go_through(via)
+        return client
 
     def _arrived(self, message: aiomqtt.Message) -> None:
         session = self._session
@@ -230,9 +288,9 @@ class AiomqttBus:
         if session.hears_echo(message.topic.value, message.payload):
             return
         session.received += 1
-        self._gate.message(message.topic.value, message.payload)
-        if self._gate.stalled:
-            self._listener.counted()
+        self._hears(message.topic.value, message.payload)
+        if self._gate.stalled or self._says is not None:
+            self._listener.counted()  # perhaps nothing was handed over
 
     def _count(self) -> None:
         self._answered.set()
@@ -250,147 +308,6 @@ class AiomqttBus:
                 await self._prodded.wait()
         except TimeoutError:
             pass
-
-
-class _Client(aiomqtt.Client):
-    """aiomqtt's client, but for how it writes.
-
-    It watches the socket for each packet, acknowledgements too: a wake-up through the loop's pipe, then epoll told to
-    look and to look no more. This one writes in the loop's next turn, and watches only a socket that did not take all.
-    Nor does it watch one that a reset has closed meanwhile, which would raise where nobody can catch it.
-    """
-
-    def _on_socket_register_write(self, client: paho.Client, userdata: object, sock: socket.socket) -> None:
-        del userdata
-        watched = False
-
-        def write() -> None:
-            nonlocal watched
-            try:
-                client.loop_write()
-            except Exception as error:  # noqa: BLE001  as aiomqtt has it: whatever it is, the connection is broken
-                if not self._disconnected.done():
-                    self._disconnected.set_exception(error)
-            # paho has called `_on_socket_unregister_write` when nothing is left.
-            if not watched and client.want_write() and sock.fileno() >= 0:
-                watched = True
-                self._loop.add_writer(sock.fileno(), write)
-
-        if _runs_here(self._loop):
-            self._loop.call_soon(write)
-        else:
-            self._loop.call_soon_threadsafe(write)  # paho connects on the executor's thread
-
-
-class _Session:
-    """What goes out on one connection: in order, without waiting for acknowledgements, but counting them."""
-
-    def __init__(
-        self, client: aiomqtt.Client, tasks: asyncio.TaskGroup, client_id: str, counted: Callable[[], None]
-    ) -> None:
-        self._client = client
-        self._tasks = tasks
-        self._name = f"bus[{client_id}]"
-        self._counted = counted
-        self.sent = 0
-        self.unanswered = 0
-        self.received = 0
-        self.over = False
-        """The connection is lost; its tasks are being ended, and the group takes no more."""
-        self._echo_topic = ""
-        self._echo_count = 0
-        self._echoes: dict[bytes, Callable[[], None]] = {}
-
-    def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
-        if self.over:
-            return
-        self.sent += 1
-        self.unanswered += 1
-        # Tasks start in the order of their making, and aiomqtt hands the packet to paho before its first await.
-        self._tasks.create_task(self._publish(topic, payload, retain), name=f"{self._name}.publish")
-
-    def subscribe(self, filters: tuple[str, ...]) -> None:
-        if self.over:
-            return
-        self.unanswered += 1
-        self._tasks.create_task(self._subscribe(filters), name=f"{self._name}.subscribe")
-
-    def echo(self, topic: str, heard: Callable[[], None]) -> None:
-        if self.over:
-            heard()
-            return
-        self._echo_count += 1
-        payload = str(self._echo_count).encode()
-        self._echoes[payload] = heard
-        self._tasks.create_task(self._say_to_ourselves(topic, payload), name=f"{self._name}.echo")
-
-    def hears_echo(self, topic: str, payload: bytes) -> bool:
-        """Whether this message was to ourselves."""
-        if topic != self._echo_topic:
-            return False
-        heard = self._echoes.pop(payload, None)
-        if heard is not None:
-            heard()
-        return True
-
-    def lose_echoes(self) -> None:
-        """What we said to ourselves comes back no more."""
-        lost, self._echoes = self._echoes, {}
-        for heard in lost.values():
-            heard()
-
-    async def _say_to_ourselves(self, topic: str, payload: bytes) -> None:
-        with self._ending():
-            if self._echo_topic != topic:
-                self._echo_topic = topic
-                await self._client.subscribe([(topic, QOS)], timeout=math.inf)
-            await self._client.publish(topic, payload, QOS, timeout=math.inf)
-
-    def abort(self) -> None:
-        """Break the connection without a word; the reader finds it broken."""
-        sock = self._client._client.socket()  # noqa: SLF001  aiomqtt can only disconnect in order
-        if isinstance(sock, socket.socket):
-            sock.shutdown(socket.SHUT_RDWR)
-
-    async def _publish(self, topic: str, payload: bytes, retain: bool) -> None:  # noqa: FBT001  one caller
-        with self._ending():
-            await self._client.publish(topic, payload, QOS, retain, timeout=math.inf)
-        self._answer()
-
-    async def _subscribe(self, filters: tuple[str, ...]) -> None:
-        with self._ending():
-            await self._client.subscribe([(name, QOS) for name in filters], timeout=math.inf)
-        self._answer()
-
-    @contextmanager
-    def _ending(self) -> Generator[None]:
-        # The group refuses new tasks from the moment that one of them has failed, which is before its body hears of it.
-        try:
-            yield
-        except aiomqtt.MqttError:
-            self.over = True
-            raise
-
-    def _answer(self) -> None:
-        self.unanswered -= 1
-        self._counted()
-
-
-def _inbox(arrived: Callable[[aiomqtt.Message], None]) -> type[asyncio.Queue[aiomqtt.Message]]:
-    # aiomqtt takes a type of queue. This one keeps nothing, so what has arrived is known at once and exactly, and a
-    # message costs no task (aiomqtt's iterator makes one for each).
-    class Inbox(asyncio.Queue[aiomqtt.Message]):
-        def put_nowait(self, item: aiomqtt.Message) -> None:
-            arrived(item)
-
-    return Inbox
-
-
-def _runs_here(loop: asyncio.AbstractEventLoop) -> bool:
-    try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:
-        return False
 
 
 def _first(errors: BaseExceptionGroup[aiomqtt.MqttError]) -> BaseException:

@@ -59,7 +59,7 @@ class BusCodec:
         """
         self._cluster = cluster
         self._sender = sender
-        self._boot = boot
+        self.boot = boot
         self._signer = signer
         self._verifier = verifier
         self._memo = memo
@@ -71,12 +71,12 @@ class BusCodec:
         body = _encode(message)
         head = self._heads.get(topic)
         if head is None:
-            head = self._heads[topic] = signed_head(self._cluster, topic, self._sender, self._boot)
+            head = self._heads[topic] = signed_head(self._cluster, topic, self._sender, self.boot)
         signature = self._signer.sign(b"%b\0%b\0%b" % (head, cause.encode(), body))
-        envelope = Envelope(VERSION, self._cluster, self._sender, self._boot, cause, body, signature)
+        envelope = Envelope(VERSION, self._cluster, self._sender, self.boot, cause, body, signature)
         payload = _encode(envelope)
         if self._memo is not None:
-            self._memo[topic, payload] = Opened(self._sender, self._boot, cause, message)
+            self._memo[topic, payload] = Opened(self._sender, self.boot, cause, message)
         return payload
 
     def open(self, topic: str, payload: bytes) -> Opened:

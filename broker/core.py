@@ -11,20 +11,20 @@ connection and topic (name, access rule), and routed by a table from topic to re
 subscription tree on first use and forgotten when a subscription that could change it comes or goes. The session then
 sends, queues or drops.
 
-Supported: MQTT 3.1.1 and 5 at QoS 0 and 1, retained messages, wills, sessions and their expiry, take-over, keep-alive,
-message expiry, topic aliases from clients, subscription identifiers and options, receive maximum, packet size limits.
-Not supported, and announced as such in version 5: QoS 2 and shared subscriptions. Will delay counts as 0, which
-3.1.3.2.2 allows only for sessions that end with their connection; nobody in a lab asks for another. Extended
-authentication is refused.
+Spoken: MQTT 3.1.1 and 5, all of what they ask of a server. What this file leaves to others: `handshakes` (QoS 2),
+`shared` (shared subscriptions), `wills` (their delay), `admission` (what a CONNECT may ask for), `incoming` (what a
+PUBLISH may carry). Two things that 5 leaves to the server are not done: extended authentication is refused, and no
+topic alias is ever sent. `tests/unit/broker/statements.toml` says which test proves what the standard demands.
 """
 
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
 from msgspec.structs import replace
 
+from ucmlab.broker import handshakes
 from ucmlab.broker.access import Action, ClientIdentity
+from ucmlab.broker.admission import Refusal, check_form, refusal_answer, welcome
 from ucmlab.broker.events import (
     BrokerStats,
     BrokerStopped,
@@ -40,23 +40,27 @@ from ucmlab.broker.events import (
     SendPacket,
     Tick,
 )
-from ucmlab.broker.filters import InvalidTopic, is_wildcard, validate_filter, validate_topic
+from ucmlab.broker.filters import InvalidTopic, TooDeep, is_wildcard, validate_filter, validate_topic
+from ucmlab.broker.incoming import is_as_announced, take_properties
+from ucmlab.broker.limits import Limits
 from ucmlab.broker.packets import (
     NEVER_EXPIRES,
     V5,
-    V311,
     Auth,
     ConnAck,
-    ConnAckProperties,
     Connect,
     ConnectProperties,
     Disconnect,
     DisconnectProperties,
+    Packet,
     PingReq,
     PingResp,
     PubAck,
+    PubComp,
     Publish,
     PublishProperties,
+    PubRec,
+    PubRel,
     Reason,
     ReturnCode,
     SubAck,
@@ -65,11 +69,13 @@ from ucmlab.broker.packets import (
     UnsubAck,
     Unsubscribe,
     Will,
-    WillProperties,
 )
 from ucmlab.broker.retained import MICROSECONDS, Message, RetainedMessages
 from ucmlab.broker.sessions import Connection, Outgoing, Session
+from ucmlab.broker.shared import SharedSubscriptions, is_shared, topic_filter
 from ucmlab.broker.subscriptions import Interest, Match, SubscriptionTree
+from ucmlab.broker.violations import Violation
+from ucmlab.broker.wills import DelayedWills, as_publish
 
 Authenticate = Callable[[str, str | None, bytes | None], bool]
 """Whether the client with this id, user name and password may connect."""
@@ -79,70 +85,12 @@ Authorize = Callable[[ClientIdentity, Action, str], bool]
 # How many topics the tables of routes and of access answers hold before they start again: a bound on memory, far above
 # what a lab uses, against peers that invent topics.
 _CACHED_TOPICS: Final = 4096
+# Longer topics are not held in them.
+_LONG_TOPIC: Final = 512
+# Names that no client may publish under, so that nobody takes its word for the server's (4.7.2).
+_RESERVED: Final = ("$SYS", "$share")
 # So many are looked through for those that a subscription changes; of more all are forgotten.
 _FEW_TOPICS: Final = 256
-
-# 3.1.1 says less: every other reason is "server unavailable" there.
-_RETURN_CODES: Final = {
-    Reason.UNSUPPORTED_VERSION: ReturnCode.UNACCEPTABLE_VERSION,
-    Reason.CLIENT_ID_NOT_VALID: ReturnCode.IDENTIFIER_REJECTED,
-    Reason.BAD_USERNAME_OR_PASSWORD: ReturnCode.BAD_USERNAME_OR_PASSWORD,
-    Reason.NOT_AUTHORIZED: ReturnCode.NOT_AUTHORIZED,
-}
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What one client may cost. The defaults are generous for a lab and safe for its machine.
-
-    Attributes:
-        max_connections: open connections, accepted or not.
-        max_packet_size: bytes of one packet taken from a client; 2,000,000 is the default of Mosquitto 2.1.
-        max_inflight: unacknowledged QoS 1 messages to one client; version 5 clients may ask for fewer. Far above
-            Mosquitto's 20, so that a burst need not wait for acknowledgements; a thousand of 2 KB are 2 MB at worst.
-        max_queued: live messages that wait for one client; Mosquitto's default. The newest is dropped and counted.
-        max_subscriptions: filters of one session.
-        max_retained: topics with a retained message.
-        topic_alias_maximum: aliases that a version 5 client may set.
-        connect_timeout: seconds from opening to CONNECT.
-        server_keep_alive: seconds that version 5 clients are told to use instead of their own; `None` to let them.
-    """
-
-    max_connections: int = 4096
-    max_packet_size: int = 2_000_000
-    max_inflight: int = 1000
-    max_queued: int = 1000
-    max_subscriptions: int = 1000
-    max_retained: int = 100_000
-    topic_alias_maximum: int = 16
-    connect_timeout: int = 10
-    server_keep_alive: int | None = None
-
-    def __post_init__(self) -> None:
-        """Refuses what cannot work.
-
-        Raises:
-            ValueError: no room for packet identifiers.
-        """
-        if not 1 <= self.max_inflight <= 20_000:  # noqa: PLR2004  a third of the range, so a free one is soon found
-            raise ValueError(f"max_inflight is {self.max_inflight}; 1 to 20000 leaves room for packet identifiers")
-
-
-class _Violation(Exception):
-    """A packet that ends its connection; caught in `handle` and nowhere else."""
-
-    def __init__(self, reason: Reason, text: str) -> None:
-        super().__init__(text)
-        self.reason = reason
-        self.text = text
-
-
-class _Refusal(Exception):
-    """A CONNECT that is answered with a failure."""
-
-    def __init__(self, reason: Reason, text: str) -> None:
-        super().__init__(text)
-        self.reason = reason
-        self.text = text
 
 
 class BrokerCore:
@@ -161,6 +109,8 @@ class BrokerCore:
         self._connections: dict[int, Connection] = {}
         self._sessions: dict[str, Session] = {}
         self._tree = SubscriptionTree()
+        self._shared = SharedSubscriptions()
+        self._delayed_wills = DelayedWills()
         self._retained = RetainedMessages(self.limits.max_retained)
         self._routes: dict[str, tuple[tuple[Session, Match], ...]] = {}
         self._assigned_ids = 0
@@ -184,7 +134,7 @@ class BrokerCore:
                 link.last_seen = now
                 try:
                     self._on_packet(link, event, now, out)
-                except _Violation as violation:
+                except Violation as violation:
                     self._expel(link, violation.reason, violation.text, now, out)
             return out
         self._on_other(event, now, out)
@@ -207,6 +157,8 @@ class BrokerCore:
         """
         due = [deadline for link in self._connections.values() if (deadline := self._deadline(link)) is not None]
         due += [session.expires_at for session in self._sessions.values() if session.expires_at is not None]
+        if (will_due := self._delayed_wills.next_due()) is not None:
+            due.append(will_due)
         return min(due, default=None)
 
     def stats(self) -> BrokerStats:
@@ -221,7 +173,7 @@ class BrokerCore:
         session = link.session
         if session is None:
             if type(packet) is not Connect:
-                raise _Violation(Reason.PROTOCOL_ERROR, "the first packet is not CONNECT")
+                raise Violation(Reason.PROTOCOL_ERROR, "the first packet is not CONNECT")
             self._on_connect(link, packet, now, out)
         elif type(packet) is Publish:
             self._on_publish(link, session, packet, now, out)
@@ -236,6 +188,8 @@ class BrokerCore:
         self, link: Connection, session: Session, event: PacketReceived, now: int, out: list[Command]
     ) -> None:
         match event.packet:
+            case PubRec() | PubRel() | PubComp() as packet:
+                handshakes.on_acknowledgement(link, session, packet, now, out)
             case PingReq():
                 out.append(SendPacket(link.number, PingResp()))
             case Subscribe() as packet:
@@ -245,12 +199,12 @@ class BrokerCore:
             case Disconnect() as packet:
                 self._on_disconnect(link, session, packet, now, out)
             case Connect():
-                raise _Violation(Reason.PROTOCOL_ERROR, "a second CONNECT")
+                raise Violation(Reason.PROTOCOL_ERROR, "a second CONNECT")
             case Auth():
-                raise _Violation(Reason.PROTOCOL_ERROR, "no authentication method was agreed")
+                raise Violation(Reason.PROTOCOL_ERROR, "no authentication method was agreed")
             case _:
-                # What only a server sends, and the acknowledgements of QoS 2, which never begins here.
-                raise _Violation(Reason.PROTOCOL_ERROR, f"{type(event.packet).__name__} is not expected from a client")
+                # What only a server sends.
+                raise Violation(Reason.PROTOCOL_ERROR, f"{type(event.packet).__name__} is not expected from a client")
 
     def _on_other(self, event: Event, now: int, out: list[Command]) -> None:
         match event:
@@ -259,6 +213,7 @@ class BrokerCore:
             case ConnectionOpened(conn):
                 self._on_opened(conn, now, out)
             case BrokerStopped():
+                self._delayed_wills.clear()
                 for link in list(self._connections.values()):
                     link.will = None
                     self._expel(link, Reason.SHUTTING_DOWN, "the broker stops", now, out)
@@ -300,63 +255,51 @@ class BrokerCore:
         self._connections[conn] = Connection(conn, now)
 
     def _on_connect(self, link: Connection, packet: Connect, now: int, out: list[Command]) -> None:
+        link.max_packet_size = None if packet.properties is None else packet.properties.maximum_packet_size
         try:
             client_id = self._admit(link, packet)
-        except _Refusal as refusal:
+        except Refusal as refusal:
             self._refuse_connect(link, packet, refusal, out)
             return
         session, resumed = self._session_for(client_id, packet, now, out)
         self._attach(link, session, packet)
-        out.append(SendPacket(link.number, self._welcome(session, packet, resumed=resumed)))
-        session.drain(now, out)
+        out.append(SendPacket(link.number, welcome(packet, client_id, self.limits, resumed=resumed)))
+        session.resume(now, out)
 
     def _admit(self, link: Connection, packet: Connect) -> str:
         """Checks everything that can refuse a CONNECT; returns the client id, and sets the connection's identity."""
-        if packet.version not in (V311, V5):
-            raise _Refusal(Reason.UNSUPPORTED_VERSION, "MQTT 3.1.1 and 5 are spoken here")
-        if packet.properties is not None and packet.properties.authentication_method is not None:
-            raise _Refusal(Reason.BAD_AUTHENTICATION_METHOD, "extended authentication is not supported")
-        client_id = packet.client_id or self._assign_id(packet)
+        check_form(packet)
+        client_id = packet.client_id or self._assign_id()
         if not self._authenticate(client_id, packet.username, packet.password):
             named = packet.username is not None
             reason = Reason.BAD_USERNAME_OR_PASSWORD if named else Reason.NOT_AUTHORIZED
-            raise _Refusal(reason, "name, password and client id do not fit" if named else "a user name is required")
+            raise Refusal(reason, "name, password and client id do not fit" if named else "a user name is required")
         existing = self._sessions.get(client_id)
         if existing is not None and existing.username != packet.username:
             # Else a client could read another user's queue by its id.
-            raise _Refusal(Reason.NOT_AUTHORIZED, "this client id has a session of another user")
+            raise Refusal(Reason.NOT_AUTHORIZED, "this client id has a session of another user")
+        if existing is None and len(self._sessions) >= self.limits.max_sessions:
+            raise Refusal(Reason.QUOTA_EXCEEDED, f"there are {self.limits.max_sessions} sessions already")
+        if link.max_packet_size and not link.takes(welcome(packet, client_id, self.limits, resumed=False)):
+            raise Refusal(Reason.PACKET_TOO_LARGE, "the CONNACK is larger than the packets that the client takes")
         link.identity = ClientIdentity(client_id, packet.username)
-        if packet.will is not None:
-            self._check_will(link, packet.will, packet.version)
+        if packet.will is not None and not self._allows_publishing(link, packet.will.topic):
+            raise Refusal(Reason.NOT_AUTHORIZED, "the will's topic is not yours to publish")
         return client_id
 
-    def _assign_id(self, packet: Connect) -> str:
-        if packet.version == V311 and not packet.clean_start:
-            # 3.1.3-8: a session that lasts needs a name to come back to.
-            raise _Refusal(Reason.CLIENT_ID_NOT_VALID, "a persistent session needs a client id")
+    def _assign_id(self) -> str:
         while True:
             self._assigned_ids += 1
             client_id = f"auto-{self._assigned_ids}"
             if client_id not in self._sessions:
                 return client_id
 
-    def _check_will(self, link: Connection, will: Will, version: int) -> None:
-        try:
-            validate_topic(will.topic)
-        except InvalidTopic as fault:
-            raise _Refusal(Reason.TOPIC_INVALID, f"will: {fault.why}") from None
-        if will.qos > 1 and version == V5:
-            raise _Refusal(Reason.QOS_NOT_SUPPORTED, "a will at QoS 2")
-        if not self._authorize(link.identity, "publish", will.topic):
-            raise _Refusal(Reason.NOT_AUTHORIZED, "the will's topic is not yours to publish")
-
-    def _refuse_connect(self, link: Connection, packet: Connect, refusal: _Refusal, out: list[Command]) -> None:
-        if packet.version == V5:
-            answer = ConnAck(reason_code=refusal.reason, properties=ConnAckProperties(reason_string=refusal.text))
-        else:
-            answer = ConnAck(reason_code=_RETURN_CODES.get(refusal.reason, ReturnCode.SERVER_UNAVAILABLE))
+    def _refuse_connect(self, link: Connection, packet: Connect, refusal: Refusal, out: list[Command]) -> None:
         del self._connections[link.number]
-        out += [SendPacket(link.number, answer), CloseConnection(link.number)]
+        answer = refusal_answer(packet, refusal)
+        if link.takes(answer):
+            out.append(SendPacket(link.number, answer))
+        out.append(CloseConnection(link.number))
 
     def _session_for(self, client_id: str, packet: Connect, now: int, out: list[Command]) -> tuple[Session, bool]:
         """The session to go on with, and whether it existed before; ends whoever used it until now."""
@@ -366,11 +309,18 @@ class BrokerCore:
             # A session that was to end with its connection has ended now.
             existing = self._sessions.get(client_id)
         if existing is not None and (packet.clean_start or _is_over(existing, now)):
-            self._end_session(existing)
+            self._end_session(existing, now, out)
             existing = None
         if existing is not None:
+            # 3.1.3-9: who comes back in time is not lost.
+            self._delayed_wills.take(client_id)
             return existing, True
-        session = Session(client_id, packet.username, max_queued=self.limits.max_queued)
+        session = Session(
+            client_id,
+            packet.username,
+            max_queued=self.limits.max_queued,
+            max_queued_bytes=self.limits.max_queued_bytes,
+        )
         self._sessions[client_id] = session
         return session, False
 
@@ -379,7 +329,6 @@ class BrokerCore:
         link.session = session
         link.will = packet.will
         link.keep_alive = self._keep_alive(packet) * MICROSECONDS * 3 // 2
-        link.max_packet_size = asked.maximum_packet_size
         session.connection = link
         session.version = packet.version
         session.window = min(asked.receive_maximum or self.limits.max_inflight, self.limits.max_inflight)
@@ -394,19 +343,6 @@ class BrokerCore:
             return self.limits.server_keep_alive
         return packet.keep_alive
 
-    def _welcome(self, session: Session, packet: Connect, *, resumed: bool) -> ConnAck:
-        if packet.version == V311:
-            return ConnAck(resumed)
-        properties = ConnAckProperties(
-            maximum_qos=1,
-            maximum_packet_size=self.limits.max_packet_size,
-            assigned_client_identifier=None if packet.client_id else session.client_id,
-            topic_alias_maximum=self.limits.topic_alias_maximum,
-            shared_subscription_available=0,
-            server_keep_alive=self.limits.server_keep_alive,
-        )
-        return ConnAck(resumed, Reason.SUCCESS, properties)
-
     def _on_disconnect(
         self, link: Connection, session: Session, packet: Disconnect, now: int, out: list[Command]
     ) -> None:
@@ -415,13 +351,19 @@ class BrokerCore:
             if interval is not None:
                 if interval and session.expiry_interval == 0:
                     # 3.14.2.2.2: what was to end cannot be made to last.
-                    raise _Violation(Reason.PROTOCOL_ERROR, "the session expiry interval was 0 and cannot grow")
+                    raise Violation(Reason.PROTOCOL_ERROR, "the session expiry interval was 0 and cannot grow")
                 session.expiry_interval = _interval(interval)
         if packet.reason_code == Reason.SUCCESS:
             # Any other reason, 0x04 above all, asks for the will (3.14.4-3).
             link.will = None
         self._forget(link, now, out)
         out.append(CloseConnection(link.number))
+
+    def _answer(self, link: Connection, packet: Packet, out: list[Command]) -> None:
+        """Sends a packet with a list in it; a client that takes a CONNACK takes every other answer (3.1.2-24)."""
+        if not link.takes(packet):
+            raise Violation(Reason.PACKET_TOO_LARGE, "the answer is larger than the packets that the client takes")
+        out.append(SendPacket(link.number, packet))
 
     def _expel(self, link: Connection, reason: int, text: str, now: int, out: list[Command]) -> None:
         """Ends a connection from our side; version 5 is told why."""
@@ -440,34 +382,29 @@ class BrokerCore:
             return
         session.suspend()
         if session.expiry_interval == 0:
-            self._end_session(session)
+            self._end_session(session, now, out)
         elif session.expiry_interval is not None:
             session.expires_at = now + session.expiry_interval * MICROSECONDS
-        if link.will is not None:
-            self._publish_will(link, link.will, now, out)
+        if link.will is not None and not self._delayed_wills.put(session, link.will, now):
+            self._publish_will(session.client_id, link.will, now, out)
 
-    def _publish_will(self, link: Connection, will: Will, now: int, out: list[Command]) -> None:
-        asked = will.properties or WillProperties()
-        properties = PublishProperties(
-            payload_format_indicator=asked.payload_format_indicator,
-            message_expiry_interval=asked.message_expiry_interval,
-            response_topic=asked.response_topic,
-            correlation_data=asked.correlation_data,
-            content_type=asked.content_type,
-            user_properties=asked.user_properties,
-        )
-        # QoS 2 in a 3.1.1 will cannot be refused in words that the client would understand; it goes out at our highest.
-        packet = Publish(will.topic, will.payload, min(will.qos, 1), will.retain)
-        message = _message(packet, will.topic, None if will.properties is None else properties, link, now)
+    def _publish_will(self, client_id: str, will: Will, now: int, out: list[Command]) -> None:
+        packet = as_publish(will)
+        message = _message(packet, will.topic, packet.properties, client_id, now)
         if will.retain and not self._retained.put(message):
             self._refused += 1
         self._route(message, now, out)
 
-    def _end_session(self, session: Session) -> None:
+    def _end_session(self, session: Session, now: int, out: list[Command]) -> None:
         for filter_ in session.interests:
-            self._tree.remove(session.client_id, filter_)
-            self._forget_routes(filter_)
+            self._drop_interest(session, filter_)
         del self._sessions[session.client_id]
+        for outgoing in session.orphans():
+            if outgoing.group is not None and self._share(outgoing.group, outgoing.message, now, out) is False:
+                self._dropped += 1
+        will = self._delayed_wills.take(session.client_id)
+        if will is not None:
+            self._publish_will(session.client_id, will, now, out)
 
     # --- messages -----------------------------------------------------------------------------------------------------
 
@@ -475,26 +412,33 @@ class BrokerCore:
         link.received += 1
         topic = packet.topic
         properties = packet.properties
-        if packet.qos > 1:
-            raise _Violation(Reason.QOS_NOT_SUPPORTED, "QoS 2 is not supported")
         if session.version != V5:
             properties = None
         elif properties is not None or not topic:
-            topic, properties = self._resolve_alias(link, packet)
+            topic, properties = take_properties(link, packet, self.limits.topic_alias_maximum)
+        qos = packet.qos
+        if qos > 1 and handshakes.is_repetition(link, session, packet, self.limits.receive_maximum, out):
+            return
         allowed = link.may_publish.get(topic)
         if allowed is None:
             allowed = self._may_publish(link, topic)
         if not allowed:
             self._refuse(link, session, packet, Reason.NOT_AUTHORIZED, out)
             return
-        message = _message(packet, topic, properties, link, now)
+        if properties is not None and not is_as_announced(packet.payload, properties):
+            self._refuse(link, session, packet, Reason.PAYLOAD_FORMAT_INVALID, out)
+            return
+        message = _message(packet, topic, properties, link.identity.client_id, now)
         if packet.retain and not self._retained.put(message):
             self._refuse(link, session, packet, Reason.QUOTA_EXCEEDED, out)
             return
         reached = self._route(message, now, out)
-        if packet.qos:
+        if qos:
             reason = 0 if reached or session.version != V5 else 0x10
-            out.append(SendPacket(link.number, PubAck(packet.packet_id, reason)))
+            if qos == 1:
+                out.append(SendPacket(link.number, PubAck(packet.packet_id, reason)))
+            else:
+                out.append(handshakes.answer(link, session, packet.packet_id, reason))
 
     def _route(self, message: Message, now: int, out: list[Command]) -> int:
         """Hands the message to everybody who wants it; returns to how many."""
@@ -520,7 +464,34 @@ class BrokerCore:
                     continue
             if not session.deliver(Outgoing(message, qos, retain, match.identifiers), now, out):
                 self._dropped += 1
+        if self._shared.groups:
+            reached += self._route_to_groups(message, now, out)
         return reached
+
+    def _route_to_groups(self, message: Message, now: int, out: list[Command]) -> int:
+        reached = 0
+        for group in self._shared.matching(message.topic):
+            served = self._share(group, message, now, out)
+            reached += served is not None
+            self._dropped += served is False
+        return reached
+
+    def _share(self, group: str, message: Message, now: int, out: list[Command]) -> bool | None:
+        """Hands the message to the member that is readiest and waited longest; `None` if there is none at all."""
+        members = [
+            (self._sessions[client_id], interest)
+            for client_id, interest in self._shared.groups.get(group, {}).items()
+            if self._may_receive(self._sessions[client_id], message.topic)
+        ]
+        if not members:
+            return None
+        session, interest = min(members, key=lambda each: each[0].readiness(message.qos))
+        self._shared.served(group, session.client_id)
+        asked = interest.subscription
+        identifiers = (interest.identifier,) if interest.identifier else ()
+        retain = message.retain and asked.retain_as_published
+        outgoing = Outgoing(message, min(message.qos, asked.qos), retain, identifiers, group)
+        return session.deliver(outgoing, now, out)
 
     def _find_routes(self, topic: str) -> tuple[tuple[Session, Match], ...]:
         routes = tuple(
@@ -530,7 +501,8 @@ class BrokerCore:
         )
         if len(self._routes) >= _CACHED_TOPICS:
             self._routes.clear()
-        self._routes[topic] = routes
+        if len(topic) <= _LONG_TOPIC:
+            self._routes[topic] = routes
         return routes
 
     def _forget_routes(self, filter_: str) -> None:
@@ -552,40 +524,27 @@ class BrokerCore:
         try:
             validate_topic(topic)
         except InvalidTopic as fault:
-            raise _Violation(Reason.TOPIC_INVALID, str(fault)) from None
+            raise Violation(Reason.TOPIC_INVALID, str(fault)) from None
         if len(link.may_publish) >= _CACHED_TOPICS:
             link.may_publish.clear()
-        allowed = link.may_publish[topic] = self._authorize(link.identity, "publish", topic)
+        allowed = self._allows_publishing(link, topic)
+        if len(topic) <= _LONG_TOPIC:
+            link.may_publish[topic] = allowed
         return allowed
 
-    def _refuse(self, link: Connection, session: Session, packet: Publish, reason: Reason, out: list[Command]) -> None:
-        """Drops a message; 3.1.1 has no way to say so and gets an ordinary PUBACK, as Mosquitto does (3.3.5-2)."""
-        self._refused += 1
-        if packet.qos:
-            code = reason if session.version == V5 else Reason.SUCCESS
-            out.append(SendPacket(link.number, PubAck(packet.packet_id, code)))
+    def _allows_publishing(self, link: Connection, topic: str) -> bool:
+        if topic[:1] == "$" and topic.partition("/")[0] in _RESERVED:
+            return False
+        return self._authorize(link.identity, "publish", topic)
 
-    def _resolve_alias(self, link: Connection, packet: Publish) -> tuple[str, PublishProperties | None]:
-        """The topic in full, and the properties without what ends at this broker."""
-        properties = packet.properties or PublishProperties()
-        if properties.subscription_identifiers:
-            raise _Violation(Reason.PROTOCOL_ERROR, "subscription identifiers are the server's to send")
-        answer_to = properties.response_topic
-        if answer_to is not None and (is_wildcard(answer_to) or not answer_to):
-            raise _Violation(Reason.PROTOCOL_ERROR, "the response topic is not a topic name")
-        alias = properties.topic_alias
-        if alias is None:
-            if not packet.topic:
-                raise _Violation(Reason.PROTOCOL_ERROR, "neither topic nor topic alias")
-            return packet.topic, properties
-        if not 1 <= alias <= self.limits.topic_alias_maximum:
-            raise _Violation(Reason.TOPIC_ALIAS_INVALID, f"topic alias {alias} is out of range")
-        if packet.topic:
-            link.aliases[alias] = packet.topic
-        elif alias not in link.aliases:
-            raise _Violation(Reason.PROTOCOL_ERROR, f"topic alias {alias} was never set")
-        rest = replace(properties, topic_alias=None)
-        return link.aliases[alias], None if rest == PublishProperties() else rest
+    def _refuse(self, link: Connection, session: Session, packet: Publish, reason: Reason, out: list[Command]) -> None:
+        """Drops a message; 3.1.1 has no way to say so and gets an ordinary answer, as from Mosquitto (3.3.5-2)."""
+        self._refused += 1
+        code = reason if session.version == V5 else Reason.SUCCESS
+        if packet.qos == 1:
+            out.append(SendPacket(link.number, PubAck(packet.packet_id, code)))
+        elif packet.qos:
+            out.append(handshakes.answer(link, session, packet.packet_id, code))
 
     # --- subscriptions ------------------------------------------------------------------------------------------------
 
@@ -605,7 +564,7 @@ class BrokerCore:
                 self._add_interest(session, interest)
             codes.append(code if session.version == V5 or code < Reason.UNSPECIFIED else Reason.UNSPECIFIED)
         # SUBACK first: a client that learns by it which filter a message belongs to should know the filter.
-        out.append(SendPacket(link.number, SubAck(packet.packet_id, tuple(codes))))
+        self._answer(link, SubAck(packet.packet_id, tuple(codes)), out)
         for interest, fresh in granted:
             if interest.subscription.retain_handling == 0 or (fresh and interest.subscription.retain_handling == 1):
                 self._replay(session, interest, now)
@@ -614,24 +573,37 @@ class BrokerCore:
     def _judge(self, link: Connection, session: Session, asked: Subscription) -> int:
         """The code for one filter: the QoS granted, or why not."""
         try:
-            validate_filter(asked.filter)
-        except InvalidTopic:
+            filter_ = _checked_filter(asked.filter)
+        except TooDeep:
             return Reason.FILTER_INVALID
-        if asked.filter.startswith("$share/"):
-            return Reason.SHARED_NOT_SUPPORTED
-        if not self._authorize(link.identity, "subscribe", asked.filter):
+        if asked.no_local and is_shared(asked.filter):
+            raise Violation(Reason.PROTOCOL_ERROR, "no local makes no sense in a shared subscription")
+        if not self._authorize(link.identity, "subscribe", filter_):
             return Reason.NOT_AUTHORIZED
         if asked.filter not in session.interests and len(session.interests) >= self.limits.max_subscriptions:
             return Reason.QUOTA_EXCEEDED
-        return min(asked.qos, 1)
+        return asked.qos
 
     def _add_interest(self, session: Session, interest: Interest) -> None:
         filter_ = interest.subscription.filter
         session.interests[filter_] = interest
+        if is_shared(filter_):
+            self._shared.add(session.client_id, interest)
+            return
         self._tree.add(session.client_id, interest)
         self._forget_routes(filter_)
 
+    def _drop_interest(self, session: Session, filter_: str) -> None:
+        if is_shared(filter_):
+            self._shared.remove(session.client_id, filter_)
+            return
+        self._tree.remove(session.client_id, filter_)
+        self._forget_routes(filter_)
+
     def _replay(self, session: Session, interest: Interest, now: int) -> None:
+        if is_shared(interest.subscription.filter):
+            # 4.8.2: a group is not owed what is retained.
+            return
         identifiers = (interest.identifier,) if interest.identifier else ()
         for message in self._retained.matching(interest.subscription.filter, now):
             if self._may_receive(session, message.topic):
@@ -642,13 +614,13 @@ class BrokerCore:
         codes: list[int] = []
         for filter_ in packet.filters:
             if session.interests.pop(filter_, None) is None:
+                _checked_filter(filter_)
                 codes.append(Reason.NO_SUBSCRIPTION_EXISTED)
                 continue
-            self._tree.remove(session.client_id, filter_)
-            self._forget_routes(filter_)
+            self._drop_interest(session, filter_)
             codes.append(Reason.SUCCESS)
         # 3.1.1 has no codes in UNSUBACK.
-        out.append(SendPacket(link.number, UnsubAck(packet.packet_id, tuple(codes) if session.version == V5 else ())))
+        self._answer(link, UnsubAck(packet.packet_id, tuple(codes) if session.version == V5 else ()), out)
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
@@ -659,7 +631,9 @@ class BrokerCore:
             if deadline is not None and deadline <= now and link.number in self._connections:
                 self._expel(link, Reason.KEEP_ALIVE_TIMEOUT, "nothing was heard in time", now, out)
         for session in [session for session in self._sessions.values() if _is_over(session, now)]:
-            self._end_session(session)
+            self._end_session(session, now, out)
+        for due in self._delayed_wills.take_due(now):
+            self._publish_will(due.client_id, due.will, now, out)
         self._retained.purge(now)
 
     def _deadline(self, link: Connection) -> int | None:
@@ -668,11 +642,28 @@ class BrokerCore:
         return link.last_seen + link.keep_alive if link.keep_alive else None
 
 
-def _message(packet: Publish, topic: str, properties: PublishProperties | None, link: Connection, now: int) -> Message:
+def _message(packet: Publish, topic: str, properties: PublishProperties | None, sender: str, now: int) -> Message:
     expires_at = None
     if properties is not None and properties.message_expiry_interval is not None:
         expires_at = now + properties.message_expiry_interval * MICROSECONDS
-    return Message(topic, packet.payload, packet.qos, packet.retain, properties, link.identity.client_id, expires_at)
+    return Message(topic, packet.payload, packet.qos, packet.retain, properties, sender, expires_at)
+
+
+def _checked_filter(filter_: str) -> str:
+    """The part of a filter that topics are compared with.
+
+    Raises:
+        TooDeep: one with more levels than we keep, which a SUBACK can say.
+        Violation: one that is malformed; a client that sends it is ended (3.1.1: 4.8.0-1, 5: 4.13.1-1).
+    """
+    try:
+        compared = topic_filter(filter_)
+        validate_filter(compared)
+    except TooDeep:
+        raise
+    except InvalidTopic as fault:
+        raise Violation(Reason.MALFORMED_PACKET, str(fault)) from None
+    return compared
 
 
 def _interval(seconds: int | None) -> int | None:

@@ -21,6 +21,10 @@ class InvalidTopic(ValueError):
         self.why = why
 
 
+class TooDeep(InvalidTopic):
+    """A topic name or filter that MQTT allows, and we do not."""
+
+
 def validate_topic(topic: str) -> None:
     """Checks a name that a message is published under.
 
@@ -109,4 +113,4 @@ def _check_text(text: str) -> None:
     if len(text) > MAX_BYTES or len(text.encode(errors="surrogatepass")) > MAX_BYTES:
         raise InvalidTopic(text, f"longer than {MAX_BYTES} bytes")
     if text.count("/") >= MAX_LEVELS:
-        raise InvalidTopic(text, f"more than {MAX_LEVELS} levels")
+        raise TooDeep(text, f"more than {MAX_LEVELS} levels")

@@ -26,6 +26,11 @@ class Gate:
         self._outwards: deque[Call] = deque()
         self._told_connected = False
 
+    @property
+    def open(self) -> bool:
+        """Whether everything passes at once: it is not stalled, and nothing is held that would have to go first."""
+        return not (self.stalled or self._inwards or self._outwards)
+
     def outwards(
         self, call: Callable[Parameters, None], *arguments: Parameters.args, **named: Parameters.kwargs
     ) -> None:

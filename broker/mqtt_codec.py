@@ -38,6 +38,7 @@ from ucmlab.broker.mqtt_wire import (
     varint,
 )
 from ucmlab.broker.packets import (
+    REASONS,
     V5,
     V311,
     AckProperties,
@@ -246,6 +247,11 @@ class Decoder:
         self._need = 0
         self._fault: MalformedPacket | None = None
 
+    @property
+    def pending(self) -> bool:
+        """Whether a packet has begun and not ended."""
+        return bool(self._buffer)
+
     def feed(self, data: bytes) -> list[Packet]:
         """The packets that these bytes complete, oldest first.
 
@@ -403,12 +409,19 @@ def _decode_ack(cls: type[_Ack]) -> Callable[[Reader, int], _Ack]:
         packet_id = reader.packet_id()
         if version != V5 or reader.pos == reader.end:
             return cls(packet_id)
-        code = reader.byte()
+        code = _reason(reader, cls)
         if reader.pos == reader.end:
             return cls(packet_id, code)
         return cls(packet_id, code, decode_properties(reader, AckProperties))
 
     return decode_ack
+
+
+def _reason(reader: Reader, cls: type[Packet]) -> int:
+    code = reader.byte()
+    if code not in REASONS[cls]:
+        raise forbidden(f"{cls.__name__} cannot have reason code 0x{code:02X}")
+    return code
 
 
 def _decode_subscribe(reader: Reader, version: int) -> Subscribe:
@@ -460,7 +473,7 @@ def _decode_unsuback(reader: Reader, version: int) -> UnsubAck:
 def _decode_disconnect(reader: Reader, version: int) -> Disconnect:
     if version != V5 or reader.pos == reader.end:
         return Disconnect()
-    code = reader.byte()
+    code = _reason(reader, Disconnect)
     return Disconnect(code, None if reader.pos == reader.end else decode_properties(reader, DisconnectProperties))
 
 
@@ -469,7 +482,7 @@ def _decode_auth(reader: Reader, version: int) -> Auth:
         raise malformed("AUTH does not exist in 3.1.1")
     if reader.pos == reader.end:
         return Auth()
-    code = reader.byte()
+    code = _reason(reader, Auth)
     return Auth(code, None if reader.pos == reader.end else decode_properties(reader, AuthProperties))
 
 

@@ -6,6 +6,7 @@ they are. They are built by the hundred thousand, hence positional fields in the
 value that holds only strings, bytes, numbers and other such values cannot be part of a reference cycle.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 import msgspec
@@ -20,7 +21,7 @@ NEVER_EXPIRES = 0xFFFFFFFF
 
 
 class Reason(IntEnum):
-    """Reason codes of MQTT 5 that this broker sends or understands (section 2.4)."""
+    """Reason codes of MQTT 5 that this broker sends or its clients are told by others (section 2.4)."""
 
     SUCCESS = 0x00
     DISCONNECT_WITH_WILL = 0x04
@@ -40,9 +41,12 @@ class Reason(IntEnum):
     SESSION_TAKEN_OVER = 0x8E
     FILTER_INVALID = 0x8F
     TOPIC_INVALID = 0x90
+    PACKET_ID_NOT_FOUND = 0x92
+    RECEIVE_MAXIMUM_EXCEEDED = 0x93
     TOPIC_ALIAS_INVALID = 0x94
     PACKET_TOO_LARGE = 0x95
     QUOTA_EXCEEDED = 0x97
+    PAYLOAD_FORMAT_INVALID = 0x99
     QOS_NOT_SUPPORTED = 0x9B
     SHARED_NOT_SUPPORTED = 0x9E
 
@@ -325,3 +329,17 @@ Packet = (
     | Disconnect
     | Auth
 )
+
+_TAKEN = frozenset({0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99})
+_RELEASED = frozenset({0x00, 0x92})
+_CLIENTS_GOODBYE = frozenset({0x00, 0x04, *range(0x80, 0x84), 0x90, *range(0x93, 0x9A)})
+_SERVERS_GOODBYE = frozenset({0x87, 0x89, 0x8B, 0x8D, 0x8E, 0x8F, *range(0x9A, 0xA3)})
+REASONS: Mapping[type[Packet], frozenset[int]] = {
+    PubAck: _TAKEN,
+    PubRec: _TAKEN,
+    PubRel: _RELEASED,
+    PubComp: _RELEASED,
+    Disconnect: _CLIENTS_GOODBYE | _SERVERS_GOODBYE,
+    Auth: frozenset({0x00, 0x18, 0x19}),
+}
+"""Reason codes that a client's packet may carry (table 2-6); of DISCONNECT the server's too, for it is read as well."""

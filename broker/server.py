@@ -6,7 +6,8 @@ callback. All packets of one read are handed to the core, then each connection t
 Memory is bounded per connection. When a peer does not read and `high_water` bytes wait for it, the core is told and
 keeps its messages in the session's bounded queue; what still goes out then are answers to what the peer itself sends,
 and a peer that makes more than `reply_bound` bytes of them without reading is cut off. It is still read from, because
-its acknowledgements and its DISCONNECT matter.
+its acknowledgements and its DISCONNECT matter. Of what a peer sends, one unfinished packet is held, and not for longer
+than `Limits.packet_timeout`.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ from ucmlab.broker.events import (
     Tick,
 )
 from ucmlab.broker.mqtt_codec import Decoder, MalformedPacket, encode
-from ucmlab.broker.packets import V311, Packet
+from ucmlab.broker.packets import V311, Packet, Reason
 
 _CLOSE_PATIENCE = 2.0
 """Seconds that a closing connection has to take what is still to be sent; a healthy peer needs microseconds."""
@@ -169,6 +170,11 @@ class EmbeddedBroker:
             self._empty.set()
         self.apply([ConnectionLost(number)])
 
+    def clock(self) -> float:
+        """Seconds, on the loop's clock."""
+        assert self._loop is not None, "started before any connection exists"  # noqa: S101
+        return self._loop.time()
+
     def apply(self, events: Iterable[Event]) -> None:
         """Takes the events through the core and performs what it commands, with one write per connection."""
         assert self._loop is not None, "started before any connection exists"  # noqa: S101
@@ -211,6 +217,8 @@ class _Link(asyncio.Protocol):
         self._closing_since: float | None = None
         self._paused = False
         self._written_while_paused = 0
+        self._begun: float | None = None
+        """When the packet began that has not ended yet."""
 
     # asyncio's side
 
@@ -236,6 +244,10 @@ class _Link(asyncio.Protocol):
             events.append(PacketMalformed(number, fault.reason_code, fault.text))
         if events:
             self._broker.apply(events)
+        if not self._decoder.pending:
+            self._begun = None
+        elif packets or self._begun is None:
+            self._begun = self._broker.clock()
 
     def pause_writing(self) -> None:
         self._paused = True
@@ -287,8 +299,12 @@ class _Link(asyncio.Protocol):
             self._transport.abort()
 
     def check_patience(self, now: float) -> None:
-        """Aborts a connection that was to close and does not take its last bytes."""
+        """Ends a connection that was to close and does not take its last bytes, and one whose packet never ends."""
         if not self._closing:
+            timeout = self._broker.core.limits.packet_timeout
+            if self._begun is not None and now - self._begun >= timeout:
+                text = f"a packet was not there whole after {timeout} s"
+                self._broker.apply([PacketMalformed(self._number, Reason.MALFORMED_PACKET, text)])
             return
         if self._closing_since is None:
             self._closing_since = now

@@ -2,107 +2,46 @@
 
 import asyncio
 import os
-import secrets
 import socket
 import ssl
 import sys
 import traceback
-from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 import msgspec
 
-from ucmlab.broker.access import Accounts, Action, ClientIdentity
-from ucmlab.broker.core import BrokerCore
-from ucmlab.broker.events import Command, ConnectionOpened, Event, PacketReceived, SendPacket
-from ucmlab.broker.packets import Connect, Publish, Subscribe, Subscription
-from ucmlab.broker.server import EmbeddedBroker
+from ucmlab.broker.access import Accounts
+from ucmlab.broker.packets import Publish
+from ucmlab.broker.topics import QOS
 from ucmlab.cluster.control import Channel
 from ucmlab.cluster.control_messages import (
+    AskRetained,
     BrokerSpec,
     Counted,
     Crashed,
     Cut,
     FromBroker,
+    HoldWills,
     Listening,
     Probe,
     Published,
+    Refuse,
+    Refused,
+    ReleaseWill,
+    Retained,
+    Say,
     StopBroker,
     ToBroker,
+    WillHeld,
 )
 from ucmlab.cluster.framing import framed
+from ucmlab.cluster.lab_broker import LabBroker, TappedCore
 
 EXIT_CRASHED = 70
 TAP_AFTER_S = 0.01
 """Machine time after which the lab hears what was published; at once when it probes. One message may tell of many."""
-_TAP = 0
-"""The tap's connection number: the server counts its own from 1."""
 _decoder: msgspec.msgpack.Decoder[ToBroker] = msgspec.msgpack.Decoder(ToBroker)
 _encode = msgspec.msgpack.Encoder().encode
-
-
-class TappedCore(BrokerCore):
-    """A broker core with one subscriber inside the process, which sees everything that is published."""
-
-    def __init__(self, accounts: Accounts, tap: Callable[[str, bytes], None]) -> None:
-        """`tap` hears of every message, wills included, once it was accepted."""
-        # The tap is a client like others to the core, under a name that nobody outside this process can know.
-        self._name = secrets.token_hex(16)
-        self._accounts = accounts
-        self._tap = tap
-        super().__init__(self._may_connect, self._may)
-
-    def open_tap(self) -> None:
-        """Subscribe the tap to everything, at QoS 0: it acknowledges nothing, so it holds nothing up."""
-        self.handle(ConnectionOpened(_TAP), 0)
-        self.handle(PacketReceived(_TAP, Connect(self._name, username=self._name)), 0)
-        self.handle(PacketReceived(_TAP, Subscribe(1, (Subscription("#"),))), 0)
-
-    def handle(self, event: Event, now: int) -> list[Command]:
-        """See `BrokerCore`; what is for the tap goes there."""
-        commands = super().handle(event, now)
-        passed: list[Command] = []
-        for command in commands:
-            if command.conn != _TAP:
-                passed.append(command)
-            elif isinstance(command, SendPacket) and isinstance(command.packet, Publish):
-                self._tap(command.packet.topic, command.packet.payload)
-        return passed
-
-    def _may_connect(self, client_id: str, username: str | None, password: bytes | None) -> bool:
-        return username == self._name or self._accounts.authenticate(client_id, username, password)
-
-    def _may(self, client: ClientIdentity, action: Action, topic_or_filter: str) -> bool:
-        return client.username == self._name or self._accounts.authorize(client, action, topic_or_filter)
-
-
-class CutBroker(EmbeddedBroker):
-    """A broker on a network that can be cut: the end of a connection on the other side does not get through either.
-
-    Nodes hold back what they say and hear; but a node that dies is a socket that closes, which only this side can hold.
-    """
-
-    def __init__(self, core: BrokerCore, *, host: str, port: int, ssl_context: ssl.SSLContext | None) -> None:
-        """Nobody is cut off."""
-        super().__init__(core, host=host, port=port, ssl_context=ssl_context)
-        self._cut: frozenset[str] = frozenset()
-        self._ended: dict[int, str] = {}
-
-    def cut(self, clients: Iterable[str]) -> None:
-        """These clients are cut off now, and nobody else."""
-        self._cut = frozenset(clients)
-        for number, client in list(self._ended.items()):
-            if client not in self._cut:
-                del self._ended[number]
-                super().leave(number)
-
-    def leave(self, number: int) -> None:
-        """A connection is gone; noticed once the network lets it be."""
-        client = next((name for name, each in self.core.stats().clients.items() if each.conn == number), "")
-        if client in self._cut:
-            self._ended[number] = client
-        else:
-            super().leave(number)
 
 
 class BrokerProcess:
@@ -114,13 +53,25 @@ class BrokerProcess:
         self._scheduled = False
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        core = TappedCore(Accounts(spec.accounts), self._on_published)
+        self._awaited = asyncio.Event()
+        if not spec.awaits_retained:
+            self._awaited.set()
+        self._core = core = TappedCore(
+            Accounts(spec.accounts), self._on_published, lambda username: self._send(Refused(username))
+        )
         core.open_tap()
-        self._broker = CutBroker(core, host=spec.host, port=spec.port, ssl_context=_tls(spec))
+        self._broker = LabBroker(
+            core,
+            host=spec.host,
+            port=spec.port,
+            ssl_context=_tls(spec),
+            held=lambda client: self._send(WillHeld(client)),
+        )
         self._channel = Channel(sock, frame=self._on_frame, closed=_lab_is_gone)
 
     async def run(self) -> None:
         """Serve until told to stop."""
+        await self._awaited.wait()
         await self._broker.start()
         self._send(Listening(self._broker.port))
         await self._stop.wait()
@@ -134,6 +85,19 @@ class BrokerProcess:
                 self._send(Counted(number, self._broker.counters()))
             case Cut(clients=clients):
                 self._broker.cut(clients)
+            case Refuse(usernames=usernames):
+                self._core.refuse(usernames)
+            case HoldWills(clients=clients):
+                self._broker.hold_wills(clients)
+            case ReleaseWill(client=client):
+                self._broker.release_will(client)
+            case Say(username=username, topic=topic, payload=payload):
+                self._broker.say(username, Publish(topic, payload, QOS, packet_id=1))
+            case AskRetained():
+                self._send(Retained(msgspec.Raw(self._core.retained())))
+            case Retained(messages=messages):
+                self._core.take(bytes(messages))
+                self._awaited.set()
             case StopBroker():
                 self._stop.set()
 

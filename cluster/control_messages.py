@@ -18,13 +18,14 @@ from ucmlab.node.events import (
     OrderService,
     RegenerateAuthz,
     ReplicationSet,
+    ServiceTroubled,
     StopRequested,
     Upload,
 )
 from ucmlab.node.shell import Pulse
 from ucmlab.node.status import NodeStatus
 
-ActEvent = Upload | Delete | OrderService | RegenerateAuthz | ReplicationSet | StopRequested
+ActEvent = Upload | Delete | OrderService | RegenerateAuthz | ReplicationSet | ServiceTroubled | StopRequested
 
 
 class _Message(msgspec.Struct, frozen=True, array_like=True, tag=True):
@@ -67,10 +68,27 @@ class Prod(_Message, frozen=True):
     """Act: the broker is there again; do not wait to try."""
 
 
-class Arm(_Message, frozen=True):
-    """Act: die right after having performed the next command of this name."""
+class Suffer(_Message, frozen=True):
+    """Act: a fault of the catalogue that is felt inside the node befalls it, until `Recover` of the same number."""
 
-    command: str
+    number: int
+    fault: str
+    given: dict[str, str]
+    left: int | None = None
+    """Uses after which it ends by itself."""
+
+
+class Recover(_Message, frozen=True):
+    """Act: a fault is over."""
+
+    number: int
+
+
+class Detour(_Message, frozen=True):
+    """Act: reach the broker through here from now on."""
+
+    host: str
+    port: int
 
 
 class Probe(_Message, frozen=True):
@@ -78,6 +96,8 @@ class Probe(_Message, frozen=True):
 
     number: int
     echo: bool = False
+    written: bool = False
+    """Whether the node first has everything written that it has to say."""
 
 
 class AskStatus(_Message, frozen=True):
@@ -86,7 +106,7 @@ class AskStatus(_Message, frozen=True):
     number: int
 
 
-ToNode = SetClock | SetTime | Fire | Act | Stall | Prod | Arm | Probe | AskStatus
+ToNode = SetClock | SetTime | Fire | Act | Stall | Prod | Suffer | Recover | Detour | Probe | AskStatus
 
 
 # From a node.
@@ -118,7 +138,13 @@ class Crashed(_Message, frozen=True):
     text: str
 
 
-FromNode = Pulsed | Replied | StatusTold | Crashed
+class Felt(_Message, frozen=True):
+    """The node felt a fault; said before it dies of it."""
+
+    number: int
+
+
+FromNode = Pulsed | Replied | StatusTold | Felt | Crashed
 
 
 # To and from the broker's process.
@@ -128,6 +154,54 @@ class Cut(_Message, frozen=True):
     """The network has cut these clients off: that their connections end is noticed when it has healed."""
 
     clients: tuple[str, ...]
+
+
+class Refuse(_Message, frozen=True):
+    """Refuse what these users publish, and nobody else's."""
+
+    usernames: tuple[str, ...]
+
+
+class Refused(_Message, frozen=True):
+    """From the broker: it refused something that this user may else publish. Said once for each `Refuse`."""
+
+    username: str
+
+
+class HoldWills(_Message, frozen=True):
+    """Keep the wills of these clients back when they die; those kept of others are published now."""
+
+    clients: tuple[str, ...]
+
+
+class WillHeld(_Message, frozen=True):
+    """From the broker: this client's will is kept back."""
+
+    client: str
+
+
+class ReleaseWill(_Message, frozen=True):
+    """Publish the oldest will that is kept back of this client."""
+
+    client: str
+
+
+class Say(_Message, frozen=True):
+    """Publish as somebody who knows a user's password and has a client id of his own."""
+
+    username: str
+    topic: str
+    payload: bytes
+
+
+class AskRetained(_Message, frozen=True):
+    """Answer with `Retained`."""
+
+
+class Retained(_Message, frozen=True):
+    """Its retained messages, as msgpack of `Message`s; to a broker that waits for them: begin with these."""
+
+    messages: msgspec.Raw
 
 
 class StopBroker(_Message, frozen=True):
@@ -153,8 +227,8 @@ class Published(_Message, frozen=True):
     messages: tuple[tuple[str, bytes], ...]
 
 
-ToBroker = Probe | Cut | StopBroker
-FromBroker = Listening | Counted | Published | Crashed
+ToBroker = Probe | Cut | Refuse | HoldWills | ReleaseWill | Say | AskRetained | Retained | StopBroker
+FromBroker = Listening | Counted | Published | Refused | WillHeld | Retained | Crashed
 
 
 # To and from the fork server.
@@ -171,6 +245,22 @@ class NodeSpec(_Message, frozen=True):
     clock: ClockSetting
     stalled: bool
     replication_broken: bool
+    troubles: tuple[Act, ...] = ()
+    """Faults of services, before anything else."""
+    suffers: tuple[Suffer, ...] = ()
+    detour: Detour | None = None
+
+
+class ForkServerSpec(msgspec.Struct, frozen=True):
+    """What the fork server is told at its start."""
+
+    parent: int
+    """Process id of the lab's owner, with which it dies."""
+    socket: int
+    """The descriptor of its end of the channel."""
+    lab: str
+    release: str
+    profile: str
 
 
 class BrokerSpec(_Message, frozen=True):
@@ -182,6 +272,8 @@ class BrokerSpec(_Message, frozen=True):
     accounts: tuple[Account, ...]
     tls: str | None
     """PEM file with key and certificate; None listens in plain, on loopback only."""
+    awaits_retained: bool = False
+    """Whether `Retained` comes before it may listen."""
 
 
 class MosquittoSpec(_Message, frozen=True):
@@ -217,7 +309,8 @@ class Exited(_Message, frozen=True):
 
 FromForkServer = Spawned | Exited
 
-_ACTS: dict[str, type[ActEvent]] = {kind.__name__: kind for kind in (*OPERATIONS, ReplicationSet, StopRequested)}
+_EVENTS = (*OPERATIONS, ReplicationSet, ServiceTroubled, StopRequested)
+_ACTS: dict[str, type[ActEvent]] = {kind.__name__: kind for kind in _EVENTS}
 
 
 def act(event: ActEvent) -> Act:

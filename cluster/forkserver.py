@@ -1,7 +1,8 @@
 """The fork server: imports the lab's code once and forks its processes from there (design 6).
 
-Run as `python -m ucmlab.cluster.forkserver --parent PID --socket FD`, as early as possible. It stays what can be forked
-safely: one thread, no event loop, no open database or connection. It answers for its children: it reaps them and tells
+Run as `python -m ucmlab.cluster.forkserver --parent PID --socket FD`, or forked from a lab's owner that is nothing else
+(`be_fork_server`), as early as possible. It stays what can be forked safely: one thread, no event loop, no open
+database or connection. It answers for its children: it reaps them and tells
 the lab how each ended. When it ends, the kernel ends them (`die_with_parent`); when the lab ends, it ends.
 """
 
@@ -12,6 +13,7 @@ import select
 import signal
 import socket
 import sys
+import traceback
 from datetime import UTC, datetime
 from importlib import import_module
 from typing import NoReturn
@@ -20,7 +22,15 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ucmlab.cluster.brokerprocess import broker_main
-from ucmlab.cluster.control_messages import BrokerSpec, Exited, FromForkServer, MosquittoSpec, Spawn, Spawned
+from ucmlab.cluster.control_messages import (
+    BrokerSpec,
+    Exited,
+    ForkServerSpec,
+    FromForkServer,
+    MosquittoSpec,
+    Spawn,
+    Spawned,
+)
 from ucmlab.cluster.nodeprocess import node_main
 from ucmlab.cluster.processes import close_inherited, default_signals, die_with_parent, entitle
 from ucmlab.cluster.simkeys import sim_ec, sim_rsa
@@ -29,6 +39,8 @@ from ucmlab.node.identity import make_identity
 from ucmlab.node.rulebook import RuleBook
 
 LARGEST_REQUEST = 1 << 18
+COLLECT_AFTER = 10_000
+"""Objects that a node, or the broker, makes more than it lets go before the collector looks at the young ones."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _decoder: msgspec.msgpack.Decoder[Spawn] = msgspec.msgpack.Decoder(Spawn)
 _encode = msgspec.msgpack.Encoder().encode
@@ -123,24 +135,44 @@ def warm(release: str, profile: str) -> None:
     signer.public_key().verify(signer.sign(b""), b"")
 
 
+def be_fork_server(spec: ForkServerSpec) -> NoReturn:
+    """Be the fork server in a process that was just forked from the lab's owner, from here to its end."""
+    try:
+        os.setsid()  # a terminal's Ctrl-C is for the lab's owner, which then ends the processes in order
+        close_inherited({spec.socket})
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(nothing, 0)
+        os.close(nothing)
+        serve(spec)
+    except BaseException:  # noqa: BLE001  the one boundary: nothing of the owner's may go on in here
+        traceback.print_exc()
+    os._exit(1)
+
+
+def serve(spec: ForkServerSpec) -> None:
+    """Warm up, then fork and reap until the lab is gone."""
+    die_with_parent(spec.parent)
+    default_signals()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the lab ends us by closing the socket, after it ended the nodes
+    entitle(spec.lab, "fork server")
+    warm(spec.release, spec.profile)
+    # Children write to pages that the collector's marks would otherwise touch, each time, in each of them.
+    gc.collect()
+    gc.freeze()
+    # The default of 700 has a node look through its new objects a hundred times while it starts, and find nothing.
+    gc.set_threshold(COLLECT_AFTER)
+    ForkServer(socket.socket(fileno=spec.socket)).serve()
+
+
 def main() -> None:
-    """Entry of the process."""
+    """Entry of a process of its own."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--socket", type=int, required=True)
     parser.add_argument("--lab", required=True)
     parser.add_argument("--release", required=True)
     parser.add_argument("--profile", required=True)
-    arguments = parser.parse_args()
-    die_with_parent(arguments.parent)
-    default_signals()
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the lab ends us by closing the socket, after it ended the nodes
-    entitle(arguments.lab, "fork server")
-    warm(arguments.release, arguments.profile)
-    # Children write to pages that the collector's marks would otherwise touch, each time, in each of them.
-    gc.collect()
-    gc.freeze()
-    ForkServer(socket.socket(fileno=arguments.socket)).serve()
+    serve(msgspec.convert(vars(parser.parse_args()), ForkServerSpec))
 
 
 if __name__ == "__main__":

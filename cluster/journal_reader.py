@@ -21,15 +21,26 @@ class JournalReader:
 
     def read(self) -> list[dict[str, object]]:
         """Everything written so far; what was returned before keeps its place."""
+        self._events += self.fresh()
+        return self._events
+
+    def fresh(self) -> list[dict[str, object]]:
+        """What was written since the last reading. Kept nowhere: for readers that go on for weeks."""
         fresh: list[dict[str, object]] = []
         for path in sorted(self._folder.glob("*.jsonl")):
             fresh += self._read_on(path)
         # A cause is written before its effect, by the one clock of all processes; ties have nothing to do with another.
         fresh.sort(key=_moment)
-        self._events += [{key: value for key, value in event.items() if key != ORDER} for event in fresh]
-        return self._events
+        return [{key: value for key, value in event.items() if key != ORDER} for event in fresh]
+
+    def skip(self) -> None:
+        """Pass over what is there; whole lines only, as a line that is being written is read when it is whole."""
+        for path in self._folder.glob("*.jsonl"):
+            self._positions[path] = path.read_bytes().rfind(b"\n") + 1
 
     def _read_on(self, path: Path) -> list[dict[str, object]]:
+        if path.stat().st_size == self._positions.get(path, 0):
+            return []
         with path.open("rb") as file:
             file.seek(self._positions.get(path, 0))
             content = file.read()

@@ -6,7 +6,7 @@ protect laboratories only; still they are private files of one user, and none is
 
 import os
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from errno import EXDEV
 from pathlib import Path
@@ -66,16 +66,17 @@ class KeyCache:
                 taken.append(key)
         return taken
 
-    def move(self, number: int, bits: int, place: Callable[[int], Path]) -> int:
-        """Move up to `number` keys to the places that `place` names for a key of that length; returns how many.
+    def move(self, bits: int, places: Iterable[Path]) -> int:
+        """Move a key of that length to each of the places, as far as there are keys; returns how many.
 
         Nothing is written or synced, which would cost 1 ms a key and more; a key that a power cut loses is made anew.
         """
+        files = iter(self._files(bits))
         moved = 0
-        for path in self._files(bits):
-            if moved == number:
+        for place in places:
+            if not any(self._move(path, bits, place) for path in files):
                 break
-            moved += self._move(path, bits, place(bits))
+            moved += 1
         return moved
 
     def refill(self, target: int, bits: int, *, jobs: int = 1) -> int:
@@ -147,8 +148,10 @@ class KeyCache:
                 claim.unlink(missing_ok=True)
 
     def _files(self, bits: int) -> list[Path]:
-        hidden = (_CLAIM, TEMPORARY)
-        return sorted(path for path in self._shelf(bits).glob("*.der") if not path.name.startswith(hidden))
+        shelf, hidden = self._shelf(bits), (_CLAIM, TEMPORARY)
+        with os.scandir(shelf) as entries:
+            names = [entry.name for entry in entries]
+        return [shelf / name for name in sorted(names) if name.endswith(".der") and not name.startswith(hidden)]
 
     def _shelf(self, bits: int) -> Path:
         return private_folder(self._folder / f"rsa-{bits}")

@@ -4,7 +4,7 @@ import fcntl
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -23,12 +23,15 @@ from ucmlab.cluster.requests import (
     AnyRequest,
     Asked,
     Broken,
-    Clock,
     Converged,
     Down,
     Dump,
+    EndFault,
     Fault,
+    Glance,
+    Glanced,
     Impossible,
+    Inject,
     Met,
     Muster,
     Mustered,
@@ -71,6 +74,13 @@ class LabClient:
             return answer
         raise _unexpected(answer)
 
+    def glance(self, nodes: Iterable[str]) -> Glanced:
+        """Everybody's life, and what the services of `nodes` have loaded."""
+        answer = self._ask(Glance([*nodes]))
+        if isinstance(answer, Glanced):
+            return answer
+        raise _unexpected(answer)
+
     def operate(self, node: str, operation: Operation) -> Reply:
         """Do an operation on a node."""
         answer = self._ask(Operate(node, act(operation)))
@@ -93,9 +103,15 @@ class LabClient:
         """Cut the network into groups."""
         self._ask(Partition([list(group) for group in groups], broker))
 
-    def clock(self, node: str, offset: int) -> None:
-        """Let a node's wall clock be wrong by `offset` microseconds."""
-        self._ask(Clock(node, offset))
+    def inject(
+        self, fault: str, target: str, parameters: Mapping[str, str], *, count: int | None, lasts: int | None
+    ) -> None:
+        """Inject a fault of the catalogue; see `LabLink`."""
+        self._ask(Inject(fault, target, dict(parameters), count, lasts))
+
+    def end_fault(self, fault: str, target: str) -> None:
+        """End one that stands."""
+        self._ask(EndFault(fault, target))
 
     def advance(self, duration: int) -> None:
         """Let lab time jump."""

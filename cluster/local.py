@@ -1,26 +1,29 @@
 """The lab of real processes behind the port: what a story does and sees in mode `local`, and what `up` serves."""
 
+import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from threading import Lock
 from typing import Literal
 
 import msgspec
 
 from ucmlab.broker.filters import filter_matches
 from ucmlab.cluster.addresses import BROKER_PORT, Block, free_port, take_block
+from ucmlab.cluster.backups import INSTALLATION, LAST_START, Backups
 from ucmlab.cluster.carriers.mosquitto import find_mosquitto
 from ucmlab.cluster.carriers.reaching import reach
-from ucmlab.cluster.control_messages import Arm, act
+from ucmlab.cluster.control_messages import Suffer, act
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.flowing import Flow
 from ucmlab.cluster.journal_reader import JournalReader
 from ucmlab.cluster.labclock import ClockFile
-from ucmlab.cluster.local_faults import LocalFaults
-from ucmlab.cluster.local_view import view_of
+from ucmlab.cluster.local_faults.performing import LocalFaults
+from ucmlab.cluster.local_view import life_of, loaded_of, view_of
 from ucmlab.cluster.members import LocalNode
 from ucmlab.cluster.port import LabFacts, NodeView, Operation
 from ucmlab.cluster.provision import LabHome
-from ucmlab.cluster.requests import Mustered, Present
+from ucmlab.cluster.requests import Glanced, Mustered, Presence, Present
 from ucmlab.cluster.roster import BrokerPlace, Roster
 from ucmlab.cluster.spawning import ForkServerProcess
 from ucmlab.cluster.stepping import Stepper
@@ -29,6 +32,7 @@ from ucmlab.node.commands import Record, Reply
 from ucmlab.node.events import ReplicationSet, StopRequested
 from ucmlab.node.instant import DAY, SECOND
 from ucmlab.node.journal_file import JournalFile
+from ucmlab.node.layout import HomeLayout
 from ucmlab.node.status import NodeStatus
 
 PATIENCE = 60 * SECOND
@@ -36,9 +40,14 @@ PATIENCE = 60 * SECOND
 READY_WITHIN = DAY
 STOP_TIMEOUT_S = 10.0
 """Machine time for a node to stop in order before it is killed."""
-MESSAGES_KEPT = 100_000
-"""Of what was published on the bus: a lab that runs for weeks must not grow for weeks."""
+MESSAGES_KEPT, MESSAGES_KEPT_FLOWING = 100_000, 1_000
+"""Of what was published on the bus, for stories and in flowing time: a lab that runs for weeks must not grow for weeks,
+and nobody there looks far back."""
 BROKER = "broker"
+NOBODYS = 0
+"""Number of what nodes suffer and nobody asks about: faults of the catalogue count from 1."""
+SHOWN_OTHERWISE = ("partition", "isolate", "kill", "stop", "torn", "pause", "replication", "broker-kill", "clock")
+"""Faults that the state of network, nodes and broker tells already, however they came about."""
 
 
 class ProcessCrashed(Exception):
@@ -92,13 +101,16 @@ class LocalLab:
         wall_zero = home.lab.wall_start
         self.clock = LabClock(self._clock_file.resume(wall_zero=wall_zero, speed=speed, stepped=stepped))
         self._reader = JournalReader(home.logs)
-        self._published: deque[tuple[str, bytes]] = deque(maxlen=MESSAGES_KEPT)
+        self._published: deque[tuple[str, bytes]] = deque(maxlen=MESSAGES_KEPT if stepped else MESSAGES_KEPT_FLOWING)
         self._replies: dict[str, Reply | None] = {}
         self._journal = JournalFile(home.logs / "lab.jsonl", "lab")
-        self._acts = sum(1 for event in self._reader.read() if event.get("node") == "lab")
+        # By a reader of its own, which goes: a lab that was used for weeks must not begin with weeks in memory.
+        self._acts = sum(1 for event in JournalReader(home.logs).fresh() if event.get("node") == "lab")
         self._block: Block | None = None
-        self.orders = 0
-        """Operations that faults consisted of."""
+        self._backing_up = Lock()
+        """Whoever copies a node's home holds it: a node may be started again while all are copied in the background."""
+        self._taking: asyncio.Future[None] | None = None
+        """The first backups, while they are made."""
         self._broken = LocalFaults(self)
         self.roster: Roster
         self._time: Stepper | Flow
@@ -120,7 +132,7 @@ class LocalLab:
         if self.home.carrier.kind == "url":
             await reach(self.roster.endpoint(self.names[0]))
         self._clock_file.save(self.clock.setting, self.now())
-        self._note("lab_started", nodes=",".join(self.names))
+        self.note("lab_started", nodes=",".join(self.names))
         self.roster.start_broker()
         publisher, *others = self.names
         self.roster.start_node(publisher)
@@ -130,6 +142,36 @@ class LocalLab:
             self.roster.start_node(name)
         if not await self.wait_until(self.ready, READY_WITHIN):
             raise Unusable(f"the lab did not become ready; its journals in {self.home.logs} tell why")
+        self._back_up_installation()
+
+    def layout(self, node: str) -> HomeLayout:
+        """Where a node keeps what."""
+        return HomeLayout(self.home.node_home(node), self.home.topology.rulebook)
+
+    def backups(self, node: str) -> Backups:
+        """The copies of a node's folder."""
+        return Backups(self.home.path / "backups" / node, self.layout(node))
+
+    def _back_up_installation(self) -> None:
+        """Once every node is installed. Nobody waits for it while time flows: a lab is ready without."""
+
+        def take() -> None:
+            for name in self.names:
+                with self._backing_up:
+                    for what in (INSTALLATION, LAST_START):
+                        if not self.backups(name).has(what):
+                            self.backups(name).take(what)
+
+        if self.clock.stepped:
+            take()
+        else:
+            self._taking = asyncio.get_running_loop().run_in_executor(None, take)
+
+    def _back_up_start(self, node: str) -> None:
+        # The first start is of an empty home: what can be put back is what it has become when the lab is ready.
+        with self._backing_up:
+            if self.backups(node).has(INSTALLATION):
+                self.backups(node).take(LAST_START)
 
     def _put_together(self, block: Block) -> None:
         carrier = self.home.carrier
@@ -150,6 +192,8 @@ class LocalLab:
             replied=self._replied,
             published=self._published.extend,
         )
+        self.roster.felt = self._broken.stage.felt
+        self.roster.starting = self._back_up_start
         stepped = self.clock.stepped
         self._time = Stepper(self.roster) if stepped else Flow(self.roster, self.clock)
         self._fork_server.attach(self._fork_server_lost)
@@ -219,6 +263,16 @@ class LocalLab:
         }
         return Mustered(roster.place.url, roster.broker_node.pid, nodes)
 
+    def glance(self, nodes: Collection[str]) -> Glanced:
+        """Tell how everybody is, and what the services of `nodes` have loaded; reads no disk."""
+        for name in nodes:
+            self._node(name)
+        seen = {
+            name: Presence(life_of(node), loaded_of(node) if name in nodes else None)
+            for name, node in self.roster.nodes.items()
+        }
+        return Glanced(self.home.carrier.kind != "url" and not self.roster.broker_node.alive, seen)
+
     def _faults(self) -> tuple[dict[str, str], ...]:
         nodes = self.roster.nodes.values()
         return (
@@ -226,6 +280,7 @@ class LocalLab:
             *({"fault": "replication", "node": node.name} for node in nodes if node.replication_broken),
             *({"fault": "clock", "node": node.name} for node in nodes if node.clock_offset),
             *({"fault": "paused", "node": node.name} for node in nodes if node.paused),
+            *(fact for fact in self._broken.ledger.facts() if fact["fault"] not in SHOWN_OTHERWISE),
         )
 
     def events(self, name: str | None = None, node: str | None = None) -> list[dict[str, object]]:
@@ -245,89 +300,100 @@ class LocalLab:
     async def start_node(self, node: str) -> None:
         """Start a node that is down."""
         if not self._node(node).alive:
-            self._note("fault", fault="start", target=node)
+            self.note("fault", fault="start", target=node)
             self.roster.start_node(node)
-        await self._settle()
+            self._broken.mended("kill", "stop", "torn", target=node)
+        await self.settle()
 
     async def stop_node(self, node: str) -> None:
         """Stop a node in order. One that is paused is resumed for it: a frozen process does nothing in order."""
         found = self._node(node)
         if found.alive:
-            self._note("fault", fault="stop", target=node)
+            self.note("fault", fault="stop", target=node)
             if found.paused:
                 self.roster.resume(found)
             await self.roster.stop(found, act(StopRequested()), STOP_TIMEOUT_S)
-        await self._settle()
+        await self.settle()
 
     async def kill_node(self, node: str, at: str | None = None) -> None:
         """Kill a node, now or right after its next command of a name."""
         found = self._node(node)
         if found.alive:
-            self._note("fault", fault="kill", target=node, at_command=at)
+            self.note("fault", fault="kill", target=node, at_command=at)
             if at is None:
                 await self.roster.kill(found)
             else:
-                self.roster.act(found, Arm(at))
-        await self._settle()
+                self.roster.act(found, Suffer(NOBODYS, "kill", {"at": at}))
+        await self.settle()
 
     async def pause_node(self, node: str) -> None:
         """Freeze a node."""
         found = self._node(node)
         if found.running:
-            self._note("fault", fault="pause", target=node)
+            self.note("fault", fault="pause", target=node)
             await self.roster.pause(found)
-        await self._settle()
+        await self.settle()
 
     async def resume_node(self, node: str) -> None:
         """Let a frozen node go on."""
         found = self._node(node)
         if found.paused:
-            self._note("fault", fault="resume", target=node)
+            self.note("fault", fault="resume", target=node)
             self.roster.resume(found)
-        await self._settle()
+            self._broken.mended("pause", target=node)
+        await self.settle()
 
     async def set_replication(self, node: str, *, broken: bool) -> None:
         """Break or repair what the publisher replicates to a node."""
         found = self._node(node)
-        self._note("fault", fault="replication", target=node, state="broken" if broken else "repaired")
+        self.note("fault", fault="replication", target=node, state="broken" if broken else "repaired")
         found.replication_broken = broken
+        if not broken:
+            self._broken.mended("replication", target=node)
         self.roster.act(found, act(ReplicationSet(broken)))
-        await self._settle()
+        await self.settle()
 
     async def set_clock_offset(self, node: str, offset: int) -> None:
         """Let a node's wall clock be wrong by `offset` microseconds."""
         found = self._node(node)
-        self._note("fault", fault="clock", target=node, offset_us=offset)
+        self.note("fault", fault="clock", target=node, offset_us=offset)
         self.roster.set_offset(found, offset)
-        await self._settle()
+        self._broken.mended("clock", target=node)
+        await self.settle()
 
     # -- broker and network
 
     async def kill_broker(self) -> None:
         """Kill the broker."""
-        self._own_broker("killed")
+        self.own_broker("killed")
         if self.roster.broker_node.alive:
-            self._note("fault", fault="kill", target=BROKER)
+            self.note("fault", fault="kill", target=BROKER)
             await self.roster.kill(self.roster.broker_node)
-        await self._settle()
+        await self.settle()
 
     async def stop_broker(self) -> None:
         """End the broker in order: it says goodbye to everybody."""
-        self._own_broker("stopped")
+        self.own_broker("stopped")
         if self.roster.broker_node.alive:
-            self._note("fault", fault="stop", target=BROKER)
+            self.note("fault", fault="stop", target=BROKER)
             await self.roster.stop_broker(STOP_TIMEOUT_S)
-        await self._settle()
+        await self.settle()
 
     async def start_broker(self) -> None:
         """Start the broker again, empty."""
-        self._own_broker("started")
+        self.own_broker("started")
         if not self.roster.broker_node.alive:
-            self._note("fault", fault="start", target=BROKER)
+            self.note("fault", fault="start", target=BROKER)
             self.roster.start_broker()
-        await self._settle()
+            self._broken.mended("broker-kill")
+        await self.settle()
 
-    def _own_broker(self, done: str) -> None:
+    def own_broker(self, done: str) -> None:
+        """See that the broker is one that the lab may do this to.
+
+        Raises:
+            Unusable: it is somebody else's.
+        """
         if self.home.carrier.kind == "url":
             raise Unusable(
                 f"the broker {self.home.carrier.text} is not this lab's and cannot be {done} from here;"
@@ -337,24 +403,28 @@ class LocalLab:
     async def partition(self, groups: Sequence[Sequence[str]], broker: int | None = None) -> None:
         """Cut the network into groups."""
         self.roster.network.partition(groups, broker)
-        self._note("fault", fault="partition", groups=" / ".join(",".join(group) for group in groups))
+        self.note("fault", fault="partition", groups=" / ".join(",".join(group) for group in groups))
         await self._reachability_changed()
 
     async def isolate(self, node: str) -> None:
         """Take one node away from everything."""
         self.roster.network.isolate(node)
-        self._note("fault", fault="isolate", target=node)
+        self.note("fault", fault="isolate", target=node)
         await self._reachability_changed()
 
     async def heal(self, node: str | None = None) -> None:
         """Make the network whole again, or rejoin one node."""
         self.roster.network.heal(node)
-        self._note("fault", fault="heal", target=node)
+        if node is None or self.roster.network.whole:
+            self._broken.mended("partition", "isolate")
+        else:
+            self._broken.mended("isolate", target=node)
+        self.note("fault", fault="heal", target=node)
         await self._reachability_changed()
 
     async def _reachability_changed(self) -> None:
         self.roster.obey_network()
-        await self._settle()
+        await self.settle()
 
     # -- the catalogue
 
@@ -369,10 +439,12 @@ class LocalLab:
     ) -> None:
         """Inject a fault of the catalogue."""
         await self._broken.inject(fault, target, parameters, count=count, until=until)
+        await self.settle()
 
     async def end_fault(self, fault: str, target: str) -> None:
         """End a fault that was injected."""
         await self._broken.end(fault, target)
+        await self.settle()
 
     def unfired(self) -> list[str]:
         """The faults that were injected and never took effect."""
@@ -384,7 +456,7 @@ class LocalLab:
         """Do an operation on a node; see `LabPort`."""
         found = self._node(node)
         kind = type(operation).__name__.lower()
-        cause = self._note("operation", operation.op_id, phase="asked", kind=kind, target=node)
+        cause = self.note("operation", operation.op_id, phase="asked", kind=kind, target=node)
         if not found.alive:
             text = self.home.topology.rulebook.refusal_text("node_down", node=node)
             return Reply(operation.op_id, "refused", "node_down", text)
@@ -460,6 +532,8 @@ class LocalLab:
             return
         self._closed = True
         try:
+            if self._taking is not None:
+                await asyncio.wait([self._taking])
             if self._block is not None and not self.lost:
                 await self.roster.end_all()
         finally:
@@ -471,17 +545,21 @@ class LocalLab:
 
     # -- within
 
-    async def _settle(self) -> None:
+    async def settle(self) -> None:
+        """Wait until nothing is in flight."""
         await self._time.settle()
         self._check()
 
     def _check(self) -> None:
         if self.lost:
             raise LabLost
+        if self.roster.agenda.error is not None:
+            raise self.roster.agenda.error
         for name, text in self.roster.crashes().items():
             raise ProcessCrashed(name, text)
 
-    def _note(self, name: str, op_id: str = "", **fields: str | int | bool | None) -> str:
+    def note(self, name: str, op_id: str = "", **fields: str | int | bool | None) -> str:
+        """Journal what was done from outside; returns the id that what follows has as its cause."""
         self._acts += 1
         record = Record(f"lab.{self._acts}", name, "", op_id, fields)
         self._journal.write(record, self.clock.now())

@@ -50,6 +50,12 @@ def life_of(node: LocalNode) -> NodeLife:
     return "up" if node.pulse is not None else "starting"
 
 
+def loaded_of(node: LocalNode) -> dict[str, dict[str, str]] | None:
+    """What its services have loaded: service to identity unit to fingerprint; None while it is down."""
+    status = node.read_status()
+    return None if status is None else {name: each.loaded for name, each in status.services.items()}
+
+
 def _running(status: NodeStatus) -> dict[str, ServiceView]:
     return {
         name: ServiceView(each.state, each.kind, each.enabled, each.since, each.loaded, each.pending)

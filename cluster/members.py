@@ -2,34 +2,46 @@
 
 import signal
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from ucmlab.broker.server import ClientCounters
+from ucmlab.cluster.chaos_proxy import ChaosProxy
 from ucmlab.cluster.control import Channel
 from ucmlab.cluster.control_messages import (
     Act,
-    Arm,
+    AskRetained,
     AskStatus,
     Counted,
     Crashed,
     Cut,
+    Detour,
+    Felt,
     Fire,
     FromBroker,
     FromNode,
+    HoldWills,
     Listening,
     Probe,
     Prod,
     Published,
     Pulsed,
+    Recover,
+    Refuse,
+    Refused,
+    ReleaseWill,
     Replied,
+    Retained,
+    Say,
     SetClock,
     SetTime,
     Stall,
     StatusTold,
     StopBroker,
+    Suffer,
+    WillHeld,
 )
 from ucmlab.cluster.spawning import Child
 from ucmlab.node.commands import Reply
@@ -43,7 +55,7 @@ _from_node: msgspec.msgpack.Decoder[FromNode] = msgspec.msgpack.Decoder(FromNode
 _from_broker: msgspec.msgpack.Decoder[FromBroker] = msgspec.msgpack.Decoder(FromBroker)
 _encode = msgspec.msgpack.Encoder().encode
 
-NodeAct = Fire | Act | Stall | Prod | Arm
+NodeAct = Fire | Act | Stall | Prod | Suffer | Recover | Detour
 
 
 class Process:
@@ -151,9 +163,10 @@ class LocalNode(Process):
         client_id: str,
         changed: Callable[[], None],
         replied: Callable[[Reply], None],
+        felt: Callable[[int], None],
         on_bus: Callable[[str], bool],
     ) -> None:
-        """It is down. `on_bus` is the network's word on whether it reaches the broker."""
+        """It is down. `on_bus` is the network's word on whether it reaches the broker; `felt` hears of its faults."""
         super().__init__(config.name, changed)
         self.config = config
         self.home = home
@@ -165,6 +178,17 @@ class LocalNode(Process):
         self.replication_broken = False
         self.clock_offset = 0
         self.stalled = False
+        self.link: ChaosProxy | None = None
+        """What it reaches the broker through, once its link has suffered a fault."""
+        self.refused = False
+        """Whether the broker refuses what it publishes, and so a connection with a will."""
+        self.will_is_late = False
+        """Whether the broker keeps its will back when it dies."""
+        self.troubles: dict[str, Act] = {}
+        """Faults of services that its next process suffers as well."""
+        self.faults: dict[int, Suffer] = {}
+        """Other faults that it does."""
+        self._felt = felt
         self._replied = replied
         self._on_bus = on_bus
         self._status_asked = 0
@@ -176,6 +200,18 @@ class LocalNode(Process):
     def on_bus(self) -> bool:
         """Whether it reaches the broker."""
         return self._on_bus(self.name)
+
+    @property
+    def suffers(self) -> bool:
+        """Whether its link holds up what passes, or the broker lets it not in."""
+        if self.refused and (self.pulse is None or not self.pulse.connected):
+            return True
+        return self.link is not None and self.link.suffers
+
+    @property
+    def troubled(self) -> bool:
+        """Whether something is wrong with its link, so that nobody can tell when an echo is back."""
+        return self.link is not None and self.link.troubled
 
     @property
     def running(self) -> bool:
@@ -201,9 +237,15 @@ class LocalNode(Process):
         """Tell it the time, which is no act."""
         self._send(message)
 
-    def probe(self, number: int, *, echo: bool = False) -> None:
-        """Ask for its counts, with `echo` once it has heard what it says to itself; `answered` tells when."""
-        self._send(Probe(number, echo))
+    def probe(self, number: int, *, echo: bool = False, written: bool = False) -> None:
+        """Ask for its counts; `answered` tells when they have come.
+
+        Args:
+            number: of the question.
+            echo: it answers when it has heard what it says to itself.
+            written: it answers when it has written what it has to say.
+        """
+        self._send(Probe(number, echo, written))
 
     def ask_status(self) -> None:
         """Ask for its status; `read_status` has it."""
@@ -235,6 +277,8 @@ class LocalNode(Process):
                 self.answered = max(self.answered, number)
             case Replied(reply=reply):
                 self._replied(reply)
+            case Felt(number=number):
+                self._felt(number)
             case StatusTold(number=number, status=status):
                 self._status_told = number
                 self.status = status
@@ -258,6 +302,12 @@ class LocalBroker(Process):
         self.counts: Mapping[str, ClientCounters] = {}
         self.port = 0
         """Where it listens; 0 before it does."""
+        self.on_refused: Callable[[str], None] = lambda username: None
+        """Hears of users that `refuse` has hit."""
+        self.on_will_held: Callable[[str], None] = lambda client: None
+        """Hears whose will is kept back."""
+        self.retained = b""
+        """The retained messages that it told last."""
         self._listening = listening
         self._published = published
 
@@ -269,6 +319,31 @@ class LocalBroker(Process):
     def cut(self, clients: tuple[str, ...]) -> None:
         """Tell it whom the network has cut off."""
         self._send(Cut(clients))
+
+    def refuse(self, usernames: Iterable[str]) -> None:
+        """Have it refuse what these users publish, and nobody else's."""
+        self._send(Refuse(tuple(usernames)))
+
+    def hold_wills(self, clients: Iterable[str]) -> None:
+        """Have it keep back the wills of these clients, and of nobody else."""
+        self._send(HoldWills(tuple(clients)))
+
+    def release_will(self, client: str) -> None:
+        """Have it publish the oldest will that it keeps back of a client."""
+        self._send(ReleaseWill(client))
+
+    def say(self, username: str, topic: str, payload: bytes) -> None:
+        """Have it take a message as from somebody who knows a user's password."""
+        self._send(Say(username, topic, payload))
+
+    def ask_retained(self) -> None:
+        """Ask for its retained messages; `retained` has them when they have come."""
+        self.retained = b""
+        self._send(AskRetained())
+
+    def take_retained(self, messages: bytes) -> None:
+        """Have it begin with these; it waits for them."""
+        self._send(Retained(msgspec.Raw(messages)))
 
     def stop(self) -> None:
         """End it in order."""
@@ -285,6 +360,12 @@ class LocalBroker(Process):
                 self.answered = max(self.answered, number)
             case Published(messages=messages):
                 self._published(messages)
+            case Refused(username=username):
+                self.on_refused(username)
+            case WillHeld(client=client):
+                self.on_will_held(client)
+            case Retained(messages=messages):
+                self.retained = bytes(messages)
             case Crashed(text=text):
                 self.crash = text
         self._changed()

@@ -5,6 +5,7 @@ import os
 import socket
 import sys
 import traceback
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,30 +14,33 @@ import msgspec
 from ucmlab.broker.aiomqtt_bus import AiomqttBus
 from ucmlab.broker.bus import Will
 from ucmlab.broker.codec import BusCodec
-from ucmlab.broker.messages import Birth
 from ucmlab.broker.signing import Ed25519Signer, Ed25519Verifier
-from ucmlab.broker.topics import Topics, echo_topic
+from ucmlab.broker.topics import echo_topic
 from ucmlab.cluster.control import Channel
 from ucmlab.cluster.control_messages import (
     Act,
-    Arm,
     AskStatus,
     Crashed,
+    Detour,
+    Felt,
     Fire,
     FromNode,
     NodeSpec,
     Probe,
     Prod,
     Pulsed,
+    Recover,
     Replied,
     SetClock,
     SetTime,
     Stall,
     StatusTold,
+    Suffer,
     ToNode,
     act_event,
 )
 from ucmlab.cluster.framing import framed
+from ucmlab.cluster.nodefaults import NodeFaults
 from ucmlab.node.clock import LabClock
 from ucmlab.node.commands import Record, Reply
 from ucmlab.node.core import NodeCore
@@ -79,25 +83,26 @@ class Node:
         for number, text in enumerate(self.disk.load_warnings, 1):
             fact = Record(f"{config.name}.{self.image.boot}.disk.{number}", "disk_warning", "", "", {"text": text})
             self.journal.write(fact, self.clock.now())
-        core_type = PublisherCore if config.is_publisher else NodeCore
+        core = (PublisherCore if config.is_publisher else NodeCore)(config, rulebook, codec)
         self.shell = NodeShell(
-            core=core_type(config, rulebook, codec),
+            core=core,
             disk=self.disk,
             keys=keys,
             journal=self.journal,
             clock=self.clock,
         )
-        birth = Topics(config.cluster).birth(config.name)
-        will = Will(birth, codec.seal(birth, Birth("lost", self.image.boot, {}, {})))
-        self.bus = AiomqttBus(spec.endpoint, self.shell, will=will)
+        self.bus = AiomqttBus(spec.endpoint, self.shell, will=Will(*core.will()))
         self.bus.stall(stalled=spec.stalled)
+        if spec.detour is not None:
+            self.bus.detour((spec.detour.host, spec.detour.port))
+        self.faults = NodeFaults(self.shell, self.bus, self.clock, seed=config.seed)
         self.echo_topic = echo_topic(config.cluster, spec.endpoint.client_id)
 
-    async def run(self, *, replication_broken: bool) -> None:
+    async def run(self, *, troubles: Iterable[Act], replication_broken: bool) -> None:
         """Live until stopped in order."""
         faults = (ReplicationSet(broken=True),) if replication_broken else ()
         try:
-            await self.shell.run(Started(self.image), *faults)
+            await self.shell.run(*map(act_event, troubles), Started(self.image), *faults)
         finally:
             self.disk.close()
             self.journal.close()
@@ -119,6 +124,10 @@ class LabLink:
     def replied(self, reply: Reply) -> None:
         """See `Observer`."""
         self._send(Replied(reply))
+
+    def felt(self, number: int) -> None:
+        """Tell the lab that a fault was felt."""
+        self._send(Felt(number))
 
     def changed(self) -> None:
         """See `Observer`. Tells the lab once: at the end of this turn of the loop, or a little later if time flows."""
@@ -149,20 +158,22 @@ class LabLink:
             case SetClock(setting=setting):
                 self._node.shell.set_clock(setting)
                 self._tell()
-            case Probe(number=number, echo=echo):
-                self._answer_probe(number, echo=echo)
+            case Probe(number=number, echo=echo, written=written):
+                self._answer_probe(number, echo=echo, written=written)
             case AskStatus(number=number):
                 self._asked_status = number
                 self._tell_status()
-            case Fire() | Act() | Stall() | Prod() | Arm():
+            case Fire() | Act() | Stall() | Prod() | Suffer() | Recover() | Detour():
                 self._obey(message)
 
-    def _answer_probe(self, number: int, *, echo: bool) -> None:
+    def _answer_probe(self, number: int, *, echo: bool, written: bool) -> None:
         def answer() -> None:
             self._send(Pulsed(number, self._node.shell.pulse()))
 
         if echo:
             self._node.bus.echo(self._node.echo_topic, answer)
+        elif written:
+            self._node.bus.when_written(answer)
         else:
             answer()
 
@@ -172,7 +183,7 @@ class LabLink:
             self._told_status = self._asked_status
             self._send(StatusTold(self._asked_status, self._node.shell.status()))
 
-    def _obey(self, act: Fire | Act | Stall | Prod | Arm) -> None:
+    def _obey(self, act: Fire | Act | Stall | Prod | Suffer | Recover | Detour) -> None:
         shell = self._node.shell
         match act:
             case Fire():
@@ -185,8 +196,15 @@ class LabLink:
             case Prod():
                 self._node.bus.prod()
                 shell.act()
-            case Arm(command=command):
-                shell.arm(command)
+            case Suffer():
+                self._node.faults.suffer(act)
+                shell.act()
+            case Recover(number=number):
+                self._node.faults.recover(number)
+                shell.act()
+            case Detour(host=host, port=port):
+                self._node.bus.detour((host, port))
+                shell.act()
 
     def _send(self, message: FromNode) -> None:
         self._channel.send(_encode(message))
@@ -208,8 +226,12 @@ def node_main(spec: NodeSpec, sock: socket.socket) -> NoReturn:
 async def _live(spec: NodeSpec, sock: socket.socket) -> None:
     asyncio.get_running_loop().set_exception_handler(lambda _, context: _on_stray_exception(sock, context))
     node = Node(spec)
-    node.shell.attach(node.bus, LabLink(sock, node))
-    await node.run(replication_broken=spec.replication_broken)
+    link = LabLink(sock, node)
+    node.shell.attach(node.bus, link)
+    node.faults.attach(link.felt)
+    for fault in spec.suffers:
+        node.faults.suffer(fault)
+    await node.run(troubles=spec.troubles, replication_broken=spec.replication_broken)
 
 
 def _last_words(sock: socket.socket, text: str) -> None:

@@ -3,6 +3,7 @@
 import msgspec
 
 from ucmlab.cluster.control_messages import Act
+from ucmlab.cluster.port import NodeLife
 from ucmlab.node.commands import Reply
 
 
@@ -16,6 +17,12 @@ class Dump(Request, frozen=True):
 
 class Muster(Request, frozen=True):
     """Who runs, and where, which is less than the state: no disk is read; answered by `Mustered`."""
+
+
+class Glance(Request, frozen=True):
+    """Everybody's life, and what the services of some nodes have loaded: no disk is read; answered by `Glanced`."""
+
+    nodes: list[str]
 
 
 class Operate(Request, frozen=True):
@@ -45,11 +52,21 @@ class Partition(Request, frozen=True):
     broker: int | None
 
 
-class Clock(Request, frozen=True):
-    """Let a node's wall clock be wrong by so many microseconds; answered by `Done`."""
+class Inject(Request, frozen=True):
+    """Inject a fault of the catalogue, for so many uses or lab microseconds; answered by `Done`."""
 
-    node: str
-    offset: int
+    fault: str
+    target: str
+    parameters: dict[str, str]
+    count: int | None
+    lasts: int | None
+
+
+class EndFault(Request, frozen=True):
+    """End one that stands; answered by `Done`."""
+
+    fault: str
+    target: str
 
 
 class Advance(Request, frozen=True):
@@ -68,7 +85,8 @@ class Down(Request, frozen=True):
     """End the lab; answered by `Done` when every process but the supervisor is gone."""
 
 
-AnyRequest = Dump | Muster | Operate | Converged | Fault | Partition | Clock | Advance | Speed | Down
+AnyChange = Fault | Partition | Inject | EndFault | Advance | Speed
+AnyRequest = Dump | Muster | Glance | Operate | Converged | AnyChange | Down
 
 
 class Answer(msgspec.Struct, frozen=True, tag=True):
@@ -102,6 +120,21 @@ class Mustered(Answer, frozen=True):
     nodes: dict[str, Present]
 
 
+class Presence(msgspec.Struct, frozen=True):
+    """A node at a glance."""
+
+    state: NodeLife
+    loaded: dict[str, dict[str, str]] | None
+    """Service to identity unit to fingerprint; None when it was not asked for, or nobody is there to tell."""
+
+
+class Glanced(Answer, frozen=True):
+    """The lab at a glance."""
+
+    broker_down: bool
+    nodes: dict[str, Presence]
+
+
 class Operated(Answer, frozen=True):
     """The node's reply."""
 
@@ -126,7 +159,7 @@ class Broken(Answer, frozen=True):
     text: str
 
 
-AnyAnswer = Done | Told | Mustered | Operated | Met | Impossible | Broken
+AnyAnswer = Done | Told | Mustered | Glanced | Operated | Met | Impossible | Broken
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True):

@@ -3,16 +3,30 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import msgspec
 
 from ucmlab.broker.bus import BusEndpoint
 from ucmlab.broker.codec import BusCodec
 from ucmlab.broker.signing import Ed25519Signer, Ed25519Verifier
+from ucmlab.cluster.agenda import Agenda
 from ucmlab.cluster.carriers.members import LocalMosquitto, ObservedBroker, SomebodysBroker
 from ucmlab.cluster.carriers.mosquitto import find_mosquitto, write_configuration
 from ucmlab.cluster.carriers.observer import Observer
-from ucmlab.cluster.control_messages import BrokerSpec, Fire, MosquittoSpec, NodeSpec, Prod, SetClock, SetTime, Stall
+from ucmlab.cluster.chaos_proxy import ChaosProxy, stillness
+from ucmlab.cluster.control_messages import (
+    BrokerSpec,
+    Detour,
+    Fire,
+    MosquittoSpec,
+    NodeSpec,
+    Prod,
+    SetClock,
+    SetTime,
+    Stall,
+)
+from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.members import LocalBroker, LocalNode, NodeAct, Process
 from ucmlab.cluster.network import Network
 from ucmlab.cluster.provision import LabHome
@@ -53,6 +67,11 @@ class Roster:
     ) -> None:
         """Everything is down."""
         self.clock = clock
+        self.agenda = Agenda(clock)
+        self.felt: Callable[[int], None] = lambda number: None
+        """Hears the number of a fault that a node felt."""
+        self.starting: Callable[[str], None] = lambda name: None
+        """Hears that a node's process is about to be asked for."""
         self.place = place
         self.network = Network(home.topology.names)
         self.changed = asyncio.Event()
@@ -60,10 +79,14 @@ class Roster:
         self._home = home
         self._fork_server = fork_server
         self._probes = 0
+        self._kept = b""
+        """Retained messages for the broker's next life."""
         self._observed: ObservedBroker | None = None
         self.broker_node = self._broker_of_the_lab(published)
         self._endpoints: dict[str, BusEndpoint] = {}
         self.nodes: dict[str, LocalNode] = {}
+        self.clones: dict[str, LocalNode] = {}
+        """Second processes of nodes, by the name that they took."""
         for name in home.topology.names:
             self._add(name, replied)
 
@@ -77,6 +100,7 @@ class Roster:
             client_id=endpoint.client_id,
             changed=self.changed.set,
             replied=replied,
+            felt=self._felt,
             on_bus=self.network.on_bus,
         )
 
@@ -94,12 +118,15 @@ class Roster:
         return "paused" if self.broker_node.paused else "up"
 
     def live(self) -> Iterable[LocalNode]:
-        """The nodes that run and are not paused."""
-        return [node for node in self.nodes.values() if node.running]
+        """The nodes that run and are not paused, and their clones."""
+        return [node for node in self._with_clones() if node.running]
+
+    def _with_clones(self) -> Iterable[LocalNode]:
+        return (*self.nodes.values(), *self.clones.values())
 
     def gone(self) -> Iterable[str]:
         """Client ids of the nodes that do not run, as far as the broker can know."""
-        return [node.client_id for node in self.nodes.values() if not node.alive and node.on_bus]
+        return [node.client_id for node in self._noticed_dead()]
 
     def lab(self) -> int:
         """Lab time."""
@@ -113,7 +140,20 @@ class Roster:
 
     def fire(self, member: Member) -> None:
         """Stepped: let a node's due timers fire."""
-        self.nodes[member.name].act(Fire())
+        node = next(node for node in self.live() if node is member)
+        node.act(Fire())
+
+    def next_due(self) -> int | None:
+        """When the lab itself has something to do."""
+        return self.agenda.next_due()
+
+    async def run_due(self) -> bool:
+        """Do what is due by now."""
+        return await self.agenda.run_due()
+
+    def stillness(self) -> object:
+        """Something that is the same as long as nothing moves on links that suffer; None while something does."""
+        return stillness(node.link for node in self.nodes.values() if node.link is not None)
 
     async def probe(self) -> Evidence:
         """Ask every live node for its pulse, and the broker for its counts or everybody for an echo."""
@@ -126,7 +166,9 @@ class Roster:
         for member in asked:
             await member.spawned()  # it may be heard before the fork server has told its process id
             if isinstance(member, LocalNode):
-                member.probe(number, echo=echoes and member.on_bus)
+                # A link that is only slow agrees in its counts; but an echo would wait there for lab time to go on.
+                mute = member.suffers or (echoes and member.troubled)
+                member.probe(number, echo=echoes and member.on_bus and not mute, written=mute)
             else:
                 member.probe(number)
         while any(member.answered < number and member.alive and not member.paused for member in asked):
@@ -149,26 +191,106 @@ class Roster:
             return
         place = self.place
         tls = str(self._home.broker_certificate([place.host])) if place.tls else None
-        spec = BrokerSpec(self._home.lab.name, place.host, place.port, self._home.accounts(), tls)
+        kept, self._kept = self._kept, b""
+        accounts = self._home.accounts()
+        spec = BrokerSpec(self._home.lab.name, place.host, place.port, accounts, tls, awaits_retained=bool(kept))
         self.broker_node.begin(*self._fork_server.spawn(spec, self.broker_node.ended))
+        if kept:
+            self.broker_node.take_retained(kept)
+        if any(node.refused or node.will_is_late for node in self.nodes.values()):
+            self.obey_faults()
         self._tell_broker_who_is_cut_off()
+
+    def start_clone(self, name: str, home: Path) -> None:
+        """Start a second process with a node's name, keys and place on the bus, in a home of its own."""
+        self.acts += 1
+        node = self.nodes[name]
+        clone = LocalNode(
+            node.config,
+            home,
+            client_id=node.client_id,
+            changed=self.changed.set,
+            replied=lambda reply: None,
+            felt=lambda number: None,
+            on_bus=lambda _clone: self.network.on_bus(name),
+        )
+        clone.name = f"the clone of {name}"
+        self.clones[name] = clone
+        logs = self._home.logs / "clones"
+        logs.mkdir(mode=0o700, exist_ok=True)
+        spec = msgspec.structs.replace(self._spec(node), home=str(home), logs=str(logs), troubles=(), suffers=())
+        clone.begin(*self._fork_server.spawn(spec, clone.ended))
+
+    def _spec(self, node: LocalNode) -> NodeSpec:
+        return NodeSpec(
+            lab=self._home.lab.name,
+            config=node.config,
+            home=str(node.home),
+            logs=str(self._home.logs),
+            endpoint=self._endpoints[node.name],
+            clock=self._setting_for(node),
+            stalled=node.stalled,
+            replication_broken=node.replication_broken,
+            troubles=tuple(node.troubles.values()),
+            suffers=tuple(node.faults.values()),
+            detour=None if node.link is None else Detour(*node.link.address),
+        )
+
+    async def keep_retained(self) -> None:
+        """Have the next broker begin with what this one retains, as one does that keeps it on a disk.
+
+        Raises:
+            Unusable: this lab's broker tells nobody.
+        """
+        broker = self.embedded("keep its retained messages")
+        broker.ask_retained()
+        while broker.alive and not broker.retained:
+            self.changed.clear()
+            await self.changed.wait()
+        self._kept = broker.retained
 
     def start_node(self, name: str) -> None:
         """Start a node, which must be down."""
         self.acts += 1
         node = self.nodes[name]
+        self.starting(name)
         node.stalled = not node.on_bus
-        spec = NodeSpec(
-            lab=self._home.lab.name,
-            config=node.config,
-            home=str(node.home),
-            logs=str(self._home.logs),
-            endpoint=self._endpoints[name],
-            clock=self._setting_for(node),
-            stalled=node.stalled,
-            replication_broken=node.replication_broken,
-        )
-        node.begin(*self._fork_server.spawn(spec, node.ended))
+        node.begin(*self._fork_server.spawn(self._spec(node), node.ended))
+
+    def embedded(self, what: str) -> LocalBroker:
+        """The broker, if it is ours and does what no other is asked to do.
+
+        Raises:
+            Unusable: it is another.
+        """
+        if isinstance(self.broker_node, ObservedBroker):
+            raise Unusable(f"only the embedded broker can be made to {what}; this lab's is another")
+        return self.broker_node
+
+    def obey_faults(self) -> None:
+        """Tell the embedded broker whom it refuses, and whose wills it keeps back."""
+        if not isinstance(self.broker_node, ObservedBroker):
+            self.acts += 1
+            self.broker_node.refuse(node.name for node in self.nodes.values() if node.refused)
+            self.broker_node.hold_wills(node.client_id for node in self.nodes.values() if node.will_is_late)
+
+    async def detour(self, node: LocalNode) -> ChaosProxy:
+        """Have a node reach the broker through a chaos proxy of its own; it connects anew if it did not before.
+
+        Raises:
+            Unusable: there is no place for it to listen.
+        """
+        if node.link is None:
+            place = self.place
+            link = ChaosProxy(self.agenda, (place.host, place.port))
+            try:
+                # Where the broker is, if that is here: nodes go on speaking to the same address.
+                await link.open(place.host if place.host.startswith("127.") else "127.0.0.1")
+            except OSError as error:
+                raise Unusable(f"no chaos proxy for {node.name}: {error.strerror or error}") from error
+            node.link = link
+            self.act(node, Detour(*link.address))
+        return node.link
 
     def act(self, node: LocalNode, message: NodeAct) -> None:
         """Do something to a node; to one that is down, nothing."""
@@ -229,7 +351,8 @@ class Roster:
     def set_clock(self, setting: ClockSetting) -> None:
         """Run the lab's time like this, everywhere."""
         self.clock.set(setting)
-        for node in self.nodes.values():
+        self.agenda.wind()
+        for node in self._with_clones():
             node.tell(SetClock(self._setting_for(node)))
 
     def set_offset(self, node: LocalNode, offset: int) -> None:
@@ -240,7 +363,11 @@ class Roster:
 
     async def end_all(self) -> None:
         """Kill every process, and wait until they are gone."""
-        members = [*self.nodes.values(), self.broker_node]
+        self.agenda.clear()
+        for node in self.nodes.values():
+            if node.link is not None:
+                node.link.close()
+        members = [*self._with_clones(), self.broker_node]
         if isinstance(self.broker_node, LocalMosquitto):
             self.broker_node.stop()  # so that its end is none by itself
             await self.broker_node.let_go()
@@ -260,15 +387,25 @@ class Roster:
 
     def crashes(self) -> dict[str, str]:
         """Tracebacks of processes that a bug of ours ended."""
-        return {member.name: member.crash for member in (*self.nodes.values(), self.broker_node) if member.crash}
+        return {member.name: member.crash for member in (*self._with_clones(), self.broker_node) if member.crash}
 
     def _setting_for(self, node: LocalNode) -> ClockSetting:
         setting = self.clock.setting
         lab = self.clock.lab() if setting.stepped else setting.lab
         return msgspec.structs.replace(setting, lab=lab, offset=node.clock_offset)
 
+    def _felt(self, number: int) -> None:
+        self.felt(number)
+
     def _dead(self) -> list[str]:
-        return [node.name for node in self.nodes.values() if not node.alive and node.on_bus]
+        return [node.name for node in self._noticed_dead()]
+
+    def _noticed_dead(self) -> Iterable[LocalNode]:
+        """Nodes that are down, as far as the broker can know by now: a clone keeps its node's place."""
+        placed = {name for name, clone in self.clones.items() if clone.alive}
+        return [
+            node for name, node in self.nodes.items() if not node.alive and _noticeable(node) and name not in placed
+        ]
 
     def _broker_of_the_lab(self, published: Callable[[tuple[tuple[str, bytes], ...]], None]) -> LocalBroker:
         changed, listening = self.changed.set, self._broker_listens
@@ -323,3 +460,8 @@ class Roster:
         for node in self.nodes.values():
             if node.alive:
                 node.act(Prod())
+
+
+def _noticeable(node: LocalNode) -> bool:
+    """Whether the broker can know by now that a node is gone."""
+    return node.on_bus and not node.suffers

@@ -12,7 +12,16 @@ from contextlib import suppress
 
 import msgspec
 
-from ucmlab.cluster.control_messages import BrokerSpec, Exited, FromForkServer, MosquittoSpec, NodeSpec, Spawn, Spawned
+from ucmlab.cluster.control_messages import (
+    BrokerSpec,
+    Exited,
+    ForkServerSpec,
+    FromForkServer,
+    MosquittoSpec,
+    NodeSpec,
+    Spawn,
+    Spawned,
+)
 
 LARGEST_ANSWER = 4096
 _decoder: msgspec.msgpack.Decoder[FromForkServer] = msgspec.msgpack.Decoder(FromForkServer)
@@ -45,27 +54,60 @@ class Child:
         self._ended(status)
 
 
+class _Forked:
+    """A child without a program of its own, for whom `subprocess` has no word."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._reaped = False
+
+    def kill(self) -> None:
+        if not self._reaped:
+            os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> None:
+        if not self._reaped:
+            os.waitpid(self.pid, 0)
+            self._reaped = True
+
+
+def _started(spec: ForkServerSpec) -> subprocess.Popen[bytes]:
+    options = [f"--{name}={value}" for name, value in msgspec.structs.asdict(spec).items()]
+    # start_new_session: a terminal's Ctrl-C is for the lab's owner, which then ends the processes in order.
+    return subprocess.Popen(  # noqa: S603  our own interpreter and module
+        [sys.executable, "-m", "ucmlab.cluster.forkserver", *options],
+        stdin=subprocess.DEVNULL,
+        pass_fds=[spec.socket],
+        start_new_session=True,
+    )
+
+
+def _forked(spec: ForkServerSpec) -> _Forked:
+    pid = os.fork()
+    if pid == 0:
+        # Not earlier: what only nodes need is loaded while the lab's owner goes on.
+        from ucmlab.cluster.forkserver import be_fork_server  # noqa: PLC0415
+
+        be_fork_server(spec)
+    return _Forked(pid)
+
+
 class ForkServerProcess:
     """The fork server of one lab. Started from the main thread (`die_with_parent` says why)."""
 
-    def __init__(self, *, lab: str, release: str, profile: str) -> None:
-        """Start it; it is ready when it answers, and takes requests at once."""
+    def __init__(self, *, lab: str, release: str, profile: str, forked: bool = False) -> None:
+        """Start it; it is ready when it answers, and takes requests at once.
+
+        Args:
+            lab: the lab's name, for titles.
+            release: the rules that are read once for all nodes.
+            profile: whose reading of them.
+            forked: fork this process in place of starting a new one: it need not import again what is imported here.
+                Only for a process with one thread and no event loop that is the lab's owner and nothing else.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        arguments = {
-            "parent": os.getpid(),
-            "socket": theirs.fileno(),
-            "lab": lab,
-            "release": release,
-            "profile": profile,
-        }
-        options = [f"--{name}={value}" for name, value in arguments.items()]
-        # start_new_session: a terminal's Ctrl-C is for the lab's owner, which then ends the processes in order.
-        self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module
-            [sys.executable, "-m", "ucmlab.cluster.forkserver", *options],
-            stdin=subprocess.DEVNULL,
-            pass_fds=[theirs.fileno()],
-            start_new_session=True,
-        )
+        spec = ForkServerSpec(os.getpid(), theirs.fileno(), lab, release, profile)
+        self._process = _forked(spec) if forked else _started(spec)
         theirs.close()
         ours.setblocking(False)
         self._sock = ours

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
 import msgspec
@@ -17,6 +17,7 @@ from ucmlab.cluster.framing import BrokenFrame, FrameDecoder, framed
 from ucmlab.cluster.labclock import ClockFile
 from ucmlab.cluster.port import NodeView, Operation, ServiceView
 from ucmlab.cluster.provision import LabHome
+from ucmlab.cluster.requests import Glanced, Presence
 from ucmlab.node.clock import LabClock
 from ucmlab.node.commands import Reply
 from ucmlab.node.instant import SECOND
@@ -52,6 +53,13 @@ class StandaloneNodes:
         views = [_seen(view_at_rest(self._home, name, lab=now.lab), statuses[name]) for name in names]
         return state.dump_of(facts, views, lab=now.lab)
 
+    def glance(self, nodes: Iterable[str]) -> Glanced:
+        """Everybody's life, and what the services of `nodes` have loaded."""
+        wanted = set(nodes)
+        statuses = {name: self._status(name) for name in self._home.topology.names}
+        seen = {name: _present(status, told=name in wanted) for name, status in statuses.items()}
+        return Glanced(broker_down=False, nodes=seen)
+
     def operate(self, node: str, operation: Operation) -> Reply:
         """Do an operation on a node."""
         sock = _connect(self._home, node)
@@ -81,6 +89,17 @@ class StandaloneNodes:
         """Not from here."""
         del groups, broker
         raise Unusable("nobody supervises these nodes; cut the network where they run (docker network disconnect)")
+
+    def inject(
+        self, fault: str, target: str, parameters: Mapping[str, str], *, count: int | None, lasts: int | None
+    ) -> NoReturn:
+        """Not from here."""
+        del parameters, count, lasts
+        raise Unusable(f"nobody supervises these nodes, so nobody can inject {fault} of {target}")
+
+    def end_fault(self, fault: str, target: str) -> NoReturn:
+        """Not from here."""
+        raise Unusable(f"nobody supervises these nodes, so no {fault} of {target} stands")
 
     def advance(self, duration: int) -> NoReturn:
         """Not from here."""
@@ -129,6 +148,13 @@ def _seen(view: NodeView, status: NodeStatus | None) -> NodeView:
         files_agree=status.files_agree,
         change_notification=status.change_notification,
     )
+
+
+def _present(status: NodeStatus | None, *, told: bool) -> Presence:
+    if status is None:
+        return Presence("down", None)
+    loaded = {name: each.loaded for name, each in status.services.items()} if told else None
+    return Presence("up" if status.connected else "isolated", loaded)
 
 
 def _connect(home: LabHome, node: str) -> socket.socket | None:

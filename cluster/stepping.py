@@ -9,6 +9,9 @@ moment of asking all were idle with these counts; and if the broker's counts agr
 received, nothing unacknowledged, queued or unflushed, no connection of somebody who is dead), nothing was on the way to
 or from it either. Then nothing can happen any more until a timer fires.
 
+A link that suffers (`ucmlab.cluster.chaos_proxy`) is left out of that: its two ends cannot agree. In place of their
+counts `stillness` must be the same before and after the question.
+
 A broker that is not ours tells no counts. There every node is asked for an echo in place of them, and the lab's own
 observer as well; `ucmlab.cluster.carriers.observer` says why that proves the same.
 """
@@ -72,6 +75,11 @@ class Member(Protocol):
         """Whether it reaches the broker."""
         ...
 
+    @property
+    def suffers(self) -> bool:
+        """Whether its link holds up what passes: that moves when it is due or a fault ends, and is not in flight."""
+        ...
+
 
 class Steppable(Protocol):
     """A lab whose time can be stepped."""
@@ -99,6 +107,10 @@ class Steppable(Protocol):
         """Client ids of the nodes that do not run."""
         ...
 
+    def stillness(self) -> object:
+        """Something that is the same as long as nothing moves on links that suffer; None while something does."""
+        ...
+
     async def probe(self) -> Evidence:
         """Ask every live node for its pulse, and the broker for its counts or everybody for an echo."""
         ...
@@ -113,6 +125,14 @@ class Steppable(Protocol):
 
     def fire(self, member: Member) -> None:
         """Let a node's due timers fire."""
+        ...
+
+    def next_due(self) -> int | None:
+        """When the lab itself has something to do: a fault ends, bytes go on that a link holds."""
+        ...
+
+    async def run_due(self) -> bool:
+        """Do what of that is due by now; whether there was anything."""
         ...
 
 
@@ -188,6 +208,9 @@ class Stepper:
         now = self._lab.lab()
         self._steps += 1
         dues = [due for member in self._lab.live() if (due := due_of(member)) is not None]
+        own = self._lab.next_due()
+        if own is not None:
+            dues.append(own)
         deadlines = [waiter.deadline for waiter in self._waiters]
         self._lab.announce(min(instant for instant in (*deadlines, *dues) if instant > now))
 
@@ -196,9 +219,11 @@ class Stepper:
         while True:
             await self._quiet()
             due = [member for member in self._lab.live() if self._is_due(member)]
-            for member in due:
+            # What the lab does comes first: a fault that ends now is over for the timers of now.
+            ran = await self._lab.run_due()
+            for member in [] if ran else due:
                 self._lab.fire(member)
-            if due:
+            if due or ran:
                 rounds += 1
                 if rounds > ROUNDS_AN_INSTANT:
                     raise NeverQuiet(member.name for member in due)
@@ -229,11 +254,14 @@ async def become_quiet(lab: Steppable) -> None:
     """Return when nothing is in flight; see the head of this file."""
     while True:
         lab.changed.clear()
-        if _all_calm(lab):
+        # A node with something unanswered does not push its pulse; one whose link suffers may have that for hours.
+        if all(member.suffers or is_calm(member, broker=lab.broker) for member in lab.live()):
             before = {member.name: member.pulse for member in lab.live()}
+            stillness = lab.stillness()
             evidence = await lab.probe()
             after = {member.name: member.pulse for member in lab.live()}
-            if before == after and _all_calm(lab) and _agreed(lab, evidence):
+            still = stillness is not None and stillness == lab.stillness()
+            if still and before == after and _all_calm(lab) and _agreed(lab, evidence):
                 return
             lab.changed.clear()
         try:
@@ -265,8 +293,8 @@ def is_calm(member: Member, *, broker: BrokerLife) -> bool:
     pulse = member.pulse
     if pulse is None or not pulse.idle or pulse.acted != member.asked:
         return False
-    if not member.on_bus or broker == "paused":
-        return True  # what is held up on either side moves only when the network heals or the broker goes on
+    if not member.on_bus or member.suffers or broker == "paused":
+        return True  # what is held up moves only when the network heals, the broker goes on, or it is due
     if broker == "down":
         return not pulse.connected
     return pulse.duplicate or (pulse.connected and pulse.unanswered == 0)
@@ -275,7 +303,7 @@ def is_calm(member: Member, *, broker: BrokerLife) -> bool:
 def agreed(counts: Counts, *, live: Iterable[Member], gone: Iterable[str]) -> bool:
     """Whether the broker's counts say the same as the nodes', and it has noticed who is gone (client ids)."""
     return not any(client_id in counts for client_id in gone) and all(
-        _same(counts.get(member.client_id), member.pulse) for member in live if member.on_bus
+        _same(counts.get(member.client_id), member.pulse) for member in live if member.on_bus and not member.suffers
     )
 
 

@@ -4,6 +4,7 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from ucmlab.cluster.keycache import LARGEST_TARGET, KeyCache, cache_folder
 from ucmlab.cluster.provision import LabHome
@@ -22,15 +23,15 @@ def stock_keys(home: LabHome, environment: Mapping[str, str]) -> int:
     Nodes that lack some make them themselves: a cache is no promise.
     """
     cache = KeyCache(cache_folder(environment))
-    stocked = 0
+    rulebook = home.topology.rulebook
+    places: dict[int, list[Path]] = {}
     for node in home.topology.nodes:
         folder = home.node_home(node.name)
-        if read_state(HomeLayout(folder, home.topology.rulebook).state).boot:
+        if read_state(HomeLayout(folder, rulebook).state).boot:
             continue  # it was started before, and makes few keys from now on
-        ring = KeyRing(folder)
-        for bits, number in keys_for(home.topology.rulebook, node.role).items():
-            stocked += cache.move(number, bits, ring.spare_place)
-    return stocked
+        for bits, number in keys_for(rulebook, node.role).items():
+            places.setdefault(bits, []).extend(KeyRing(folder).spare_places(bits, number))
+    return sum(cache.move(bits, wanted) for bits, wanted in places.items())
 
 
 def refill(environment: Mapping[str, str], stop: Callable[[], bool], *, target: int = LARGEST_TARGET) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import os
 import signal
 import socket
+import threading
 import traceback
 from collections.abc import Callable
 from threading import Event as ThreadEvent
@@ -24,16 +25,19 @@ from ucmlab.cluster.requests import (
     Advance,
     Answered,
     AnyAnswer,
+    AnyChange,
     AnyRequest,
     Asked,
     Broken,
-    Clock,
     Converged,
     Done,
     Down,
     Dump,
+    EndFault,
     Fault,
+    Glance,
     Impossible,
+    Inject,
     Met,
     Muster,
     Operate,
@@ -45,7 +49,7 @@ from ucmlab.cluster.requests import (
 from ucmlab.cluster.spawning import ForkServerProcess
 from ucmlab.cluster.state import convergence, dump
 from ucmlab.cluster.stocking import refill, stock_keys
-from ucmlab.node.events import ReplicationSet, StopRequested
+from ucmlab.node.events import ReplicationSet, ServiceTroubled, StopRequested
 
 _encode = msgspec.msgpack.Encoder().encode
 _decoder: msgspec.msgpack.Decoder[Asked] = msgspec.msgpack.Decoder(Asked)
@@ -141,9 +145,11 @@ class Supervisor:
                 return Told(msgspec.json.encode(dump(lab)))
             case Muster():
                 return lab.muster()
+            case Glance(nodes=nodes):
+                return lab.glance(nodes)
             case Operate(node=node, operation=operation):
                 event = act_event(operation)
-                if isinstance(event, ReplicationSet | StopRequested):
+                if isinstance(event, ReplicationSet | ServiceTroubled | StopRequested):
                     raise Unusable("that is a fault, no operation")
                 return Operated(await lab.operate(node, event))
             case Converged(within=within):
@@ -155,15 +161,18 @@ class Supervisor:
                 await self._change(request)
         return Done()
 
-    async def _change(self, request: Fault | Partition | Clock | Advance | Speed) -> None:
+    async def _change(self, request: AnyChange) -> None:
         lab = self._lab
         match request:
             case Fault(what=what, target=target):
                 await self._fault(what, target)
             case Partition(groups=groups, broker=broker):
                 await lab.partition(groups, broker)
-            case Clock(node=node, offset=offset):
-                await lab.set_clock_offset(node, offset)
+            case Inject(fault=fault, target=target, parameters=parameters, count=count, lasts=lasts):
+                until = None if lasts is None else lab.now() + lasts
+                await lab.inject(fault, target, parameters, count=count, until=until)
+            case EndFault(fault=fault, target=target):
+                await lab.end_fault(fault, target)
             case Advance(duration=duration):
                 async with self._moving_time:
                     await lab.advance(duration)
@@ -233,7 +242,12 @@ def run_lab(
     topology = home.topology
     try:
         # Before anything else, because it imports while this process goes on.
-        fork_server = ForkServerProcess(lab=home.lab.name, release=topology.release, profile=topology.profile)
+        fork_server = ForkServerProcess(
+            lab=home.lab.name,
+            release=topology.release,
+            profile=topology.profile,
+            forked=threading.active_count() == 1,
+        )
         try:
             if not fresh_keys:
                 stock_keys(home, os.environ)

@@ -147,24 +147,29 @@ def pem(der: bytes) -> str:
     return f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"
 
 
-def trust_file_stem(certificate: Certificate, style: Literal["cn", "cn_serial"]) -> str:
-    """Name the file of a trust certificate, without its suffix (B.5): `<CN>`, or `<CN>_<serial>` from 14SU1.
+@lru_cache(maxsize=4096)
+def trust_file_stem(der: bytes, style: Literal["cn", "cn_serial"]) -> str:
+    """Name the file of a trust certificate (DER), without its suffix (B.5): `<CN>`, or `<CN>_<serial>` from 14SU1.
 
     Blanks become `_` as in the product. Every other byte outside `A-Za-z0-9._-` is written `%XX`, so that a name
     cannot leave its folder and different names stay different. A long name ends in a digest of the whole.
     """
-    name = _file_name(certificate.common_name or certificate.first_name or "unnamed")
+    # Not `parse`: a node names every certificate of its cluster at its start, and asks no more of most of them.
+    parts = names.cut(der)
+    subject = names.read(parts.subject)
+    name = _file_name(subject.common_name or subject.first_value or "unnamed")
     if style == "cn":
         return name
     # Whole bytes, as the product writes serial 1 as `01`.
-    return f"{name}_{certificate.serial.zfill(len(certificate.serial) + len(certificate.serial) % 2)}"
+    serial = f"{parts.serial_number:x}"
+    return f"{name}_{serial.zfill(len(serial) + len(serial) % 2)}"
 
 
 def _read(der: bytes) -> Certificate:
     loaded = x509.load_der_x509_certificate(der)
-    issuer_bytes, subject_bytes = names.issuer_and_subject(der)
-    subject = names.read(subject_bytes)
-    issuer = names.read(issuer_bytes)
+    parts = names.cut(der)
+    subject = names.read(parts.subject)
+    issuer = names.read(parts.issuer)
     key, key_bits = _key(loaded)
     is_ca, sans = _extensions(loaded)
     return Certificate(
@@ -269,9 +274,14 @@ def _decode(block: bytes) -> bytes:
         raise Refusal("format", "a PEM block is no Base64") from None
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9._-]+")
+
+
 @lru_cache(maxsize=1024)
 def _file_name(name: str) -> str:
-    kept = "".join(_file_character(character) for character in name)
+    kept = name.replace(" ", "_")
+    if not _PLAIN.fullmatch(kept):
+        kept = "".join(_file_character(character) for character in name)
     if kept.startswith("."):
         kept = f"%2E{kept[1:]}"
     if len(kept) <= _FILE_NAME_LIMIT:

@@ -71,19 +71,23 @@ RELOAD = "reload"
 class NodeCore:
     """A node. One instance is one life of its process: from `Started` to the kill."""
 
+    context_class = Context
+    replica_class = Replica
     follower_class = Follower
     operations_class = Operations
+    services_class = Services
+    change_notification_class = ChangeNotification
     """Which machines are put together; a planted bug takes another one."""
 
     def __init__(self, config: NodeConfig, rulebook: RuleBook, codec: BusCodec) -> None:
         """`codec` seals as this node in this boot."""
         self.config = config
-        self.context = Context(config, rulebook, codec)
+        self.context = self.context_class(config, rulebook, codec)
         self.identities: dict[str, bytes] = {}
         self._fingerprints: dict[str, str] = {}
         self.keys: dict[str, int] = {}
         self.filing = Filing(self.context)
-        self.services = Services(
+        self.services = self.services_class(
             self.context,
             identities=self.fingerprints,
             changed=self._service_changed,
@@ -110,10 +114,10 @@ class NodeCore:
         self.identities.update(image.identities)
         self.keys = dict(image.keys)
         self.filing.take(image.files)
-        self.replica = Replica(image.replica)
+        self.replica = self.replica_class(image.replica)
         self.follower = self._make_follower()
         self.operations = self._make_operations()
-        self.change_notification = ChangeNotification(
+        self.change_notification = self.change_notification_class(
             self.context,
             self.filing,
             self.replica,
@@ -132,7 +136,8 @@ class NodeCore:
             applied=self._applied,
             replaced=self._replaced,
             may_acknowledge=self._may_acknowledge,
-            publisher_away=self._publisher_away,
+            publisher_away=self.believes_publisher_away,
+            settled_files=self._settled_files,
         )
 
     def _make_operations(self) -> Operations:
@@ -141,7 +146,7 @@ class NodeCore:
             self.filing,
             self.replica,
             submit=self._submit,
-            publisher_away=self._publisher_away,
+            publisher_away=self.believes_publisher_away,
         )
 
     def _started(self, image: DiskImage) -> None:
@@ -169,7 +174,9 @@ class NodeCore:
     def will(self) -> tuple[str, bytes]:
         """What the broker is to publish, retained, when this node's connection is lost: topic and payload."""
         topic = self.context.topics.birth(self.config.name)
-        return topic, self.context.codec.seal(topic, Birth("lost", self.context.boot, {}, {}))
+        # Asked for before `Started` has told the core which of its lives this is.
+        codec = self.context.codec
+        return topic, codec.seal(topic, Birth("lost", codec.boot, {}, {}))
 
     # -- the machine
 
@@ -276,6 +283,8 @@ class NodeCore:
             context.record("bus_refused", reason=refused.reason, sender=refused.sender, topic=topic)
             return
         context.cause = opened.cause
+        if opened.sender == self.config.publisher:
+            self._publisher_speaks(address.kind, opened.boot)
         if not self._heard(address, opened, payload):
             context.record("bus_refused", reason="sender", sender=opened.sender, topic=topic)
 
@@ -317,13 +326,29 @@ class NodeCore:
         if sender != self.config.publisher:
             return
         known = self._publisher_birth
-        if known is None or birth.boot >= known[0]:
-            self._publisher_birth = (birth.boot, birth.state)
-            if birth.state == "up" and known is not None and known[1] != "up":
-                self.operations.connected()
-                self.follower.publisher_back()
+        if known is not None and birth.boot < known[0]:
+            return
+        if birth.state == "up" and known is not None and known[1] != "up":
+            self._publisher_is_back(birth.boot)
+        self._publisher_birth = (birth.boot, birth.state)
 
-    def _publisher_away(self) -> bool:
+    def _publisher_speaks(self, kind: str, boot: int) -> None:
+        """Its birth may be lost on the way; then whatever it says afterwards tells that it is there.
+
+        What is retained may be older than its will: of that boot, only what nobody retains.
+        """
+        known = self._publisher_birth
+        if known is None or known[1] == "up" or kind == "birth":
+            return
+        if boot > known[0] or (boot == known[0] and known[1] == "lost" and kind in ("log", "answer")):
+            self._publisher_is_back(boot)
+
+    def _publisher_is_back(self, boot: int) -> None:
+        self._publisher_birth = (boot, "up")
+        self.operations.connected()
+        self.follower.publisher_back()
+
+    def believes_publisher_away(self) -> bool:
         """Whether the publisher is *known* to be unreachable; silence is not knowledge."""
         return not self.context.connected or (self._publisher_birth is not None and self._publisher_birth[1] != "up")
 
@@ -400,6 +425,14 @@ class NodeCore:
             outside = unit.kind == "trust" and not unit.replicated and self.config.role in unit.roles
             if outside and row.held_by(self.config.name):
                 self.filing.write(row)
+
+    def _settled_files(self) -> tuple[RowKey, ...]:
+        """Files of listed units that had a row once; no operation waits beside them."""
+        if self.config.replication != "modern":
+            return ()
+        units = self.context.rulebook.units
+        held = ((unit, files) for unit, files in self.filing.by_unit.items() if units[unit].replicated)
+        return tuple((unit, each) for unit, files in held for each, file in files.items() if not file.op_id)
 
     def _replaced(self, first: bool) -> None:  # noqa: FBT001  # a callback
         """A snapshot took the place of all rows; files follow at the next comparison.

@@ -78,10 +78,10 @@ def sync_path(path: Path) -> bool:
     return True
 
 
-def remove_file(path: Path) -> bool:
+def remove_file(path: Path | str) -> bool:
     """Remove a file; False when it was not there."""
     try:
-        path.unlink()
+        os.unlink(path)  # noqa: PTH108  a string will do, as above
     except FileNotFoundError:
         return False
     return True

@@ -34,6 +34,8 @@ class Filing:
         self._units: dict[str, dict[str, TrustFile]] = {}
         self._twins: dict[tuple[str, str], list[str]] = {}
         """Further files with a certificate that has one; people put files there by hand as well."""
+        self._names: dict[str, set[str]] = {}
+        """Names of all files by unit, twins too."""
         self._taken: tuple[FileImage, ...] | None = None
         """What was read last, while nothing has been asked for since: reading the very same again is no news."""
 
@@ -44,6 +46,7 @@ class Filing:
         self._taken = images
         self._units = {}
         self._twins = {}
+        self._names = {}
         unit, held = "", dict[str, TrustFile]()
         for image in images:
             fingerprint = parse(image.der).fingerprint
@@ -52,6 +55,7 @@ class Filing:
             if fingerprint in held:
                 self._twins.setdefault((image.unit, fingerprint), []).append(held[fingerprint].name)
             held[fingerprint] = TrustFile(image.name, image.der, image.description, image.op_id)
+            self._names.setdefault(unit, set()).add(image.name)
 
     def get(self, unit: str, fingerprint: str) -> TrustFile | None:
         """The file of that certificate, if there is one."""
@@ -84,6 +88,7 @@ class Filing:
         if self.get(row.unit, row.fingerprint) is not None:
             return
         name = self._free_name(row)
+        self._names.setdefault(row.unit, set()).add(name)
         self._taken = None
         self._units.setdefault(row.unit, {})[row.fingerprint] = TrustFile(name, row.der, row.description, op_id)
         self._context.ask(WriteFile(row.unit, name, row.der, row.description, op_id))
@@ -95,6 +100,7 @@ class Filing:
         if file is not None:
             self._taken = None
             for name in (file.name, *self._twins.pop((unit, fingerprint), ())):
+                self._names[unit].discard(name)
                 self._context.ask(RemoveFile(unit, name))
             self._context.record("file_removed", op_id, unit=unit, fingerprint=fingerprint)
 
@@ -108,10 +114,8 @@ class Filing:
 
     def _free_name(self, row: Row) -> str:
         """`<CN>.pem` or `<CN>_<serial>.pem` by release; a suffix counts up on a collision, as for the hash links."""
-        stem = trust_file_stem(parse(row.der), self._context.rulebook.release.trust_file_names)
-        taken = [file.name for file in self._units.get(row.unit, {}).values()]
-        if self._twins:
-            taken += [name for (unit, _), names in self._twins.items() if unit == row.unit for name in names]
+        stem = trust_file_stem(row.der, self._context.rulebook.release.trust_file_names)
+        taken = self._names.get(row.unit, ())
         name, count = f"{stem}.pem", 0
         while name in taken:
             count += 1

@@ -6,7 +6,7 @@ what has been received in order; the replica follows it after the time that data
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -14,7 +14,7 @@ from ucmlab.broker.codec import Refused
 from ucmlab.broker.messages import Ack, CatchUp, Entries, Head, LogEntry, Row, RowKey, Snapshot
 from ucmlab.node.commands import ApplyEntry, InstallSnapshot, RaiseFloor, SyncDisk
 from ucmlab.node.context import Context
-from ucmlab.node.instant import MILLISECOND
+from ucmlab.node.instant import MILLISECOND, MINUTE
 from ucmlab.node.log_hash import entry_hash
 from ucmlab.node.replica import Replica
 
@@ -28,6 +28,11 @@ GAP_WAIT = (20 * MILLISECOND, 80 * MILLISECOND)
 """How long a gap may close by itself before it is pulled (rule 4: a short jittered time)."""
 ACK_AFTER = 200 * MILLISECOND
 """Acknowledgements of a burst are one: only the last position counts."""
+ACK_LAG = 8
+"""So many entries may be applied and not acknowledged before it becomes urgent. The floor is all that waits for it, and
+the publisher tells of a higher one in steps as large as this (`FLOOR_LAG`)."""
+ACK_AT_LEISURE = 10 * MINUTE
+"""How long fewer of them may wait. Each acknowledgement is a sync on this node and a message to the publisher."""
 AHEAD_LIMIT = 256
 """Entries kept that came before their predecessors; more are dropped and pulled again."""
 
@@ -53,6 +58,7 @@ class Follower:
         replaced: Callable[[bool], None],
         may_acknowledge: Callable[[], bool],
         publisher_away: Callable[[], bool] = lambda: False,
+        settled_files: Callable[[], Iterable[RowKey]] = lambda: (),
     ) -> None:
         """Nothing has been heard yet.
 
@@ -61,6 +67,7 @@ class Follower:
             replaced: hears of every snapshot, and whether it is the first thing that this replica ever holds.
             may_acknowledge: whether this node's files let its position count.
             publisher_away: whether the publisher is known to be unreachable.
+            settled_files: files that had a row once, whether this replica knows of it or not.
         """
         self._context = context
         self._replica = replica
@@ -68,6 +75,7 @@ class Follower:
         self._replaced = replaced
         self._may_acknowledge = may_acknowledge
         self._publisher_away = publisher_away
+        self._settled_files = settled_files
         self.broken = False
         self.head: Head | None = None
         self._end = (0, 0)
@@ -82,7 +90,7 @@ class Follower:
         self._parts: dict[int, Snapshot] = {}
         self._acked: tuple[int, int] | None = None
         self._syncing: tuple[int, int, str] | None = None
-        self._ack_waiting = False
+        self._ack_due: int | None = None
         self._acks = 0
 
     # -- state
@@ -113,7 +121,7 @@ class Follower:
         if self._acked is not None:
             self._publish_ack(*self._acked, self._replica.digest())
         if self._replica.epoch:
-            self.acknowledge_soon()  # after a restart: what the disk holds may be news to the publisher
+            self.acknowledge_soon(urgent=True)  # what the disk holds may be news to a publisher that was restored
         if not self.broken and self._behind():
             self._ask()
 
@@ -152,7 +160,7 @@ class Follower:
         """An entry was published."""
         if self.broken:
             return
-        if (entry.epoch, entry.seq) <= self._tail[:2]:
+        if self.is_past(entry):
             # An old entry published again, or one that was pulled before it came by itself: either way it has had its
             # effect, and must not have another (S4).
             reason = "epoch" if entry.epoch < self._tail[0] else "repeated"
@@ -173,7 +181,7 @@ class Follower:
         """The publisher answers a request with what comes after our position."""
         if self.broken or answer.request != self._request:
             return
-        self._end = max(self._end, (self._tail[0], answer.head_seq))
+        self._ends_at(self._tail[0], answer.head_seq)
         for payload in answer.payloads:
             try:
                 opened = self._context.codec.open(self._context.topics.log_binding(), payload)
@@ -202,12 +210,17 @@ class Follower:
         self._parts[part.part] = part
         if len(self._parts) < part.parts:
             return
+        self._ends_at(part.epoch, part.seq)
         parts = [self._parts[number] for number in sorted(self._parts)]
         self._parts = {}
         # As it came, if it came whole: `table_of` may know it.
         rows = part.rows if part.parts == 1 else tuple(row for each in parts for row in each.rows)
         self._install(part, rows)
         self._answered()
+
+    def is_past(self, entry: LogEntry) -> bool:
+        """Whether the entry is no later than the tail."""
+        return (entry.epoch, entry.seq) <= self._tail[:2]
 
     def is_next(self, entry: LogEntry) -> bool:
         """Whether the entry comes right after the tail, by number and by hash."""
@@ -234,14 +247,22 @@ class Follower:
         elif token == APPLY_TIMER:
             self._apply_due()
         elif token == ACK_TIMER:
-            self._ack_waiting = False
+            self._ack_due = None
             self.acknowledge()
 
-    def acknowledge_soon(self) -> None:
+    def acknowledge_soon(self, *, urgent: bool = False) -> None:
         """The position changed, or files came to agree with it."""
-        if not self._ack_waiting and self._acked != self._replica.position:
-            self._ack_waiting = True
-            self._context.start_timer(ACK_TIMER, ACK_AFTER)
+        if self._acked == self._replica.position:
+            return
+        delay = ACK_AFTER if urgent or self._much_is_unacknowledged() else ACK_AT_LEISURE
+        due = self._context.now.lab + delay
+        if self._ack_due is None or due < self._ack_due:
+            self._ack_due = due
+            self._context.start_timer(ACK_TIMER, delay)
+
+    def _much_is_unacknowledged(self) -> bool:
+        epoch, seq = self._replica.position
+        return self._acked is None or self._acked[0] != epoch or seq - self._acked[1] >= ACK_LAG
 
     def acknowledge(self) -> None:
         """Make the position durable, then tell it: the publisher forgets tombstones on the strength of it."""
@@ -267,6 +288,13 @@ class Follower:
 
     def _older(self, head: Head, than: Head) -> bool:
         return (head.epoch, head.seq) < (than.epoch, than.seq)
+
+    def _ends_at(self, epoch: int, seq: int) -> None:
+        """Where the log ends is what the publisher says, by answer or head: an entry that went further is of no log.
+
+        Or it is so new that a head follows it. To go on asking for what lies before it would be a storm.
+        """
+        self._end = max((epoch, seq), (self.head.epoch, self.head.seq) if self.head is not None else (0, 0))
 
     def _behind(self) -> bool:
         return self._end > self._tail[:2]
@@ -347,18 +375,19 @@ class Follower:
         self.acknowledge_soon()
 
     def _gone_since(self, snapshot: Snapshot, rows: tuple[Row, ...]) -> list[tuple[str, str, int]]:
-        """Rows of this replica that the snapshot lacks: they were deleted, and nobody else remembers it any more.
+        """Rows and files of this node that the snapshot lacks: they were deleted, and nobody else remembers it.
 
         So it is when a node comes back with the disk of a backup, below what it once acknowledged: without this its
-        files would bring back what was deleted for everybody. In another epoch a missing row may be one that the
-        publisher lost, and files are what brings it back.
+        files would bring back what was deleted for everybody. A file may have lost its row by a power cut. In another
+        epoch a missing row may be one that the publisher lost, and files are what brings it back.
         """
         if snapshot.epoch != self._replica.epoch:
             return []
         there = {row.key for row in rows}
         there.update((unit, fingerprint) for unit, fingerprint, _ in snapshot.tombstones)
         # What this node remembers itself it goes on remembering: a snapshot may come twice.
-        gone = dict(self._replica.tombstones) | dict.fromkeys(self._replica.rows, snapshot.seq)
+        gone = dict.fromkeys((*self._replica.rows, *self._settled_files()), snapshot.seq)
+        gone |= self._replica.tombstones
         return [(*key, seq) for key, seq in gone.items() if key not in there]
 
     def _publish_ack(self, epoch: int, seq: int, digest: str) -> None:

@@ -95,12 +95,16 @@ class KeyRing:
         for der in keys:
             key = _load_der(der)
             if isinstance(key, rsa.RSAPrivateKey):
-                write_private(self.spare_place(key.key_size), der)
+                write_private(self.spare_places(key.key_size, 1)[0], der)
 
-    def spare_place(self, bits: int) -> Path:
-        """Where a further spare RSA key is to be put: a private file, PKCS#8 DER, made by ucmlab. Makes the folder."""
+    def spare_places(self, bits: int, number: int) -> list[Path]:
+        """Where so many further spare RSA keys are to be put: private files, PKCS#8 DER, made by ucmlab.
+
+        Makes the folder.
+        """
         private_folder(self._private)
-        return private_folder(self._spare) / f"rsa-{bits}-{secrets.token_hex(8)}.der"
+        folder = private_folder(self._spare)
+        return [folder / f"rsa-{bits}-{secrets.token_hex(8)}.der" for _ in range(number)]
 
     def make_identity_key(self, unit: Unit, kind: str) -> IdentityKey:
         """Make the next key of an identity (`rsa-2048`, `ec-384`) and store it, durably.

@@ -73,13 +73,26 @@ def end_of_value(data: bytes) -> int:
     return start + (data[1] if data[1] < _LONG_FORM else int.from_bytes(data[_HEADER:start]))
 
 
-def issuer_and_subject(certificate: bytes) -> tuple[bytes, bytes]:
-    """Cut issuer and subject out of a DER certificate, each with its header."""
+class Cut(NamedTuple):
+    """Parts of a certificate, each as encoded."""
+
+    serial: bytes
+    issuer: bytes
+    subject: bytes
+
+    @property
+    def serial_number(self) -> int:
+        """The serial number; old CAs made negative ones."""
+        return int.from_bytes(_contents(self.serial), signed=True)
+
+
+def cut(certificate: bytes) -> Cut:
+    """Cut serial number, issuer and subject out of a DER certificate, each with its header."""
     to_be_signed = _contents(_contents(certificate))
     # version [0] (absent in version 1), serial number, signature algorithm, issuer, validity, subject
     parts = _values(to_be_signed, count=6)
-    at = 3 if to_be_signed[0] == _VERSION else 2
-    return parts[at], parts[at + 2]
+    at = 1 if to_be_signed[0] == _VERSION else 0
+    return Cut(parts[at], parts[at + 2], parts[at + 4])
 
 
 @lru_cache(maxsize=4096)
@@ -89,18 +102,31 @@ def read(raw: bytes) -> Name:
     Raises:
         ValueError: it is malformed, or a string is not in the encoding that it claims.
     """
-    relative = _attributes(raw)
-    flat = [attribute for group in relative for attribute in group]
-    common = [_text(attribute) for attribute in flat if attribute.oid == _COMMON_NAME]
+    relative = [_relative(group) for group in _values(_contents(raw))]
     return Name(
-        ",".join("+".join(_rfc4514(attribute) for attribute in group) for group in reversed(relative)),
-        common[-1] if common else "",
-        _text(flat[0]) if flat else "",
+        ",".join(group.text for group in reversed(relative)),
+        next((group.common_name for group in reversed(relative) if group.common_name is not None), ""),
+        next((group.first_value for group in relative if group.first_value is not None), ""),
     )
 
 
-def _attributes(raw: bytes) -> list[list[Attribute]]:
-    return [[_attribute(part) for part in _values(_contents(group))] for group in _values(_contents(raw))]
+class _Relative(NamedTuple):
+    """One group of attributes, read."""
+
+    text: str
+    common_name: str | None
+    first_value: str | None
+
+
+@lru_cache(maxsize=4096)  # of the names in a lab most differ in one group only
+def _relative(raw: bytes) -> _Relative:
+    attributes = [_attribute(part) for part in _values(_contents(raw))]
+    common = [_text(attribute) for attribute in attributes if attribute.oid == _COMMON_NAME]
+    return _Relative(
+        "+".join(map(_rfc4514, attributes)),
+        common[-1] if common else None,
+        _text(attributes[0]) if attributes else None,
+    )
 
 
 def _attribute(raw: bytes) -> Attribute:
@@ -139,12 +165,19 @@ def _dotted(oid: bytes) -> str:
 def _values(data: bytes, count: int = -1) -> list[bytes]:
     """Cut concatenated DER values apart, at most `count` of them."""
     parts: list[bytes] = []
-    while data and len(parts) != count:
-        end = end_of_value(data)
-        if end > len(data):
+    at, size = 0, len(data)
+    while at < size and len(parts) != count:
+        # As `end_of_value` has it, but without cutting off what was read: names are read by every node at its start.
+        length = data[at + 1] if at + 1 < size else 0
+        start = at + _HEADER
+        if length >= _LONG_FORM:
+            start += length & 0x7F
+            length = int.from_bytes(data[at + _HEADER : start])
+        end = start + length
+        if end > size:
             raise ValueError("a value is cut off")
-        parts.append(data[:end])
-        data = data[end:]
+        parts.append(data[at:end])
+        at = end
     return parts
 
 

@@ -11,9 +11,10 @@ the comparison of Change Notification finishes or undoes it (design 3). What thi
 
 from collections import deque
 from collections.abc import Callable
+from itertools import dropwhile
 
 from ucmlab.broker.messages import Answer, Proposal, Row, RowKey
-from ucmlab.node.commands import Reply
+from ucmlab.node.commands import AnyCommand, Reply, WriteFile
 from ucmlab.node.context import Context
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import Delete, Upload
@@ -42,6 +43,8 @@ class OpenOperation:
         self.written: list[RowKey] = []
         self.removed: list[Row] = []
         self.warnings: tuple[str, ...] = ()
+        self.commands: list[AnyCommand] = []
+        """The list in which its files are changed: a command that fails takes the rest of it along."""
 
 
 class Operations:
@@ -66,6 +69,8 @@ class Operations:
         self._occupied: dict[str, str] = {}
         self._line: deque[Upload | Delete] = deque()
         self._unanswered: dict[str, OpenOperation] = {}
+        self._at_once: dict[str, OpenOperation] = {}
+        """Operations of the latest list that ended in the very list in which they began."""
         self._proposed = 0
 
     def open(self) -> int:
@@ -166,13 +171,15 @@ class Operations:
             self._change_files(operation)
         if asked and self._publisher_away():
             self._context.record("db_write_failed", op_id, reason="publisher_unreachable")
+            latest = [each for each in self._at_once.values() if each.commands is operation.commands]
+            self._at_once = {each.proposal.op_id: each for each in (*latest, operation)}
             self._end(operation, "partial", reason="publisher_unreachable")
             return
         self._send(operation)
 
     def _change_files(self, operation: OpenOperation) -> None:
         """This node's files first, the database after (domain.md 0.3, fact 2)."""
-        proposal = operation.proposal
+        proposal, operation.commands = operation.proposal, self._context.commands
         for unit, fingerprint in proposal.removes:
             row = self._replica.rows.get((unit, fingerprint))
             if row is not None and self._filing.get(unit, fingerprint) is not None:
@@ -243,14 +250,32 @@ class Operations:
     def failed(self, op_id: str, text: str) -> None:
         """A file of the operation could not be written or removed: nothing was proposed, and what was done is undone.
 
-        What followed in the list of commands was dropped, so whoever else is open asks again.
+        What followed in the list of commands was dropped, replies too, so whoever else is open asks again.
         """
-        operation = self._open.get(op_id)
+        operation = self._open.get(op_id) or self._at_once.get(op_id)
         if operation is not None:
-            self._put_back(operation)
-            self._end(operation, "refused", reason="permission", text=f"The file could not be written: {text}")
+            self._undo(operation, text)
+            self._make_good(op_id, operation.commands, text)
         for other in list(self._open.values()):
             self._send(other)
+
+    def _undo(self, operation: OpenOperation, text: str) -> None:
+        """Nothing of it is left, and its operator is told so."""
+        text = f"The file could not be written: {text}"
+        self._put_back(operation)
+        if operation.proposal.op_id in self._open:
+            self._end(operation, "refused", reason="permission", text=text)
+        else:
+            self._reply(operation.proposal.op_id, "refused", reason="permission", text=text)
+
+    def _make_good(self, op_id: str, commands: list[AnyCommand], text: str) -> None:
+        """Of what came after the file that could not be written nothing was performed: say again what was said."""
+        dropped = dropwhile(lambda each: not isinstance(each, WriteFile) or each.op_id != op_id, commands)
+        for reply in [each for each in dropped if isinstance(each, Reply) and each.op_id != op_id]:
+            if reply.op_id in self._at_once:
+                self._undo(self._at_once[reply.op_id], text)
+            else:
+                self._context.ask(reply)
 
     def _put_back(self, operation: OpenOperation) -> None:
         """A refused change leaves the files that the rows name."""
@@ -260,8 +285,9 @@ class Operations:
             if not named and operation.proposal.kind != "install":
                 self._filing.remove(*row.key, op_id=operation.proposal.op_id)
         for row in operation.removed:
-            if row.key in self._replica.rows:
-                self._filing.write(row)
+            known = self._replica.rows.get(row.key)
+            if known is not None and known.held_by(self._context.config.name):
+                self._filing.write(known)
 
     def _end(
         self,

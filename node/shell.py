@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Protocol, cast
 
 import msgspec
@@ -47,7 +48,7 @@ from ucmlab.node.status import NodeStatus
 from ucmlab.node.timers import Timers
 
 STOP_PATIENCE_S = 2.0
-"""Machine time for the broker to acknowledge a stopping node's last words."""
+"""Machine time for the broker to acknowledge the last words of a node that stops or dies."""
 EVENTS_A_TURN = 32
 """Events handled before the loop looks at its sockets again."""
 
@@ -85,6 +86,18 @@ class Journal(Protocol):
 
     def write(self, record: Record, now: Instant) -> None:
         """Keep one."""
+        ...
+
+
+class Hazard(Protocol):
+    """A fault that lies in wait among the node's commands."""
+
+    def before(self, command: AnyCommand) -> bool:
+        """A command is about to be performed: True kills the process first; OSError has the command fail."""
+        ...
+
+    def after(self, command: AnyCommand) -> bool:
+        """A command was performed: True kills the process."""
         ...
 
 
@@ -139,7 +152,9 @@ class NodeShell:
         self._ticker: asyncio.TimerHandle | None = None
         self._fire_mark: int | None = None
         self._performing = False
-        self._doom: str | None = None
+        self._perform: Callable[[AnyCommand, Instant], Event | None] = self._do
+        self._hazards: tuple[Hazard, ...] = ()
+        self._asides: dict[str, Callable[[], None]] = {}
         self._dying = False
         self._turns = 0
         self._acted = 0
@@ -165,10 +180,17 @@ class NodeShell:
         self._fire_mark = self._timers.mark
         self.act()
 
-    def arm(self, command: str) -> None:
-        """Die right after having performed the next command of that name."""
-        self._doom = command
-        self.act()
+    def endanger(self, hazards: Iterable[Hazard]) -> None:
+        """These lie in wait from now on, and no others; without any, nothing asks for them."""
+        self._hazards = tuple(hazards)
+        self._perform = self._do_in_danger if self._hazards else self._do
+
+    def at(self, due: int, action: Callable[[], None]) -> None:
+        """Have something that is not the core's done at a lab instant, as a timer that fires."""
+        token = f"aside {len(self._asides)} {due} {self._timers.mark}"
+        self._asides[token] = action
+        self._timers.start(token, due)
+        self._wake.set()
 
     def set_clock(self, setting: ClockSetting) -> None:
         """Run time differently."""
@@ -261,7 +283,11 @@ class NodeShell:
         if token is None:
             self._fire_mark = None
             return None
-        return TimerFired(token)
+        aside = self._asides.pop(token, None) if self._asides else None
+        if aside is None:
+            return TimerFired(token)
+        aside()
+        return self._next()
 
     def _handle(self, event: AnyEvent) -> None:
         self._turns += 1
@@ -271,9 +297,8 @@ class NodeShell:
         for command in self._core.handle(event, now):
             if not self._performed(command, now, answers):
                 break
-            if type(command).__name__ == self._doom:
-                self._fall(command)
-                return
+        if self._dying:
+            return
         # What the disk said is true now: an upload handled in between would make a reading of the files stale.
         self._inbox.extendleft(reversed(answers))
         self._performing = False
@@ -292,7 +317,19 @@ class NodeShell:
             answers.append(cast("AnyEvent", answer))
         return True
 
-    def _perform(self, command: AnyCommand, now: Instant) -> Event | None:
+    def _do_in_danger(self, command: AnyCommand, now: Instant) -> Event | None:
+        answer: Event | None = None
+        if self._dying:
+            return None  # the rest of the list
+        dies = any(hazard.before(command) for hazard in self._hazards)
+        if not dies:
+            answer = self._do(command, now)
+            dies = any(hazard.after(command) for hazard in self._hazards)
+        if dies:
+            self._fall()
+        return answer
+
+    def _do(self, command: AnyCommand, now: Instant) -> Event | None:
         match command:
             case Publish(topic=topic, payload=payload, retain=retain):
                 self._bus.publish(topic, payload, retain=retain)
@@ -328,11 +365,14 @@ class NodeShell:
             delay = self._clock.machine_seconds(due)
             self._ticker = asyncio.get_running_loop().call_later(delay, self._wake.set)
 
-    def _fall(self, command: AnyCommand) -> None:
-        # A publish counts as performed when the broker has it: only then is "killed after it" the same in every run.
+    def _fall(self) -> None:
+        # A publish counts as performed when the broker has it: only then is a death after it the same in every run.
+        # What a suffering link holds is as good as lost.
         self._dying = True
-        if not isinstance(command, Publish | Subscribe) or self._bus.counters().unanswered == 0:
+        if self._bus.counters().unanswered == 0:
             self._die()
+        else:
+            asyncio.get_running_loop().call_later(STOP_PATIENCE_S, self._die)
 
     def _die(self) -> None:
         os.kill(os.getpid(), signal.SIGKILL)

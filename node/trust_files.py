@@ -69,13 +69,10 @@ class TrustFiles:
             OSError: disk full, no permission, no such unit.
         """
         path = self.path(unit, name)
-        make_folder(path.parent)
         if not op_id and not path.exists():
-            # Nothing is there to be torn from: the certificate comes last, and an orphaned description is cleared away.
-            self._describe(path, description)
-            self._put(path, pem(der).encode())
-            self._remove(pending_path(path))
+            self._write_new(path, der=der, description=description)
             return
+        make_folder(path.parent)
         beside = op_id or description or description_path(path).exists() or pending_path(path).exists()
         if beside:
             pending = Pending(op_id, _fingerprint(der), description, _valid_pending(path))
@@ -85,6 +82,20 @@ class TrustFiles:
             self._describe(path, description)
             if not op_id:
                 self._remove(pending_path(path))
+
+    def _write_new(self, path: Path, *, der: bytes, description: str) -> None:
+        # Nothing is there to be torn from: the certificate comes last, and orphans of an older one are cleared away.
+        # A node does this a hundred times at its start, and for each upload that it hears of: no more than it takes.
+        try:
+            self._describe(path, description)
+            self._put(path, pem(der).encode())
+        except FileNotFoundError:
+            if path.parent.is_dir():
+                raise
+            make_folder(path.parent)
+            self._write_new(path, der=der, description=description)
+        else:
+            self._remove(pending_path(path))
 
     def remove(self, unit: str, name: str) -> None:
         """Remove a certificate and what lies beside it; one that is gone already is no error."""
@@ -176,7 +187,7 @@ class TrustFiles:
 
 def pending_path(path: Path) -> Path:
     """Where the operation id of a certificate file is kept."""
-    return path.with_name(f".{path.name}.pending")
+    return path.parent / f".{path.name}.pending"
 
 
 def description_path(path: Path) -> Path:

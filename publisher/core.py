@@ -64,11 +64,14 @@ BATCH_BYTES = 1 << 19
 class PublisherCore(NodeCore):
     """The publisher."""
 
+    log_class = Log
+    """Of which the log is; a planted bug takes another one."""
+
     # -- life
 
     def _take(self, image: DiskImage) -> None:
         super()._take(image)
-        self.log = Log(epoch=image.log.epoch, floor=image.log.floor, floor_hash=image.log.floor_hash)
+        self.log = self.log_class(epoch=image.log.epoch, floor=image.log.floor, floor_hash=image.log.floor_hash)
         self.distribution = KeyDistribution(self.context)
         self._births: dict[str, Birth] = {}
         self._acks: dict[str, tuple[int, int]] = {}
@@ -198,7 +201,8 @@ class PublisherCore(NodeCore):
         profiles = self.context.rulebook.identity_profiles(self.config.role)
         return (AUTHZ, *(profile.unit for profile in profiles if role in profile.distributed_to))
 
-    def _publisher_away(self) -> bool:
+    def believes_publisher_away(self) -> bool:
+        """It is this node."""
         return False
 
     # -- proposals
@@ -222,14 +226,7 @@ class PublisherCore(NodeCore):
         if self.context.now.lab > proposal.not_after:
             return None
         try:
-            wanted = judge(
-                self.context.rulebook,
-                self.config,
-                self.replica,
-                proposal,
-                origin=origin,
-                now=self.context.now,
-            )
+            wanted = self._judge(proposal, origin)
         except Refusal as refusal:
             return self._refuse(proposal, refusal)
         if not wanted.adds and not wanted.removes:
@@ -237,6 +234,10 @@ class PublisherCore(NodeCore):
             self.log.remember(answer)
             return answer
         return self._commit(proposal, origin, wanted)
+
+    def _judge(self, proposal: Proposal, origin: str) -> Wanted:
+        rulebook, now = self.context.rulebook, self.context.now
+        return judge(rulebook, self.config, self.replica, proposal, origin=origin, now=now)
 
     def _refuse(self, proposal: Proposal, refusal: Refusal) -> Answer:
         self.context.ask(RecordAnswer(proposal.op_id, refusal.reason))

@@ -8,6 +8,7 @@ from ucmlab.cluster.cli.root import root
 COMMANDS = {
     "list": Entry("ucmlab.scenarios.commands:list_stories", "List the stories of the library."),
     "run": Entry("ucmlab.scenarios.commands:run_stories", "Tell stories, and judge them."),
+    "replay": Entry("ucmlab.scenarios.replaying:replay", "Play again what the search found."),
 }
 
 

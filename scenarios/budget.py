@@ -41,3 +41,13 @@ def machine_time(seconds: float, task: "asyncio.Task[Any]", wake: Callable[[], o
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@contextmanager
+def people_think() -> Generator[None]:
+    """Let no machine time count while somebody is waited for."""
+    left = signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *left)

@@ -10,15 +10,17 @@ from typing import get_args
 import click
 import msgspec
 
+from ucmlab.cluster.cli.keys import pressed_keys
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.topology import Profile
 from ucmlab.node.config import Policy
 from ucmlab.scenarios import junit, report
+from ucmlab.scenarios.classroom import Classroom
 from ucmlab.scenarios.labs import run_story
 from ucmlab.scenarios.loading import library_names, library_story, load, load_all
 from ucmlab.scenarios.result import SCHEMA, Options, Result
 from ucmlab.scenarios.story import Story
-from ucmlab.scenarios.telling import Entry
+from ucmlab.scenarios.telling import Entry, Stage
 
 EXIT_STATUS = {"held": 0, "failed": 1, "unusable": 2, "unknown": 3}
 WORST_FIRST = ("unusable", "failed", "unknown", "held")
@@ -71,6 +73,7 @@ def list_stories(tag: str | None, *, as_json: bool) -> None:
 )
 @click.option("--junit", "junit_file", type=click.Path(dir_okay=False), help="Write JUnit XML.")
 @click.option("--report", type=click.Path(file_okay=False), help="Write DIR/<story>/result.json and the journal.")
+@click.option("--step", is_flag=True, help="For a class: wait for a key before each step, show what it changed.")
 @click.option("--keep", is_flag=True, help="Keep the homes of the nodes (mode local).")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON, and nothing else.")
 def run_stories(
@@ -79,6 +82,7 @@ def run_stories(
     everything: bool,
     jobs: int,
     junit_file: str | None,
+    step: bool,
     as_json: bool,
     **options: object,
 ) -> None:
@@ -88,7 +92,9 @@ def run_stories(
     """  # Unusable from here ends the command with its line and status 2, as every command (cluster/cli/ending.py)
     asked = msgspec.convert(options, Options)
     stories = _asked_for(names, everything=everything)
-    ended = list(_run(stories, asked, jobs=jobs, quiet=as_json))
+    if step:
+        _check_stage(jobs=jobs, as_json=as_json)
+    ended = _on_stage(stories, asked) if step else list(_run(stories, asked, jobs=jobs, quiet=as_json))
     _write(ended, asked, junit_file)
     status = overall(ended)
     if as_json:
@@ -126,7 +132,7 @@ def _asked_for(names: tuple[str, ...], *, everything: bool) -> list[Story]:
 def _run(stories: list[Story], options: Options, *, jobs: int, quiet: bool) -> Iterator[Ended]:
     """Tell them all, in their order; with several jobs each report is printed when its story is over."""
     if jobs == 1 or len(stories) == 1:
-        yield from (_live(story, options, quiet=quiet) for story in stories)
+        yield from (live(story, options, quiet=quiet) for story in stories)
         return
     print_line: report.Printer = _silent if quiet else report.printer()
     # Spawned, not forked: a child of a program that may have threads must not begin with their locks.
@@ -143,22 +149,46 @@ def _run(stories: list[Story], options: Options, *, jobs: int, quiet: bool) -> I
         yield from ((by_future[future], future.result()) for future in futures)
 
 
-def _live(story: Story, options: Options, *, quiet: bool) -> Ended:
+def _check_stage(*, jobs: int, as_json: bool) -> None:
+    if jobs > 1:
+        raise Unusable("--step tells one story after the other; leave out --jobs")
+    if as_json:
+        raise Unusable("--step is for people to read and --json for programs; leave out one of them")
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise Unusable("--step waits for keys and needs a terminal; without one, leave it out")
+
+
+def _on_stage(stories: list[Story], options: Options) -> list[Ended]:
+    """Tell them one after the other, step by step; a key that ends one ends all."""
+    ended: list[Ended] = []
+    with pressed_keys() as keys:
+        for story in stories:
+            ended.append(live(story, options, quiet=False, stage=Classroom(keys, report.printer())))
+            result = ended[-1][1]
+            if isinstance(result, Result) and result.trouble is not None and result.trouble.cause == "people":
+                break
+    untold = [story.name for story in stories[len(ended) :]]
+    if untold:
+        click.echo(f"not told: {', '.join(untold)}")
+    return ended
+
+
+def live(story: Story, options: Options, *, quiet: bool, stage: Stage | None = None) -> Ended:
     """Tell one story here, and print each thing as it happens."""
     print_line: report.Printer = _silent if quiet else report.printer()
-    for line in report.heading(story, options):
+    for line in report.heading(story, options, width=report.width()):
         print_line(line)
 
     def listen(entry: Entry, began: int) -> None:
-        for line in report.entry_lines(entry, began):
+        for line in report.entry_lines(entry, began, width=report.width()):
             print_line(line)
 
     try:
-        result = run_story(story, options, listen)
+        result = run_story(story, options, listen, stage)
     except Unusable as error:
         _complain(story, str(error))
         return story, str(error)
-    for line in report.ending(result):
+    for line in report.ending(result, width=report.width()):
         print_line(line)
     return story, result
 

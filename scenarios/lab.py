@@ -19,7 +19,7 @@ from ucmlab.node.instant import duration, to_datetime
 from ucmlab.node.services import CHANGE_NOTIFICATION
 from ucmlab.scenarios.ca import CA, CLOCK_MARGIN, KINDS, YEARS_VALID, KeySource, serial_number
 from ucmlab.scenarios.node import Node
-from ucmlab.scenarios.telling import Telling
+from ucmlab.scenarios.telling import StoryOver, Telling
 
 Group = str | Iterable[str | Node]
 """Nodes on one side of a cut: `"pub sub1"`, or a list of names or nodes."""
@@ -116,8 +116,13 @@ class Lab:
     @asynccontextmanager
     async def step(self, title: str, expect: str = "") -> AsyncGenerator[None]:
         """Name what comes next. `expect` is what a class should predict; it judges nothing."""
-        self._telling.begin_step(title, expect)
-        yield
+        await self._telling.begin_step(title, expect)
+        try:
+            yield
+        except StoryOver:
+            self._telling.end_step()
+            raise
+        self._telling.end_step()
 
     def check(self, condition: bool, text: str, seen: object = "") -> None:  # noqa: FBT001 (design 7.3 spells it so)
         """Judge, and go on.

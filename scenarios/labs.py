@@ -20,8 +20,10 @@ from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.keycache import KeyCache, cache_folder
 from ucmlab.cluster.local import LabLost, LocalLab, ProcessCrashed
 from ucmlab.cluster.provision import provision
-from ucmlab.cluster.sim.lab import START_OF_LAB, SimLab
+from ucmlab.cluster.search.plants import PLANTS, Plant
+from ucmlab.cluster.sim.lab import START_OF_LAB, SimLab, configs_of
 from ucmlab.cluster.sim.loop import Deadlock, VirtualLoop
+from ucmlab.cluster.sim.world import World
 from ucmlab.cluster.spawning import ForkServerProcess
 from ucmlab.cluster.stocking import stock_keys
 from ucmlab.cluster.topology import Settings, Topology, topology
@@ -31,11 +33,11 @@ from ucmlab.scenarios.ca import simulation_keys, throwaway_keys
 from ucmlab.scenarios.result import Options, Result
 from ucmlab.scenarios.runner import tell
 from ucmlab.scenarios.story import Story
-from ucmlab.scenarios.telling import Listener
+from ucmlab.scenarios.telling import Listener, Stage
 
 
-def run_story(story: Story, options: Options, listener: Listener) -> Result:
-    """Tell a story in a lab of its own, which is gone afterwards.
+def run_story(story: Story, options: Options, listener: Listener, stage: Stage | None = None) -> Result:
+    """Tell a story in a lab of its own, which is gone afterwards; on a stage, step by step.
 
     Raises:
         Unusable: it cannot be told as asked.
@@ -44,7 +46,7 @@ def run_story(story: Story, options: Options, listener: Listener) -> Result:
     if options.mode == "sim" and carrier.kind != "embedded":
         raise Unusable(f"--broker {carrier.text} needs real processes; say --mode local")
     tell_in = _in_sim if options.mode == "sim" else _in_processes
-    return tell_in(story, options, listener)
+    return tell_in(story, options, listener, stage)
 
 
 def topology_for(story: Story, options: Options) -> Topology:
@@ -66,18 +68,33 @@ def topology_for(story: Story, options: Options) -> Topology:
         raise Unusable(f"there is no such cluster: {error}") from error
 
 
-def _in_sim(story: Story, options: Options, listener: Listener) -> Result:
-    lab = SimLab(topology_for(story, options), seed=options.seed)
+def _in_sim(story: Story, options: Options, listener: Listener, stage: Stage | None) -> Result:
+    cluster, seed = topology_for(story, options), options.seed
+    plant = _plant(story)
+    world = World(configs_of(cluster, seed=seed), {}, seed=seed, wall=START_OF_LAB, cores=(plant.node, plant.publisher))
+    plant.surround(world)
+    lab = SimLab(cluster, seed=seed, world=world)
 
     async def whole() -> Result:
         await lab.open()
-        return await tell(story, options, port=lab, keys=simulation_keys(), listener=listener)
+        return await tell(story, options, port=lab, keys=simulation_keys(), listener=listener, stage=stage)
 
     # The virtual loop never waits for files, so it needs no waking.
     return _bounded(story, whole(), loop=VirtualLoop(lab.world), wake=lambda: None)
 
 
-def _in_processes(story: Story, options: Options, listener: Listener) -> Result:
+def _plant(story: Story) -> Plant:
+    """The bug that the story wants in its simulated lab: none, unless it names one."""
+    if story.plant is None:
+        return Plant("none", "")
+    if story.plant not in PLANTS:
+        raise Unusable(f"{story.name} plants {story.plant!r}, which there is not; there are {', '.join(PLANTS)}")
+    return PLANTS[story.plant]
+
+
+def _in_processes(story: Story, options: Options, listener: Listener, stage: Stage | None) -> Result:
+    if story.plant is not None:
+        raise Unusable(f"{story.name} plants the bug {story.plant}, which the simulation alone can do; say --mode sim")
     cluster = topology_for(story, options)
     carrier = read_carrier(options.broker)
     authority = None if options.broker_ca is None else read_authority(Path(options.broker_ca))
@@ -108,7 +125,14 @@ def _in_processes(story: Story, options: Options, listener: Listener) -> Result:
                 await lab.open()
                 opened_in = time.perf_counter() - began
                 return await tell(
-                    story, options, port=lab, keys=keys, listener=listener, kept=kept, opened_in=opened_in
+                    story,
+                    options,
+                    port=lab,
+                    keys=keys,
+                    listener=listener,
+                    kept=kept,
+                    opened_in=opened_in,
+                    stage=stage,
                 )
             except (LabLost, ProcessCrashed) as error:  # in a story it is part of the result; so it was before or after
                 raise Unusable(f"the lab broke down: {error}") from error

@@ -1,5 +1,6 @@
 """What a person reads of a run: lines while it goes on, the verdict at its end, and how to run it again."""
 
+import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
@@ -45,14 +46,19 @@ def printer() -> Printer:
     return lambda line: console.print(Text(line[0], style=STYLES.get(line[1], "")))
 
 
-def heading(story: Story, options: Options) -> Iterator[Line]:
+def width() -> int:
+    """Columns for text that is printed now: `WIDTH`, on a terminal no more than it has."""
+    return min(WIDTH, shutil.get_terminal_size().columns) if sys.stdout.isatty() else WIDTH
+
+
+def heading(story: Story, options: Options, *, width: int = WIDTH) -> Iterator[Line]:
     """What stands above a story's run: its name, how it is told, and what it is about."""
     yield f"{story.name}  ({options.mode}, seed {options.seed})", "title"
     for paragraph in story.text.split("\n\n"):
-        yield from ((line, "dim") for line in _wrapped(" ".join(paragraph.split()), "  "))
+        yield from ((line, "dim") for line in _wrapped(" ".join(paragraph.split()), "  ", width))
 
 
-def entry_lines(entry: Entry, began: int) -> Iterator[Line]:
+def entry_lines(entry: Entry, began: int, *, width: int = WIDTH) -> Iterator[Line]:
     """One entry, at its lab time since the story began."""
     time = clock(entry.at - began)
     match entry:
@@ -63,7 +69,7 @@ def entry_lines(entry: Entry, began: int) -> Iterator[Line]:
         case Step(title=title, expect=expect):
             yield f"{time}  {title}", "step"
             if expect:
-                yield from ((line, "dim") for line in _wrapped(f"expect: {expect}", MARGIN))
+                yield from ((line, "dim") for line in _wrapped(f"expect: {expect}", MARGIN, width))
         case Check(text=text, held=True, evident=evident):
             if not evident:
                 yield f"{time}    held    {text}", "held"
@@ -74,7 +80,7 @@ def entry_lines(entry: Entry, began: int) -> Iterator[Line]:
             yield f"{time}    {operation}: {' '.join(filter(None, (outcome, reason)))}", ""
 
 
-def ending(result: Result) -> Iterator[Line]:
+def ending(result: Result, *, width: int = WIDTH) -> Iterator[Line]:
     """The verdict, why, how long it took, and how to run it again."""
     checks = [entry for entry in result.entries if isinstance(entry, Check)]
     failed = sum(not check.held for check in checks)
@@ -82,7 +88,7 @@ def ending(result: Result) -> Iterator[Line]:
     took = f"{clock(result.ended - result.began).strip()} of lab time in {result.machine_seconds:.1f} s"
     yield f"{result.verdict.upper()}  {result.story}: {count}; {took}", result.verdict
     if result.trouble:
-        yield from ((line, result.verdict) for line in _wrapped(result.trouble.line, "  "))
+        yield from ((line, result.verdict) for line in _wrapped(result.trouble.line, "  ", width))
     if result.kept:
         yield f"  kept:  {result.kept}", "dim"
     yield f"  again: {result.again}", "dim"
@@ -130,5 +136,5 @@ def _difference(expected: str, seen: str) -> Iterator[str]:
         yield f"seen:     {seen}"
 
 
-def _wrapped(text: str, indent: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+def _wrapped(text: str, indent: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)

@@ -40,8 +40,8 @@ class Trouble(msgspec.Struct, frozen=True):
 
     line: str
     trace: str = ""
-    of_the_lab: bool = False
-    """Whether the lab failed, not the story: then nothing was proved either way."""
+    cause: Literal["story", "lab", "people"] = "story"
+    """Whose it is. When the lab broke down or somebody ended the story, nothing was proved either way."""
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,13 +114,13 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 def verdict(telling: Telling, trouble: Trouble | None) -> tuple[Verdict, Trouble | None]:
     """Judge a telling that came to its end, and say why when the checks alone do not.
 
-    A check that failed is a failure whatever else went wrong. A run in which the lab broke down, a declared fault never
-    fired or nothing was judged proves nothing either way.
+    A check that failed is a failure whatever else went wrong. A run in which the lab broke down, that somebody
+    ended early, in which a declared fault never fired or nothing was judged proves nothing either way.
     """
     if any(not check.held for check in telling.checks):
         return "failed", trouble
     if trouble is not None:
-        return ("unknown" if trouble.of_the_lab else "failed"), trouble
+        return ("failed" if trouble.cause == "story" else "unknown"), trouble
     if silent := telling.never_fired():
         return "unknown", Trouble("a declared fault never fired: " + "; ".join(silent))
     if not telling.checks:

@@ -30,7 +30,7 @@ from ucmlab.scenarios.processes import processes
 from ucmlab.scenarios.reply import Reply
 from ucmlab.scenarios.result import Options, Result, Trouble, again, verdict
 from ucmlab.scenarios.story import Story
-from ucmlab.scenarios.telling import Listener, StoryOver, Telling
+from ucmlab.scenarios.telling import Ended, Listener, Stage, StoryOver, Telling
 
 HEALTHY_WITHIN = HOUR
 """More than the slowest start of a service takes."""
@@ -49,6 +49,7 @@ async def tell(
     listener: Listener,
     kept: str = "",
     opened_in: float = 0.0,
+    stage: Stage | None = None,
 ) -> Result:
     """Tell a story in a lab that is ready, and judge it.
 
@@ -60,6 +61,7 @@ async def tell(
         listener: hears of everything as it happens.
         kept: where the homes of the nodes stay; empty when they go.
         opened_in: machine seconds from the first process of the lab to its being ready.
+        stage: who waits before each step, and is shown what it did.
 
     Raises:
         Unusable: the story asks for something that is not built, or the cluster never became healthy.
@@ -67,8 +69,10 @@ async def tell(
     started = time.perf_counter()
     if not await port.wait_until(lambda: _healthy(port), HEALTHY_WITHIN):
         raise Unusable("the services of the lab did not all come up, so no story can begin")
-    telling = Telling(port, options.seed, listener)
+    telling = Telling(port, options.seed, listener, stage)
     telling.introduce(processes(port), machine_seconds=opened_in)
+    if stage is not None:
+        stage.begin(port)
     trouble = await _script(story, Lab(telling, keys))
     telling.observe()
     if options.report is not None:
@@ -95,8 +99,8 @@ async def _script(story: Story, lab: Lab) -> Trouble | None:
     try:
         with _forgotten_awaits() as forgotten:
             await story.script(lab)
-    except StoryOver:
-        return None
+    except StoryOver as over:
+        return _ended(over)
     except (asyncio.CancelledError, Overrun) as error:
         if isinstance(error, Overrun):
             # The cancellation that came first is still pending, and would take away the result.
@@ -106,14 +110,22 @@ async def _script(story: Story, lab: Lab) -> Trouble | None:
         why = error.args[0] if error.args else "cancelled"
         return Trouble(f"{why} ({_place(error, story)})", _trace(error))
     except (LabLost, ProcessCrashed) as error:
-        return Trouble(_one_line(error, story), _trace(error), of_the_lab=True)
+        return Trouble(_one_line(error, story), _trace(error), cause="lab")
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001  # the catch-all that this file's first lines name
-        own = [each for each in _leaves(error) if not isinstance(each, StoryOver)]
+        leaves = [*_leaves(error)]
+        own = [each for each in leaves if not isinstance(each, StoryOver)]
         if not own:
-            return None
+            return next((trouble for each in leaves if (trouble := _ended(each)) is not None), None)
         _refuse_unbuilt(own[0], story)
         return Trouble(_one_line(own[0], story), _trace(error))
     return Trouble(forgotten[0], "\n".join(forgotten)) if forgotten else None
+
+
+def _ended(over: BaseException) -> Trouble | None:
+    """What to say when whoever told the story ended it: it was the story's own judgment otherwise."""
+    if isinstance(over, Ended):
+        return Trouble(f"ended by a key before the step {str(over)!r}", cause="people")
+    return None
 
 
 @contextmanager

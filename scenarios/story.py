@@ -29,6 +29,8 @@ class Story:
     timing: str
     budget: str
     """Machine time after which a run is given up."""
+    plant: str | None
+    """A bug that is planted in the cores, in the simulation (`ucmlab explore --list-plants`)."""
     script: Script
 
     @property
@@ -46,6 +48,7 @@ def scenario(
     timing: str = "product",
     tags: str = "",
     budget: str = "2m",
+    plant: str | None = None,
     **unbuilt: object,
 ) -> Callable[[Script], Story]:
     """Make a story of an async function. Names of nodes choose roles: `pub`, `sub*`, `tftp*`, `imp*`.
@@ -58,6 +61,7 @@ def scenario(
         timing: `product` (delays as in the product) or `instant`.
         tags: words to select stories by.
         budget: machine time after which a run is given up.
+        plant: a bug that is planted (`ucmlab explore --list-plants`); such a story is told in the simulation only.
         **unbuilt: what this version cannot do is refused by name.
 
     Raises:
@@ -86,6 +90,7 @@ def scenario(
             replication=replication,
             timing=timing,
             budget=budget,
+            plant=plant,
             script=script,
         )
 

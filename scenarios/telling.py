@@ -6,7 +6,7 @@ everything that decides the verdict is here: a check that failed, an end that ca
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -72,6 +72,30 @@ class StoryOver(Exception):  # no error: the story ends by a judgment
     """A judgment that ends the story failed; the failed check is recorded already."""
 
 
+class Ended(StoryOver):
+    """Whoever tells the story ended it before the step of this title: nothing was judged by that."""
+
+
+class Stage(Protocol):
+    """Where a story is told step by step to people."""
+
+    def begin(self, port: LabPort) -> None:
+        """The story begins now."""
+        ...
+
+    async def before_step(self, port: LabPort, title: str) -> None:
+        """A step was announced; returns when it may begin.
+
+        Raises:
+            Ended: it is not to begin.
+        """
+        ...
+
+    def after_step(self, port: LabPort, names: Names) -> None:
+        """A step is over."""
+        ...
+
+
 @dataclass(slots=True)
 class ArmedKill:
     """A death that waits for a node's next command of one name."""
@@ -93,6 +117,7 @@ class Telling:
     port: LabPort
     seed: int
     listener: Listener = _ignore
+    stage: Stage | None = None
     entries: list[Entry] = field(default_factory=list[Entry])
     names: Names = field(default_factory=Names)
     armed: list[ArmedKill] = field(default_factory=list[ArmedKill])
@@ -128,9 +153,21 @@ class Telling:
         for node in self.port.names:
             self.names.identities(node, self.port.view(node).identities)
 
-    def begin_step(self, title: str, expect: str) -> None:
-        """Say what comes next, and what a class should predict."""
+    async def begin_step(self, title: str, expect: str) -> None:
+        """Say what comes next, and what a class should predict; on a stage, wait until it has.
+
+        Raises:
+            Ended: the story is to end here.
+        """
         self._record(Step(title, expect, self.port.now()))
+        if self.stage is not None:
+            await self.stage.before_step(self.port, title)
+
+    def end_step(self) -> None:
+        """A step is over."""
+        if self.stage is not None:
+            self.observe()
+            self.stage.after_step(self.port, self.names)
 
     def check(self, text: str, *, held: bool, expected: str = "", seen: str = "", at: int | None = None) -> None:
         """Record a judgment and go on."""

@@ -1,13 +1,22 @@
-"""What holds for every test: a `rule` marker names rules that there are."""
+"""What holds for every test: a `rule` marker names rules that there are; a soak test may take its time."""
+
+import signal
 
 import pytest
 
 from tests.rules import known_names, why_unknown
+from tests.soak_sizes import TIMEOUT_S
+
+
+def pytest_configure() -> None:
+    """See that what tests start can be interrupted: a job in a script's background hands down that it cannot."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a whole run in which a test claims to prove a rule that does not exist."""
+    """Refuse a whole run in which a test claims to prove a rule that does not exist; give soak tests their time."""
     known = known_names()
     wrong = {
         f"{item.nodeid}: {problem}"
@@ -18,3 +27,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     }
     if wrong:
         raise pytest.UsageError("\n".join(sorted(wrong)))
+    for item in items:
+        if item.get_closest_marker("soak") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(TIMEOUT_S))

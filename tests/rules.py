@@ -17,7 +17,7 @@ NAME = re.compile(r"R-\d{3}|X-\d{2}|C-\d{2}|[AB]\.\d{1,2}|[SL]\d{1,2}")
 
 _CHECKED_RULE = re.compile(r"^(R-\d{3}) \[[^\]]*\] (.*?)(?: SHOW:.*?)? CHECK: (.*)$", re.MULTILINE)
 _DEFINITION = re.compile(r"^(?:#+ )?(R-\d{3}|X-\d{2}|C-\d{2}|[AB]\.\d{1,2})\b", re.MULTILINE)
-_INVARIANT = re.compile(r"^(?:\| |- \*\*)([SL]\d{1,2})\b", re.MULTILINE)
+_INVARIANT = re.compile(r"^\| ([SL]\d{1,2})\b|\*\*([SL]\d{1,2})\*\*", re.MULTILINE)
 _NOTHING_TO_CHECK = ("none", "n/a")
 
 
@@ -26,7 +26,8 @@ def known_names() -> frozenset[str] | None:
     if not RULE_BOOK.exists() or not INVARIANTS.exists():
         return None
     rules = _DEFINITION.findall(RULE_BOOK.read_text(encoding="utf-8"))
-    return frozenset(rules + _INVARIANT.findall(INVARIANTS.read_text(encoding="utf-8")))
+    invariants = [row or said for row, said in _INVARIANT.findall(INVARIANTS.read_text(encoding="utf-8"))]
+    return frozenset(rules + invariants)
 
 
 def checked_rules() -> Mapping[str, str]:

@@ -5,7 +5,8 @@ in the callback nothing but open, write, fsync. A receiver notes when each file 
 to publish. `CLOCK_MONOTONIC` is one clock for all processes of a machine.
 
 Run as `python -m ucmlab.cluster.bench.bare`. Standard input is JSON lines: first a `Place`, then, for a sender, one
-`Batch` after the other. Standard output answers with one line each; at the end of its input a receiver tells its times.
+`Batch` after the other. Standard output answers with one line each. A receiver is told how many files there are to be,
+and answers with its times when they are.
 """
 
 import os
@@ -35,7 +36,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Payloads to send, one every so many seconds."""
+    """Payloads to send, one every so many seconds; 0: all at once, as many in flight as paho lets be."""
 
     payloads: tuple[bytes, ...]
     every: float
@@ -64,7 +65,8 @@ def _send(client: Client, place: Place) -> None:
         for payload in batch.payloads:
             times.append(time.monotonic_ns())
             sent = client.publish(place.topic, payload, qos=1)
-            _turn_until(client, sent.is_published)
+            if batch.every or payload is batch.payloads[-1]:
+                _turn_until(client, sent.is_published)
             due += batch.every
             _turn_until(client, lambda due=due: time.monotonic() >= due)  # type: ignore[misc]  # the loop's own value
         _tell(times)
@@ -88,6 +90,8 @@ def _receive(client: Client, place: Place, folder: Path) -> None:
     _tell("ready")
     while not _turn(client, None, sys.stdin.fileno()):
         pass
+    wanted = msgspec.json.decode(sys.stdin.buffer.readline(), type=int)
+    _turn_until(client, lambda: len(times) >= wanted)
     _tell(times)
 
 

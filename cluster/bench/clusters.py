@@ -26,9 +26,17 @@ SIZES: Mapping[int, str] = {
 """Node lists by size: the default lab; a publisher with twenty others of every role, within the product's limits."""
 
 
+def names_of(size: int) -> tuple[str, ...]:
+    """Its nodes: of 3 and 21 the lists above, else a publisher with others of every role in about the same parts."""
+    if size in SIZES:
+        return tuple(SIZES[size].split(","))
+    roles = ("sub", "tftp", "imp")
+    return ("pub", *(f"{roles[number % 3]}{number // 3 + 1}" for number in range(size - 1)))
+
+
 def cluster_of(size: int) -> Topology:
-    """The cluster of that size."""
-    return topology(Settings(nodes=SIZES[size]))
+    """The cluster of that size, larger than the product's limits too."""
+    return topology(Settings(nodes=names_of(size), beyond_product=True))
 
 
 def keys_of(cluster: Topology) -> Counter[int]:
@@ -52,6 +60,10 @@ class KeyStore:
         self.seconds_a_key = (time.process_time() - began) / max(1, made)
         """Processor time to make one RSA key, the mean over all that were made."""
 
-    def copy_to(self, folder: Path) -> None:
-        """Fill a cache."""
+    def copy_to(self, folder: Path, *, at_least: int = 0) -> None:
+        """Fill a cache; several times with the same keys, if there are fewer than wanted."""
         shutil.copytree(self._folder, folder)
+        keys = tuple(folder.rglob("*.der"))
+        for number in range(1, -(-at_least // len(keys))):
+            for key in keys:
+                shutil.copy2(key, key.with_name(f"{number}-{key.name}"))

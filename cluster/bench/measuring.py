@@ -5,12 +5,13 @@ A figure is a multiple of a floor that was measured in between its own runs, bec
 
 import os
 import platform
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +23,7 @@ Say = Callable[[str], None]
 """Hears of each thing that is being measured."""
 DISK_SAMPLES = 100
 COMMAND_TIMEOUT_S = 300.0
+LISTENS_WITHIN_S = 20.0
 
 
 class Aim(msgspec.Struct, frozen=True):
@@ -91,12 +93,25 @@ def python_environment(folder: Path, **more: str) -> dict[str, str]:
     return environment | more
 
 
-def timed(arguments: Sequence[str], environment: dict[str, str]) -> float:
+def timed(arguments: Sequence[str], environment: dict[str, str], timeout: float = COMMAND_TIMEOUT_S) -> float:
     """Run one command to its end; seconds that it took.
 
     Raises:
         Unusable: it failed.
     """
+    return _run(arguments, environment, timeout)[0]
+
+
+def said(arguments: Sequence[str], environment: dict[str, str], timeout: float = COMMAND_TIMEOUT_S) -> str:
+    """Run one command to its end; what it printed.
+
+    Raises:
+        Unusable: it failed.
+    """
+    return _run(arguments, environment, timeout)[1]
+
+
+def _run(arguments: Sequence[str], environment: dict[str, str], timeout: float) -> tuple[float, str]:
     began = time.perf_counter()
     # Output into a file: what a detached lab inherits must not hold this call up.
     with tempfile.TemporaryFile() as output:
@@ -106,15 +121,30 @@ def timed(arguments: Sequence[str], environment: dict[str, str]) -> float:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            timeout=COMMAND_TIMEOUT_S,
+            timeout=timeout,
             check=False,
         ).returncode
         took = time.perf_counter() - began
-        if status:
-            output.seek(0)
-            said = output.read().decode(errors="replace").strip().splitlines()
-            raise Unusable(f"`{' '.join(arguments[1:])}` ended with {status}: {said[-1] if said else 'without a word'}")
-    return took
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+    if status:
+        lines = text.strip().splitlines()
+        raise Unusable(f"`{' '.join(arguments[1:])}` ended with {status}: {lines[-1] if lines else 'without a word'}")
+    return took, text
+
+
+def until_listening(host: str, port: int, process: "subprocess.Popen[bytes]") -> None:
+    """Wait until a process that was just started takes connections.
+
+    Raises:
+        Unusable: it ended, or does not within `LISTENS_WITHIN_S`.
+    """
+    deadline = time.monotonic() + LISTENS_WITHIN_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(ConnectionRefusedError), socket.create_connection((host, port), timeout=1.0):
+            return
+        time.sleep(0.02)
+    raise Unusable(f"`{process.args!r}` does not listen on {host}:{port}")
 
 
 def machine_facts(folder: Path) -> dict[str, object]:

@@ -13,9 +13,11 @@ from ucmlab.cluster.bench.measuring import Aim, Figure, Say, bench_folder, cores
 
 COLD = "import aiohttp, aiomqtt, cryptography.x509"
 UCMLAB = (sys.executable, "-m", "ucmlab.scenarios")
-AIM = 6.0
+AIM = 4.0
 AIM_OF = 21
-"""The size that the aim speaks of, with a filled cache."""
+"""The size that the aims speak of."""
+RSA_SHARE = 1.2
+"""An empty cache may cost that part of the RSA time by cores, beyond what a filled one may cost."""
 
 
 class _Starts:
@@ -85,7 +87,15 @@ def _figure(cold: list[float], took: dict[tuple[int, bool], list[float]], second
         "rsa_seconds_a_key": round(seconds_a_key, 4),
         "nodes": labs,
     }
-    aimed = took.get((AIM_OF, True))
-    what = f"command to ready, {AIM_OF} nodes, filled cache"
-    aims = (Aim(what, median(aimed) / floor, AIM, "cold imports", at_most=True),) if aimed else ()
-    return Figure("start", measured, aims)
+    return Figure("start", measured, _aims(took, floor, seconds_a_key))
+
+
+def _aims(took: dict[tuple[int, bool], list[float]], floor: float, seconds_a_key: float) -> tuple[Aim, ...]:
+    aims: list[Aim] = []
+    for filled, cache in ((True, "filled"), (False, "empty")):
+        seconds = took.get((AIM_OF, filled))
+        if seconds:
+            rsa = 0.0 if filled else RSA_SHARE * keys_of(cluster_of(AIM_OF)).total() * seconds_a_key / cores()
+            what = f"command to ready, {AIM_OF} nodes, {cache} cache"
+            aims.append(Aim(what, median(seconds) / floor, AIM + rsa / floor, "cold imports", at_most=True))
+    return tuple(aims)

@@ -14,23 +14,20 @@ import asyncio
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import ExitStack, asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from collections import deque
+from collections.abc import AsyncGenerator, Generator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from itertools import cycle, islice
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
 from ucmlab.broker.access import AccessRule, make_account
 from ucmlab.broker.topics import Topics
 from ucmlab.cluster.bench.bare import Batch, Place
 from ucmlab.cluster.bench.clusters import KeyStore, cluster_of
+from ucmlab.cluster.bench.material import Certificate, make_certificates
 from ucmlab.cluster.bench.measuring import (
     Aim,
     Figure,
@@ -49,9 +46,11 @@ from ucmlab.cluster.spawning import ForkServerProcess
 from ucmlab.cluster.stocking import stock_keys
 from ucmlab.node.clock import machine_wall
 from ucmlab.node.events import Upload
+from ucmlab.node.instant import MINUTE
 
-AIM_P50 = 3.0
+AIM_P50 = 1.5
 AIM_P99 = 3.0
+AIM_BULK = 0.5
 UNIT = "tomcat-trust"
 SIZE = 21
 BATCH = 25
@@ -61,6 +60,7 @@ WARMING = 5
 USER = "bench"
 TOPIC = "bench/bytes"
 CLIENT_TIMEOUT_S = 60.0
+BULK_TIMEOUT_S = 120.0
 _Answer = TypeVar("_Answer")
 
 
@@ -93,8 +93,15 @@ def measure_upload(
     Raises:
         Unusable: the lab did not start, or lost something.
     """
+    with opened(say, "upload", size) as (lab, bench):
+        return asyncio.run(_measure(lab, bench, uploads=uploads, batch=batch, pace=pace))
+
+
+@contextmanager
+def opened(say: Say, figure: str, size: int) -> Generator[tuple[LocalLab, "_Bench"]]:
+    """A lab that is to be opened, whose broker also knows the bare clients; who opens it closes it."""
     with bench_folder() as folder, ExitStack() as until_opened:
-        say(f"upload: starting {size} nodes")
+        say(f"{figure}: starting {size} nodes")
         cluster = cluster_of(size)
         fork_server = ForkServerProcess(lab="bench", release=cluster.release, profile=cluster.profile)
         until_opened.callback(fork_server.close)
@@ -104,7 +111,17 @@ def measure_upload(
         password = _let_in(home)
         lab = LocalLab(home, fork_server, stepped=False)
         until_opened.pop_all()
-        return asyncio.run(_measure(lab, _Bench(folder, lab, password, say), uploads=uploads, batch=batch, pace=pace))
+        yield lab, _Bench(folder, lab, password, say)
+
+
+def measure_bulk(say: Say, *, uploads: int = 500, size: int = SIZE, at_once: int = 20) -> Figure:
+    """Upload so many certificates, `at_once` at a time, and let bare clients carry the same bytes.
+
+    Raises:
+        Unusable: the lab did not start, or lost something.
+    """
+    with opened(say, "bulk", size) as (lab, bench):
+        return asyncio.run(_measure_bulk(lab, bench, uploads=uploads, at_once=at_once))
 
 
 async def _measure(lab: LocalLab, bench: "_Bench", *, uploads: int, batch: int, pace: float) -> Figure:
@@ -119,6 +136,29 @@ async def _measure(lab: LocalLab, bench: "_Bench", *, uploads: int, batch: int, 
     return _figure(timings, bench.sizes, nodes=len(lab.names))
 
 
+async def _measure_bulk(lab: LocalLab, bench: "_Bench", *, uploads: int, at_once: int) -> Figure:
+    try:
+        await lab.open()
+        certificates = make_certificates(uploads)
+        seconds = await bench.upload_all(certificates, at_once)
+        bench.check_files(certificates)
+        floor, payload = await bench.carry_bare(uploads)
+    finally:
+        await lab.close()
+    ratio = floor / seconds
+    measured: dict[str, object] = {
+        "nodes": len(lab.names),
+        "uploads": uploads,
+        "payload_bytes": payload,
+        "seconds": round(seconds, 3),
+        "bare_seconds": round(floor, 3),
+        "uploads_a_second": round(uploads / seconds, 1),
+        "times_bare": round(ratio, 2),
+    }
+    what = f"{uploads} uploads to {len(lab.names) - 1} nodes, throughput"
+    return Figure("bulk", measured, (Aim(what, ratio, AIM_BULK, "times bare", at_most=False),))
+
+
 class _Bench:
     """A lab and as many bare clients as it has nodes besides the publisher."""
 
@@ -129,7 +169,7 @@ class _Bench:
         self._say = say
         self.sizes: list[int] = []
 
-    async def alternate(self, certificates: Sequence["Certificate"], batch: int, pace: float) -> Timings:
+    async def alternate(self, certificates: Sequence[Certificate], batch: int, pace: float) -> Timings:
         """Uploads and floor by turns; times are gathered at the end."""
         timings = Timings()
         sent: list[int] = []
@@ -141,15 +181,13 @@ class _Bench:
                 payloads = self._published()[-len(part) :]
                 self.sizes += map(len, payloads)
                 sent += await sender.ask(Batch(tuple(payloads), pace), list[int])
-            filed = [await receiver.end(list[int]) for receiver in receivers]
-        if any(len(times) != len(sent) for times in filed):
-            raise Unusable("a bare client missed messages")
+            filed = [await receiver.times(len(sent)) for receiver in receivers]
         last = [max(times) for times in zip(*filed, strict=True)]
         timings.bare = [(end - begin) / 1e6 for begin, end in zip(sent, last, strict=True)]
         self._read_journals(certificates, timings)
         return timings
 
-    async def upload(self, certificates: Sequence["Certificate"], pace: float) -> None:
+    async def upload(self, certificates: Sequence[Certificate], pace: float) -> None:
         """Upload one after the other on the publisher."""
         for certificate in certificates:
             reply = await self._lab.operate(self._lab.names[0], Upload(certificate.fingerprint, UNIT, certificate.pem))
@@ -157,7 +195,38 @@ class _Bench:
                 raise Unusable(f"an upload was {reply.outcome}: {reply.text}")
             await asyncio.sleep(pace)
 
-    def check_files(self, certificates: Sequence["Certificate"]) -> None:
+    async def upload_all(self, certificates: Sequence[Certificate], at_once: int) -> float:
+        """Upload all on the publisher; seconds from the first act to the last file of all nodes."""
+        waiting = deque(certificates)
+
+        async def operator() -> None:
+            while waiting:
+                await self.upload([waiting.popleft()], 0)
+
+        self._say(f"bulk: {len(certificates)} uploads")
+        async with asyncio.TaskGroup() as operators:
+            for _ in range(at_once):
+                operators.create_task(operator())
+        async with asyncio.timeout(BULK_TIMEOUT_S):
+            while not await self._lab.wait_until(self._lab.ready, MINUTE):
+                pass
+        lines = [_read(self._lab.home.logs / f"{name}.jsonl") for name in self._lab.names]
+        wanted = {certificate.fingerprint for certificate in certificates}
+        begun = min(line.machine_us for line in lines[0] if line.phase == "begun" and line.operation_id in wanted)
+        filed = max(line.machine_us for each in lines for line in each if line.fingerprint in wanted)
+        return (filed - begun) / 1e6
+
+    async def carry_bare(self, number: int) -> tuple[float, int]:
+        """Send what was published last to the bare clients; seconds from the first to the last file, bytes of each."""
+        self._say("bulk: the same bytes, bare")
+        async with self._bare_clients() as (sender, receivers):
+            # A lab in flowing time keeps a thousand messages of all kinds: fewer entries than these are sent again.
+            payloads = tuple(islice(cycle(self._published()[-number:]), number))
+            sent = await sender.ask(Batch(payloads, 0), list[int])
+            filed = [await receiver.times(number) for receiver in receivers]
+        return (max(map(max, filed)) - min(sent)) / 1e9, sum(map(len, payloads)) // number
+
+    def check_files(self, certificates: Sequence[Certificate]) -> None:
         """Every node must hold every file, byte for byte what was uploaded."""
         wanted = {certificate.der for certificate in certificates}
         for name in self._lab.names:
@@ -165,7 +234,7 @@ class _Bench:
             if missing:
                 raise Unusable(f"{name} lacks {len(missing)} of {len(wanted)} files")
 
-    def _read_journals(self, certificates: Sequence["Certificate"], timings: Timings) -> None:
+    def _read_journals(self, certificates: Sequence[Certificate], timings: Timings) -> None:
         publisher, *others = (_read(self._lab.home.logs / f"{name}.jsonl") for name in self._lab.names)
         begun = {line.operation_id: line.machine_us for line in publisher if line.phase == "begun"}
         ended = {line.operation_id: line.machine_us for line in publisher if line.phase == "ended"}
@@ -225,10 +294,10 @@ class _Bare:
         self._say(batch)
         return await self._hear(kind)
 
-    async def end(self, kind: type[_Answer]) -> _Answer:
-        assert self._process.stdin is not None  # noqa: S101  it is a pipe
-        self._process.stdin.close()
-        return await self._hear(kind)
+    async def times(self, number: int) -> list[int]:
+        """When each of so many files was synced."""
+        self._say(number)
+        return await self._hear(list[int])
 
     def close(self) -> None:
         self._process.kill()
@@ -251,38 +320,6 @@ class _Bare:
         if not line:
             raise Unusable("a bare client ended too early; it has said why above")
         return msgspec.json.decode(line, type=kind)
-
-
-class Certificate(msgspec.Struct, frozen=True):
-    """One to upload."""
-
-    der: bytes
-    pem: bytes
-    fingerprint: str
-
-
-def make_certificates(number: int) -> list[Certificate]:
-    """Roots of one key under different names: about the size of a customer's, and quickly made."""
-    key = rsa.generate_private_key(65537, 2048)
-    return [_certificate(key, f"Bench Root CA {each}") for each in range(number)]
-
-
-def _certificate(key: rsa.RSAPrivateKey, name: str) -> Certificate:
-    subject = x509.Name(
-        [x509.NameAttribute(NameOID.COMMON_NAME, name), x509.NameAttribute(NameOID.ORGANIZATION_NAME, "ucmlab bench")]
-    )
-    today = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(today - timedelta(days=1))
-        .not_valid_after(today + timedelta(days=3650))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, SHA256())
-    )
-    return Certificate(
-        made.public_bytes(Encoding.DER), made.public_bytes(Encoding.PEM), made.fingerprint(SHA256()).hex()
-    )
 
 
 def _let_in(home: LabHome) -> str:

@@ -28,7 +28,20 @@ async def reach(endpoint: BusEndpoint) -> None:
         Unusable: it is not there, is no MQTT broker, is not who it should be, or lets us not in.
     """
     where = f"{endpoint.host}:{endpoint.port}"
-    client = aiomqtt.Client(
+    try:
+        async with client_of(endpoint, timeout=PATIENCE_S):
+            pass
+    except aiomqtt.MqttError as error:
+        raise Unusable(f"the broker at {where} cannot be used: {_why(error, endpoint)}") from None
+
+
+def client_of(endpoint: BusEndpoint, *, timeout: float | None = None) -> aiomqtt.Client:
+    """A client with a clean session, not connected yet; what its calls wait for is aiomqtt's to say, if nobody does.
+
+    Raises:
+        Unusable: the file of the authority's certificate cannot be used.
+    """
+    return aiomqtt.Client(
         endpoint.host,
         endpoint.port,
         identifier=endpoint.client_id,
@@ -36,14 +49,9 @@ async def reach(endpoint: BusEndpoint) -> None:
         password=endpoint.password or None,
         protocol=aiomqtt.ProtocolVersion.V5,
         clean_start=True,
-        timeout=PATIENCE_S,
+        timeout=timeout,
         tls_context=tls_context(endpoint),
     )
-    try:
-        async with client:
-            pass
-    except aiomqtt.MqttError as error:
-        raise Unusable(f"the broker at {where} cannot be used: {_why(error, endpoint)}") from None
 
 
 def tls_context(endpoint: BusEndpoint) -> ssl.SSLContext | None:

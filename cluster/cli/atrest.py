@@ -46,6 +46,7 @@ def view_at_rest(home: LabHome, name: str, *, lab: int) -> NodeView:
         client_id=name,
         changed=lambda: None,
         replied=lambda reply: None,
+        felt=lambda number: None,
         on_bus=lambda node: True,
     )
     return view_of(down, lab=lab)

@@ -1,20 +1,19 @@
 """How a command gets at a lab: through its control socket while it runs, through its disk when it does not.
 
-Commands call these functions by way of the module, so that tests put a fake lab in their place.
+Commands call these functions by way of the module, so that tests put a fake lab in their place. What only a lab without
+a supervisor needs is imported when there is such a lab: a command against a running one starts in half the time.
 """
 
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from ucmlab.cluster.cli.atrest import dump_at_rest
 from ucmlab.cluster.cli.lablink import LabLink
 from ucmlab.cluster.cli.options import up_command
 from ucmlab.cluster.cli.snapshot import State, read_state
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.labclient import connect
 from ucmlab.cluster.provision import LabHome
-from ucmlab.cluster.standalone_link import reach
 
 
 @contextmanager
@@ -32,13 +31,22 @@ def attach(home: LabHome) -> Generator[LabLink]:
 
 def try_attach(home: LabHome) -> LabLink | None:
     """The same, or None when it does not run: by its supervisor, or by nodes that run on their own."""
-    return connect(home.path) or reach(home)
+    link = connect(home.path)
+    if link is not None:
+        return link
+    from ucmlab.cluster.standalone_link import reach  # noqa: PLC0415
+
+    return reach(home)
 
 
 def dump(home: LabHome) -> tuple[dict[str, object], bool]:
     """The lab's state as `dump` prints it, and whether the lab runs."""
     link = try_attach(home)
-    return (dump_at_rest(home), False) if link is None else (link.dump(), True)
+    if link is not None:
+        return link.dump(), True
+    from ucmlab.cluster.cli.atrest import dump_at_rest  # noqa: PLC0415
+
+    return dump_at_rest(home), False
 
 
 def state(home: LabHome) -> State:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import secrets
-import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -16,6 +15,7 @@ from ucmlab.broker.bus import BusEndpoint
 from ucmlab.broker.codec import BusCodec, Refused
 from ucmlab.broker.signing import Ed25519Signer, Ed25519Verifier
 from ucmlab.broker.topics import Topics, parse
+from ucmlab.cluster.carriers.reaching import client_of
 from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.options import directory_option, topic_filter
 from ucmlab.cluster.cli.places import read_url
@@ -103,7 +103,7 @@ class Watch:
     async def retained(self) -> None:
         """Show what the broker retains."""
         try:
-            async with self._client() as client:
+            async with client_of(self._endpoint) as client:
                 await self._subscribe(client, self._filter)
                 # A broker answers in order: with the second answer, everything of the first subscription is here.
                 await self._subscribe(client, NOTHING)
@@ -116,7 +116,7 @@ class Watch:
         """Show everything that comes, and outlive the broker."""
         while True:
             try:
-                async with self._client() as client:
+                async with client_of(self._endpoint) as client:
                     await self._subscribe(client, self._filter)
                     async for message in client.messages:
                         self._show(message)
@@ -132,18 +132,6 @@ class Watch:
     def _show(self, message: aiomqtt.Message) -> None:
         shown = self._decoder.decode(message.topic.value, _bytes(message.payload))
         self._shown({"retained": message.retain, **shown})
-
-    def _client(self) -> aiomqtt.Client:
-        endpoint = self._endpoint
-        return aiomqtt.Client(
-            endpoint.host,
-            endpoint.port,
-            identifier=endpoint.client_id,
-            username=endpoint.username,
-            password=endpoint.password,
-            protocol=aiomqtt.ProtocolVersion.V5,
-            tls_context=ssl.create_default_context(cafile=endpoint.ca_file) if endpoint.ca_file else None,
-        )
 
 
 def full_filter(home: LabHome, topic: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from ucmlab.cluster.cli import attaching
+from ucmlab.cluster.cli.fault_inject import COMMANDS
 from ucmlab.cluster.cli.fault_list import broken, list_faults, tell_broken
 from ucmlab.cluster.cli.lablink import LabLink, state_of
 from ucmlab.cluster.cli.options import directory_option, json_option
@@ -95,6 +96,8 @@ def replication(how: str, node: str, *, directory: Path, as_json: bool) -> None:
 
 
 fault.add_command(list_faults)
+for _command in COMMANDS:
+    fault.add_command(_command)
 
 
 def read_groups(words: tuple[str, ...]) -> tuple[list[list[str]], int | None]:

@@ -4,12 +4,13 @@ Every call blocks until the lab has answered. `Unusable` is the lab's word for w
 lab that went away in the middle is told as `LabGone`, because nobody knows what it still did.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from ucmlab.cluster.cli.snapshot import State, read_state
 from ucmlab.cluster.errors import LabGone
 from ucmlab.cluster.port import Operation
+from ucmlab.cluster.requests import Glanced
 from ucmlab.node.commands import Reply
 
 __all__ = ["LabGone", "LabLink", "state_of"]
@@ -20,6 +21,10 @@ class LabLink(Protocol):
 
     def dump(self) -> dict[str, object]:
         """The state (design 7.2)."""
+        ...
+
+    def glance(self, nodes: Iterable[str]) -> Glanced:
+        """Everybody's life, and what the services of `nodes` have loaded; costs less than the state."""
         ...
 
     def operate(self, node: str, operation: Operation) -> Reply:
@@ -36,6 +41,16 @@ class LabLink(Protocol):
 
     def partition(self, groups: Sequence[Sequence[str]], broker: int | None) -> None:
         """Cut the network into groups."""
+        ...
+
+    def inject(
+        self, fault: str, target: str, parameters: Mapping[str, str], *, count: int | None, lasts: int | None
+    ) -> None:
+        """Inject a fault of the catalogue, for so many uses or lab microseconds, else until it is ended."""
+        ...
+
+    def end_fault(self, fault: str, target: str) -> None:
+        """End one that stands."""
         ...
 
     def advance(self, duration: int) -> None:

@@ -71,6 +71,6 @@ async def _live(home: LabHome, spec: NodeSpec) -> None:
     click.echo(f"{spec.config.name} runs as process {os.getpid()}, bus {spec.endpoint.host}:{spec.endpoint.port}")
     sys.stdout.flush()
     try:
-        await alone.run(replication_broken=spec.replication_broken)
+        await alone.run(troubles=(), replication_broken=spec.replication_broken)
     finally:
         reception.close()

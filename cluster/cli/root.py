@@ -24,12 +24,14 @@ COMMANDS: Mapping[str, Entry] = {
     "wait": Entry(f"{_CLI}.waiting:wait", "Wait until something is so."),
     "time": Entry(f"{_CLI}.waiting:time", "Read or move the lab's time."),
     "stores": Entry(f"{_CLI}.stores:stores", "Which certificate is on which node."),
+    "watch": Entry(f"{_CLI}.watch:watch", "Watch certificates reach nodes, live."),
     "bus": Entry(f"{_CLI}.bus:bus", "Show what travels on the bus, decoded."),
     "events": Entry(f"{_CLI}.watching:events", "The journal: what happened, and why."),
     "cert": Entry(f"{_CLI}.cert:cert", "List, show, download, upload and delete certificates."),
     "service": Entry(f"{_CLI}.service:service", "List services and order them about."),
     "fault": Entry(f"{_CLI}.fault:fault", "Break something, or mend it."),
     "explore": Entry(f"{_CLI}.explore:explore", "Search thousands of failure schedules in virtual time."),
+    "exhaust": Entry(f"{_CLI}.exhaust:command", "Try every schedule of a small cluster in virtual time."),
     "bench": Entry(f"{_CLI}.bench:bench", "Measure this machine's lab."),
     "node": Entry(f"{_CLI}.node:node", "Run one node in the foreground, as a container does."),
     "broker": Entry(f"{_CLI}.brokercmd:broker", "Run the embedded broker alone, in the foreground."),
@@ -66,4 +68,6 @@ class Root(LazyGroup):
 
 def root() -> Root:
     """A root group with the commands of this folder; the stories' commands are added by who may import them."""
-    return Root(name="ucmlab", entries=COMMANDS, help=HELP)
+    made = Root(name="ucmlab", entries=COMMANDS, help=HELP)
+    # Looked up only when asked for; the same line as `ucmlab version` prints.
+    return click.version_option(package_name="ucmlab", prog_name="ucmlab", message="%(prog)s %(version)s")(made)

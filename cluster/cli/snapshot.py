@@ -70,10 +70,14 @@ class Node(msgspec.Struct, frozen=True):
         )
 
 
+_WHERE = ("target", "node", "groups")
+"""What tells whom a fault befalls; the rest is how."""
+
+
 def fault_text(fault: dict[str, str]) -> str:
     """One of the state's faults, for people: what it is, and on whom."""
-    where = ", ".join(value for key, value in fault.items() if key != "fault")
-    return f"{fault['fault']} {where}"
+    words = [value if key in _WHERE else f"{key}={value}" for key, value in fault.items() if key != "fault"]
+    return " ".join((fault["fault"], *words))
 
 
 class Broker(msgspec.Struct, frozen=True):

@@ -28,6 +28,11 @@ class Injected(msgspec.Struct):
     evidence: Callable[[], bool] | None = None
     """Tells, of what is felt where nobody counts (inside a node), whether it was."""
 
+    @property
+    def parameters(self) -> str:
+        """What was given, as a command line writes it; for journals, whose own fields it must not hide."""
+        return " ".join(f"{name}={value}" for name, value in self.given.items())
+
     def number(self, name: str) -> int:
         """A parameter that is a whole number: a duration or an offset in microseconds, or a count."""
         return int(self.values[name])

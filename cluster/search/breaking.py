@@ -1,6 +1,6 @@
 """The faults of one seed: performed as stories have them performed, told to whoever judges, and counted when felt."""
 
-from ucmlab.cluster.search.invariants import Monitor
+from ucmlab.cluster.search.judges.monitor import Monitor
 from ucmlab.cluster.search.workload import Act
 from ucmlab.cluster.sim.faults.performing import SimFaults
 from ucmlab.cluster.sim.world import World
@@ -35,8 +35,10 @@ class Breaker:
         """The faults that took effect, each once, in the order of their first time."""
         return tuple(dict.fromkeys(each.row.name for each in self._faults.ledger.declared if each.felt))
 
-    def _asked(self, op_id: str, kind: str, node: str, fingerprint: str) -> None:
-        if kind == "upload":
-            self._monitor.uploaded(op_id, node, fingerprint)
-        else:
-            self._monitor.asked_for(op_id, kind, node)
+    def dismantle(self) -> None:
+        """Take everything apart; nothing of it may be used again."""
+        vars(self._faults).clear()
+        vars(self).clear()
+
+    def _asked(self, op_id: str, kind: str, node: str, unit: str, brought: str) -> None:
+        self._monitor.asked_for(op_id, kind, node, unit, brought=brought)

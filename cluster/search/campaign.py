@@ -14,6 +14,7 @@ import msgspec
 
 from ucmlab.cluster.search.families import check_families
 from ucmlab.cluster.search.image import DEFAULT_NODES, cluster_image
+from ucmlab.cluster.search.invariants import Judge
 from ucmlab.cluster.search.run import SeedResult, SeedRun
 from ucmlab.cluster.search.sights import ENOUGH, missing
 from ucmlab.cluster.search.workload import OPERATIONS, draw_schedule
@@ -21,8 +22,9 @@ from ucmlab.node.config import Policy
 
 CHUNK = 20
 """Seeds handed out at once."""
-COLLECT_EVERY = 20
-"""Seeds between two collections of garbage. A world that is over is taken apart at once, so little is left for them."""
+COLLECT_EVERY = 100
+"""Garbage is collected after each seed whose number divides by this. A world that is over is taken apart at once, so
+little is left."""
 
 
 class Campaign(msgspec.Struct, frozen=True):
@@ -37,6 +39,8 @@ class Campaign(msgspec.Struct, frozen=True):
     plant: str | None = None
     families: tuple[str, ...] = ()
     """Of faults; all of them when none is named."""
+    judge: Judge = "all"
+    """Which invariants: all, or those that the replication policy promises."""
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -71,9 +75,13 @@ def run_campaign(
     *,
     jobs: int = 1,
     stop_after: int | None = None,
+    stop_when: Callable[[SeedResult], bool] = lambda result: False,
     progress: Callable[[int, int], None] = lambda done, failed: None,
 ) -> Summary:
-    """Run a campaign; `stop_after` failures end it early; `progress` hears how many are done and how many failed."""
+    """Run a campaign; `progress` hears how many seeds are done and how many failed.
+
+    It ends early after `stop_after` failures, or with a result of which `stop_when` is true.
+    """
     check_families(campaign.families)
     started = time.perf_counter()
     done, events = 0, 0
@@ -88,7 +96,7 @@ def run_campaign(
             failed.append(result)
         if result.violations or not done % CHUNK:
             progress(done, len(failed))
-        if stop_after is not None and len(failed) >= stop_after:
+        if (stop_after is not None and len(failed) >= stop_after) or stop_when(result):
             break
     never = missing(felt, sights, families=campaign.families, policy=campaign.replication)
     return Summary(done, events, time.perf_counter() - started, tuple(failed), dict(felt), dict(sights), never)
@@ -97,7 +105,7 @@ def run_campaign(
 def run_one(campaign: Campaign, seed: int) -> SeedRun:
     """Run one seed and return it whole, journal included."""
     image = cluster_image(campaign.nodes, campaign.release, campaign.replication)
-    run = SeedRun(image, seed, plant=campaign.plant)
+    run = SeedRun(image, seed, plant=campaign.plant, judge=campaign.judge)
     run.play(draw_schedule(image.configs, seed, operations=campaign.operations, families=campaign.families))
     return run
 
@@ -143,13 +151,14 @@ def _rare_collections() -> Iterator[None]:
 
 
 def _play(campaign: Campaign, seeds: range) -> Iterator[SeedResult]:
-    for done, seed in enumerate(seeds, 1):
+    for seed in seeds:
         yield _seed(campaign, seed)
-        if not done % COLLECT_EVERY:
+        if not seed % COLLECT_EVERY:
             gc.collect()
 
 
 def _seed(campaign: Campaign, seed: int) -> SeedResult:
     run = run_one(campaign, seed)
-    run.world.dismantle()
-    return run.result
+    result = run.result
+    run.dismantle()
+    return result

@@ -6,6 +6,7 @@ changes nothing in the others.
 
 Left out of every family: `clone` and `second-publisher`, because two processes of one name make nonsense of what the
 judges keep by name, and the single acts `stop` (a `kill` that says goodbye) and `reset` inside `partition`'s reach.
+`renew` comes with the workload, as a restart belongs to it.
 """
 
 from collections.abc import Callable, Sequence
@@ -135,9 +136,15 @@ FAMILIES: dict[str, tuple[Drawn, ...]] = {
     "rogue": (
         Drawn("forge", lasts=None),
         Drawn("usurp", "follower", None),
-        Drawn("replay", lasts=None),
+        Drawn("replay", "follower", None, _words("replay", "what")),
         Drawn("lower-epoch", lasts=None),
+        Drawn("fork", lasts=None),
         Drawn("revoked", lasts=None),
+    ),
+    "wills": (
+        Drawn("late-will", "publisher", parameters=_milliseconds("late", SECOND, MINUTE)),
+        Drawn("reset", "publisher", None),
+        Drawn("kill", "publisher", BRIEF),
     ),
 }
 

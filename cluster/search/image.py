@@ -5,7 +5,8 @@ from functools import lru_cache
 import msgspec
 from msgspec.structs import replace
 
-from ucmlab.broker.codec import Memo
+from ucmlab.broker.codec import BusCodec, Memo
+from ucmlab.broker.signing import KeyedHashSigner, KeyedHashVerifier
 from ucmlab.cluster.sim.lab import START_OF_LAB, configs_of
 from ucmlab.cluster.sim.world import World
 from ucmlab.cluster.topology import Settings, topology
@@ -33,14 +34,19 @@ class ClusterImage(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=8)
 def cluster_image(
-    nodes: tuple[str, ...] = DEFAULT_NODES, release: str = "14SU2", replication: Policy = "modern"
+    nodes: tuple[str, ...] = DEFAULT_NODES,
+    release: str = "14SU2",
+    replication: Policy = "modern",
+    *,
+    beyond_product: bool = False,
 ) -> ClusterImage:
     """Install a cluster in virtual time and keep its disks.
 
     Raises:
         Unusable: there can be no such cluster.
     """
-    configs = configs_of(topology(Settings(nodes=nodes, release=release, replication=replication)), seed=0)
+    settings = Settings(nodes=nodes, release=release, replication=replication, beyond_product=beyond_product)
+    configs = configs_of(topology(settings), seed=0)
     memo: Memo = {}
     world = World(configs, {}, seed=0, wall=START_OF_LAB, memo=memo)
     world.broker.start()
@@ -59,3 +65,17 @@ def _on_table(replica: ReplicaImage, table: RowTable) -> ReplicaImage:
     """The same database; its rows are the table's own, if they are the same in the same order."""
     rows = table.in_order()
     return replace(replica, rows=rows) if replica.rows == rows else replica
+
+
+def reader(image: ClusterImage) -> BusCodec:
+    """Opens what the cluster's members sealed; for who watches."""
+    secret = image.configs[0].cluster.encode()
+    members = {config.name: None for config in image.configs}
+    return BusCodec(
+        cluster=image.configs[0].cluster,
+        sender="monitor",
+        boot=0,
+        signer=KeyedHashSigner("monitor", secret),
+        verifier=KeyedHashVerifier(members, secret),
+        memo=dict(image.memo),
+    )

@@ -20,13 +20,17 @@ SPAN = 50 * MINUTE
 UNITS = ("tomcat-trust", "tomcat-trust", "CallManager-trust", "Phone-SAST-trust", "CAPF-trust", "ipsec-trust")
 """Replicated units more often than the others."""
 Kind = Literal["upload", "delete", "service", "inject"]
+RENEWALS = 0.15
+"""How many seeds have one."""
+RESTARTED_WITHIN = 10 * MINUTE
 
 
-class Act(msgspec.Struct, frozen=True, array_like=True):
+class Act(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that somebody or something does. `number` picks among what is there when its time comes.
 
+    A delete may say which certificate it is of: then `text` is its fingerprint, and nothing is picked.
     Of a fault (`inject`), `text` is its name, `node` its target, `nodes` its parameters, `unit` the family that it was
-    drawn from, and `number` how long it lasts in microseconds.
+    drawn from (none: it is an operator's), and `number` how long it lasts in microseconds.
     """
 
     at: int
@@ -45,10 +49,21 @@ def draw_schedule(
     chance = random.Random(f"workload {seed}")  # noqa: S311  # a simulation's, not a secret's
     names = [config.name for config in configs]
     acts = [_operation(chance, names) for _ in range(operations)]
+    acts += _renewal(seed, names)
     for fault in draw_faults(names, seed, span=SPAN, families=families):
         parameters = fault.parameters
         acts.append(Act(fault.at, "inject", fault.target, fault.family, fault.lasts, parameters, fault.fault))
     return sorted(acts, key=lambda act: act.at)
+
+
+def _renewal(seed: int, names: list[str]) -> list[Act]:
+    """An identity is made again on one node, and what loads it is restarted a while later."""
+    chance = random.Random(f"renewal {seed}")  # noqa: S311  # a simulation's, not a secret's
+    if chance.random() >= RENEWALS:
+        return []
+    at, node = chance.randrange(SPAN), chance.choice(names)
+    restart = Act(at + chance.randrange(RESTARTED_WITHIN), "service", node, "Cisco Tomcat", text="restart")
+    return [Act(at, "inject", node, text="renew"), restart]
 
 
 def _operation(chance: random.Random, names: list[str]) -> Act:

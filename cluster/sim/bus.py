@@ -126,6 +126,11 @@ class SimBroker:
             self._down(link, link.bus.hears_reset)
         self._links.clear()
 
+    @property
+    def connections(self) -> int:
+        """How many were ever made."""
+        return self._link_count
+
     # -- what a member's end asks for
 
     def join(self, bus: "SimBus") -> None:
@@ -312,7 +317,10 @@ class SimBus:
         """Hand a message to the broker; see `Bus`."""
         if self._connected:
             packet = Publish(topic, payload, QOS, retain, packet_id=1)
-            self._gate.outwards(self._hand_out, packet)
+            if self._gate.open:
+                self.sends(packet)
+            else:
+                self._gate.outwards(self._hand_out, packet)
 
     def subscribe(self, filters: Iterable[str]) -> None:
         """Subscribe; see `Bus`."""
@@ -388,7 +396,10 @@ class SimBus:
             return
         if type(packet) is Publish:
             link.received += 1
-            self._gate.message(packet.topic, packet.payload)
+            if self._gate.open:
+                self._listener.message(packet.topic, packet.payload)
+            else:
+                self._gate.message(packet.topic, packet.payload)
             if self._counting:
                 self._listener.counted()
         elif type(packet) is SubAck:

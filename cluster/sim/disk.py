@@ -96,6 +96,10 @@ class SimDisk:
         payloads = tuple(payload for _, payload in self._log)
         return LogImage(self._epoch, self._floor, self._floor_hash, payloads, tuple(self._answers))
 
+    def has_done(self, op_id: str) -> bool:
+        """Whether a service order is known to have taken effect."""
+        return op_id in self._done_orders
+
     def strays(self) -> list[str]:
         """What reading the files passes over, one line each."""
         return [f"{unit}/{name} holds no certificate; it was passed over" for unit, name in self._strays]

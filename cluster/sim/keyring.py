@@ -55,7 +55,7 @@ class SimKeyRing:
 
     def _make_identity(self, unit: str, disk: SimDisk, wall: int) -> IdentityMade:
         profile = self._rulebook.identities[unit]
-        self._made[unit] = generation = self._made.get(unit, 0) + 1
+        self._made[unit] = generation = self._made.get(unit, unit in disk.identities) + 1
         number = self._number(unit, generation)
         key = sim_rsa(number) if profile.key.startswith("rsa") else sim_ec(number, profile.key)
         der = make_identity(profile, key=key, fqdn=self._config.fqdn, serial=number, not_before=to_datetime(wall))

@@ -81,7 +81,8 @@ class SimLab:
         if not await self.wait_until(self._ready, READY_WITHIN):
             raise Unusable("the simulated lab did not become ready; its journal tells why")
         for node in self.world.nodes.values():
-            node.backups["installation"] = node.disk.image()
+            # Their first start was of an empty disk, which is nothing to go back to.
+            node.backups["installation"] = node.backups["last-start"] = node.disk.image()
 
     def _ready(self) -> bool:
         """Installed, in step, nothing open."""

@@ -16,8 +16,9 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from ucmlab.broker.core import Authenticate, Authorize, BrokerCore, Limits
+from ucmlab.broker.core import Authenticate, Authorize, BrokerCore
 from ucmlab.broker.events import CloseConnection, Command, ConnectionLost, Event, PacketReceived, SendPacket
+from ucmlab.broker.limits import Limits
 from ucmlab.broker.packets import ConnAck, Connect, Disconnect, PubAck, Publish, Reason, Will
 from ucmlab.broker.retained import Message, RetainedMessages
 from ucmlab.broker.sessions import Outgoing

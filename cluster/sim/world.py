@@ -14,6 +14,7 @@ import msgspec
 
 from ucmlab.broker.bus import Will
 from ucmlab.broker.codec import BusCodec, Memo
+from ucmlab.broker.messages import AnyMessage
 from ucmlab.broker.signing import KeyedHashSigner, KeyedHashVerifier
 from ucmlab.cluster.access_rules import access_list
 from ucmlab.cluster.network import Network
@@ -47,6 +48,8 @@ from ucmlab.publisher.core import PublisherCore
 Life = Literal["down", "up", "paused"]
 
 MakeCore = Callable[[NodeConfig, RuleBook, BusCodec], NodeCore]
+Cores = tuple[MakeCore, MakeCore]
+"""What makes a node, and what makes a publisher."""
 Step = Callable[["SimNode", AnyEvent, list[c.AnyCommand]], None]
 
 
@@ -146,7 +149,8 @@ class World(Timeline):
         wall: int,
         latency: tuple[int, int] = (0, 0),
         memo: Memo | None = None,
-        cores: tuple[MakeCore, MakeCore] = (NodeCore, PublisherCore),
+        cores: Cores = (NodeCore, PublisherCore),
+        streams: Callable[[str], random.Random] = random.Random,
     ) -> None:
         """Nobody runs yet.
 
@@ -155,10 +159,11 @@ class World(Timeline):
             latency: of each packet, drawn from this range of microseconds.
             memo: messages opened so far, shared by whoever reads the same bytes.
             cores: makes a node and a publisher.
+            streams: makes each random stream of its name; another maker may record what is drawn, or say it.
         """
         super().__init__()
         self.wall_start = wall
-        self.faults = random.Random(f"faults {seed}")  # noqa: S311
+        self.faults = streams(f"faults {seed}")
         self.seed = seed
         self.rulebook = RuleBook.load(configs[0].release, configs[0].profile)
         self.cluster = configs[0].cluster
@@ -174,7 +179,7 @@ class World(Timeline):
         self._signers = {name: KeyedHashSigner(name, secret) for name in self.nodes}
         self.verifier = KeyedHashVerifier(self.nodes, secret)
         self._make_node, self._make_publisher = cores
-        schedule = random.Random(f"schedule {seed}")  # noqa: S311  # a simulation's, not a secret's
+        schedule = streams(f"schedule {seed}")
         self.broker = SimBroker(self, schedule, access_list(self.cluster, tuple(self.nodes)), latency=latency)
         self.journal: list[Journaled] = []
         self.on_step: list[Step] = []
@@ -183,8 +188,8 @@ class World(Timeline):
         self.on_start: Callable[[SimNode], None] = lambda node: None
         self._perform: dict[type[c.Command], Callable[[SimNode, Any], None]] = self._performers()
         self._acts = self._timers = self._strays = 0
-        self._ended: list[NodeCore] = []
-        """Cores of processes that are dead."""
+        self._ended: list[NodeCore | SimBus] = []
+        """Cores and links of processes that are dead."""
         self._waiting: deque[AnyEvent] = deque()
         """Answers to commands of the event being handled: they come right after its list."""
 
@@ -278,6 +283,7 @@ class World(Timeline):
         if node.bus is not None:
             bus, node.bus = node.bus, None
             bus.die()
+            self._ended.append(bus)
         self.on_death(node.name)
 
     def set_replication(self, name: str, *, broken: bool) -> None:
@@ -419,6 +425,14 @@ class World(Timeline):
         node.disk.sync(files=command.files)
         self._waiting.append(DiskSynced(command.token))
 
+    def sealed(self, topic: str) -> list[tuple[bytes, AnyMessage]]:
+        """What was ever sealed for a topic: payload and message, the oldest first."""
+        return [(payload, opened.message) for (bound, payload), opened in self._memo.items() if bound == topic]
+
+    def renew(self, node: SimNode, unit: str) -> AnyEvent:
+        """Have a node's key ring make an identity again; what the node is to be told."""
+        return node.ring.perform(c.MakeIdentity(unit), node.disk, wall=self.wall_start + self.now + node.clock_offset)
+
     def _key_work(self, node: SimNode, command: c.MakeIdentity | c.MakeAuthz | c.SealKeys | c.OpenKeys) -> None:
         wall = self.wall_start + self.now + node.clock_offset
         self._waiting.append(node.ring.perform(command, node.disk, wall=wall))
@@ -438,8 +452,8 @@ class World(Timeline):
             for part in (node.core, node.bus, node):
                 if part is not None:
                     vars(part).clear()
-        for core in self._ended:
-            vars(core).clear()
+        for part in self._ended:
+            vars(part).clear()
         vars(self.broker).clear()
         vars(self).clear()
 

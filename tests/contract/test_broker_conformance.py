@@ -3,21 +3,15 @@
 The same operations run against the embedded broker and against Mosquitto, over both protocol versions.
 """
 
-import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.unit.broker.wire_client import PATIENCE, Clients
-from ucmlab.broker.access import allow_everyone, allow_everything
-from ucmlab.broker.core import BrokerCore
+from tests.contract.brokers import embedded, mosquitto
+from tests.unit.broker.wire_client import Clients
 from ucmlab.broker.packets import V5, V311, Connect, ConnectProperties, Disconnect, Subscription, Will
-from ucmlab.broker.server import EmbeddedBroker
-
-MOSQUITTO = Path("/usr/sbin/mosquitto")
 
 
 @pytest.fixture(params=["embedded", "mosquitto"])
@@ -27,35 +21,6 @@ async def port(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
             yield await embedded(stack)
         else:
             yield await mosquitto(stack, tmp_path)
-
-
-async def embedded(stack: AsyncExitStack) -> int:
-    broker = EmbeddedBroker(BrokerCore(allow_everyone, allow_everything))
-    await broker.start()
-    stack.push_async_callback(broker.stop)
-    return broker.port
-
-
-async def mosquitto(stack: AsyncExitStack, folder: Path) -> int:
-    if not MOSQUITTO.exists():  # noqa: ASYNC240  one look, before anything runs
-        pytest.skip(f"{MOSQUITTO} is not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
-    config = folder / "mosquitto.conf"
-    config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nlog_dest stderr\n")
-    process = await asyncio.create_subprocess_exec(MOSQUITTO, "-c", config, stderr=asyncio.subprocess.PIPE)
-
-    async def stop() -> None:
-        process.kill()
-        await process.communicate()
-
-    stack.push_async_callback(stop)
-    assert process.stderr is not None
-    async with asyncio.timeout(PATIENCE):
-        while b"running" not in (line := await process.stderr.readline()):
-            assert line, "mosquitto ended before it was ready"
-    return port
 
 
 @pytest.fixture(params=[V311, V5], ids=["3.1.1", "5"])

@@ -7,7 +7,8 @@ import pytest
 
 from ucmlab.broker.access import ALLOW_ALL, AccessRule, Accounts, allow_everyone, allow_everything
 from ucmlab.broker.bus import BusEndpoint
-from ucmlab.broker.core import BrokerCore, Limits
+from ucmlab.broker.core import BrokerCore
+from ucmlab.broker.limits import Limits
 from ucmlab.broker.server import EmbeddedBroker
 from ucmlab.cluster.doctor import checks as asked
 from ucmlab.cluster.doctor import client

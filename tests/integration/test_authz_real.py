@@ -59,6 +59,7 @@ async def test_every_node_has_the_publishers_keys_and_one_that_was_down_keeps_th
         assert third["pub"] != second["pub"]
 
 
+@pytest.mark.library
 @pytest.mark.slow
 @pytest.mark.rule("R-133", "S12")
 async def test_only_the_publisher_makes_keys_and_only_the_addressee_opens_them(tmp_path: Path) -> None:
@@ -83,6 +84,7 @@ async def test_only_the_publisher_makes_keys_and_only_the_addressee_opens_them(t
                         unseal(private, told.blob, info=info)
 
 
+@pytest.mark.library
 @pytest.mark.slow
 @pytest.mark.rule("R-133")
 async def test_keys_survive_the_kill_of_whoever_holds_them(tmp_path: Path) -> None:

@@ -161,6 +161,7 @@ async def test_nobody_gets_in_without_the_right_name_password_and_client_id(
         assert [node.pulse.connection for node in lab.roster.nodes.values() if node.pulse] == [1, 1, 1]
 
 
+@pytest.mark.library
 @pytest.mark.slow
 @pytest.mark.rule("S5")
 async def test_the_observer_reads_this_cluster_and_writes_nothing(tmp_path: Path) -> None:
@@ -184,6 +185,7 @@ async def test_the_observer_reads_this_cluster_and_writes_nothing(tmp_path: Path
         assert lab.events("bus_refused") == []
 
 
+@pytest.mark.library
 @pytest.mark.slow
 @pytest.mark.rule("S5", "S15")
 async def test_a_members_account_reaches_its_own_topics_only(tmp_path: Path) -> None:
@@ -221,6 +223,7 @@ async def test_a_members_account_reaches_its_own_topics_only(tmp_path: Path) -> 
         assert dumped(lab) == before
 
 
+@pytest.mark.library
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [["-V", "311"], ["-V", "5"]], ids=["3.1.1", "5"])
 @pytest.mark.skipif(shutil.which("mosquitto_sub") is None, reason="the clients of Mosquitto are not installed")
@@ -255,6 +258,7 @@ async def test_mosquittos_clients_are_kept_out_and_let_in_alike(tmp_path: Path, 
         assert MARK not in [payload for _, payload in lab.messages("#")]
 
 
+@pytest.mark.library
 @pytest.mark.slow
 async def test_with_tls_the_bus_is_reached_by_who_trusts_its_ca_and_never_in_plain(tmp_path: Path) -> None:
     home = make_home(tmp_path)
@@ -353,6 +357,7 @@ async def refusals(lab: LocalLab, since: int) -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.library
 @pytest.mark.slow
 @pytest.mark.rule("S5", "S4", "S15")
 async def test_an_entry_that_is_not_the_publishers_word_is_refused_logged_and_changes_nothing(tmp_path: Path) -> None:
@@ -468,6 +473,7 @@ async def test_no_other_message_is_believed_from_whom_it_is_not(tmp_path: Path) 
                 assert dumped(lab) == before, (topic, sender, key_of)
 
 
+@pytest.mark.library
 @pytest.mark.slow
 @pytest.mark.rule("S11", "S4")
 async def test_everything_that_was_ever_said_changes_nothing_when_it_is_said_again(tmp_path: Path) -> None:
@@ -490,6 +496,7 @@ async def test_everything_that_was_ever_said_changes_nothing_when_it_is_said_aga
         assert (await lab.operate("sub1", Upload("after", "tomcat-trust", item(3).pem))).outcome == "done"
 
 
+@pytest.mark.library
 @pytest.mark.slow
 @pytest.mark.rule("S3")
 async def test_the_proposal_of_an_upload_that_changed_nothing_is_not_good_for_a_second_time(tmp_path: Path) -> None:
@@ -503,6 +510,7 @@ async def test_the_proposal_of_an_upload_that_changed_nothing_is_not_good_for_a_
         assert item(1).key not in {row.key for row in lab.view("pub").rows}
 
 
+@pytest.mark.library
 @pytest.mark.slow
 @pytest.mark.rule("S4", "S5")
 async def test_the_publishers_own_account_replays_nothing_while_the_publisher_is_away(tmp_path: Path) -> None:

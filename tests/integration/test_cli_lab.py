@@ -147,7 +147,13 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("reason", "data"), BAD.values(), ids=BAD)
+@pytest.mark.parametrize(
+    ("reason", "data"),
+    [
+        pytest.param(*bad, id=name, marks=() if name in ("text", "expired") else pytest.mark.library)
+        for name, bad in BAD.items()
+    ],
+)
 def test_a_bad_upload_is_refused_in_one_line_and_changes_nothing(
     lab: CommandLine, tmp_path: Path, reason: str, data: bytes
 ) -> None:
@@ -177,6 +183,16 @@ WRONG = {
     "a fault that the broker has not": ["fault", "pause", "broker"],
     "a group of nobody": ["fault", "partition", "pub / sub9"],
     "no groups": ["fault", "partition", "/"],
+    "no such fault": ["fault", "inject", "gremlins", "sub1"],
+    "a fault of the simulation": ["fault", "inject", "power-cut", "sub1"],
+    "a fault that befalls others": ["fault", "inject", "latency", "broker"],
+    "a fault without such a parameter": ["fault", "inject", "latency", "sub1", "size=2"],
+    "a parameter that is no duration": ["fault", "delay", "sub1", "low=quick"],
+    "no parameter": ["fault", "lose", "sub1", "half"],
+    "a count of what has no uses": ["fault", "inject", "stall", "sub1", "--count", "2"],
+    "until when": ["fault", "lose", "sub1", "--until", "later"],
+    "no offset": ["fault", "clock", "sub1", "tomorrow"],
+    "a fault that does not stand": ["fault", "end", "latency", "sub1"],
     "started already": ["up", "--detach"],
     "another lab": ["up", "--detach", "--nodes", "pub"],
     "made already": ["init"],
@@ -197,6 +213,7 @@ def test_what_cannot_be_done_as_asked_ends_with_2_and_one_line(lab: CommandLine,
     assert done.stderr.count(b"\n") == 1
 
 
+@pytest.mark.library
 def test_faults_come_and_go(lab: CommandLine) -> None:
     lab.must("fault", "kill", "sub2")
     assert lab.json("status")["converged_except"] == {"sub2": "down"}
@@ -209,6 +226,21 @@ def test_faults_come_and_go(lab: CommandLine) -> None:
     lab.must("fault", "kill", "broker")
     assert lab.json("dump")["broker"]["pid"] is None
     lab.must("fault", "start", "broker")
+    lab.must("wait", "--converged")
+    assert lab.must("fault", "list", "--now") == "nothing is broken\n"
+
+
+@pytest.mark.library
+def test_faults_of_the_catalogue_come_and_go(lab: CommandLine) -> None:
+    assert lab.must("fault", "delay", "sub1", "low=1ms", "high=5ms") == "latency sub1 low=1ms high=5ms\n"
+    told = lab.must("fault", "clock", "sub2", "-48h")
+    assert sorted(told.splitlines()) == ["clock sub2", "latency sub1 low=1ms high=5ms"]
+    assert lab.json("dump")["nodes"]["sub2"]["clock_offset_s"] == -48 * 3600
+    lab.must("fault", "lose", "sub1", "--until", "10m")
+    lab.must("time", "advance", "11m")
+    assert sorted(each["fault"] for each in lab.json("dump")["faults"]) == ["clock", "latency"]
+    lab.must("fault", "end", "latency", "sub1")
+    lab.must("fault", "clock", "sub2", "reset")
     lab.must("wait", "--converged")
     assert lab.must("fault", "list", "--now") == "nothing is broken\n"
 
@@ -229,6 +261,7 @@ def followed(lab: CommandLine) -> Iterator[Iterator[Any]]:
             watch.kill()
 
 
+@pytest.mark.library
 def test_a_service_is_ordered_about_over_the_bus(lab: CommandLine) -> None:
     with followed(lab) as messages:
         assert next(messages)["retained"]
@@ -250,6 +283,7 @@ def test_time_jumps_over_a_comparison_of_files_and_rows(lab: CommandLine) -> Non
     assert len(resyncs) >= 2
 
 
+@pytest.mark.library
 def test_a_lab_starts_again_as_it_was_and_fresh_discards_it(tmp_path: Path) -> None:
     lab = CommandLine(tmp_path)
     lab.must("up", "--detach", "--nodes", "pub,sub1")
@@ -266,6 +300,7 @@ def test_a_lab_starts_again_as_it_was_and_fresh_discards_it(tmp_path: Path) -> N
         lab.must("down")
 
 
+@pytest.mark.library
 def test_a_lab_in_the_foreground_ends_with_ctrl_c(tmp_path: Path) -> None:
     lab = CommandLine(tmp_path)
     with subprocess.Popen(lab.command("up", "--nodes", "pub,sub1"), stdout=subprocess.PIPE, env=lab.environment) as up:
@@ -278,6 +313,7 @@ def test_a_lab_in_the_foreground_ends_with_ctrl_c(tmp_path: Path) -> None:
     assert wait_until_gone(pids) == []
 
 
+@pytest.mark.library
 def test_a_lab_that_does_not_become_ready_ends_with_1_and_leaves_nothing(tmp_path: Path) -> None:
     lab = CommandLine(tmp_path)
     done = lab.run("up", "--detach", "--timeout", "10ms")

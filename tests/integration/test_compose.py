@@ -137,6 +137,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
     found.kill_all()
 
 
+@pytest.mark.library
 @pytest.mark.slow
 def test_its_commands_make_a_cluster_that_replicates_over_tls(services: Services) -> None:
     services.start("init")

@@ -20,7 +20,9 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from tests.unit.broker.wire_client import PATIENCE, Clients
 from ucmlab.broker.access import AccessRule, Accounts, allow_everyone, allow_everything, make_account
-from ucmlab.broker.core import BrokerCore, Limits
+from ucmlab.broker.core import BrokerCore
+from ucmlab.broker.limits import Limits
+from ucmlab.broker.mqtt_codec import Decoder, encode
 from ucmlab.broker.packets import V5, V311, Connect, Disconnect, Publish, Reason, Subscription
 from ucmlab.broker.server import ClientCounters, EmbeddedBroker
 
@@ -269,6 +271,48 @@ async def test_silent_peers_are_closed() -> None:
         async with asyncio.timeout(PATIENCE):
             assert await reader.read() == b""
         writer.close()
+
+
+@pytest.mark.parametrize("connected", [False, True])
+async def test_a_packet_that_never_ends_ends_its_connection_only(connected: bool) -> None:  # noqa: FBT001
+    core = BrokerCore(allow_everyone, allow_everything, Limits(packet_timeout=0))
+    async with running(core) as broker, Clients() as clients:
+        other = await clients.connect(broker.port, Connect("other"))
+        reader, writer = await asyncio.open_connection("127.0.0.1", broker.port)
+        writer.write((encode(Connect("slow", V5), V5) if connected else b"") + b"\x10\x7f\x00")
+
+        async with asyncio.timeout(PATIENCE):
+            answer = await reader.read()
+
+        *_, last = Decoder(V5).feed(answer) if connected else [None]
+        assert last is None or (isinstance(last, Disconnect) and last.reason_code == Reason.MALFORMED_PACKET)
+        writer.close()
+        assert await other.all_messages() == []
+
+
+async def test_bytes_may_dribble_in_as_long_as_packets_end() -> None:
+    async with running() as broker, Clients() as clients:
+        client = await clients.connect(broker.port, Connect("c", V5))
+        await client.subscribe(Subscription("t"))
+        for byte in encode(Publish("t", b"x"), V5) * 3:
+            client.send_bytes(bytes((byte,)))
+            await asyncio.sleep(0)
+
+        assert [message.payload for message in await client.messages(3)] == [b"x"] * 3
+
+
+async def test_a_packet_larger_than_allowed_is_refused_before_it_is_there() -> None:
+    core = BrokerCore(allow_everyone, allow_everything, Limits(max_packet_size=1000))
+    async with running(core) as broker, Clients() as clients:
+        other = await clients.connect(broker.port, Connect("other"))
+        client = await clients.connect(broker.port, Connect("c", V5))
+        client.send_bytes(encode(Publish("t", b"x" * 1000), V5)[:20])
+
+        answer = await client.receive()
+        assert isinstance(answer, Disconnect)
+        assert answer.reason_code == Reason.PACKET_TOO_LARGE
+        await client.closed()
+        assert await other.all_messages() == []
 
 
 @pytest.mark.parametrize(

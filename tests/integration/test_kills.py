@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -19,6 +20,7 @@ from tests.integration.real_lab import (
     opened,
     torn_certificates,
 )
+from tests.soak_sizes import KILLS
 from ucmlab.cluster.local import BROKER, LocalLab
 from ucmlab.cluster.provision import LabHome
 from ucmlab.node.config import Policy
@@ -164,7 +166,8 @@ def check_disks(home: LabHome, load: Load) -> None:
     assert kept - rows - load.deletes_begun == set()
 
 
-async def play(folder: Path, *, kills: int, seed: int, replication: Policy) -> None:
+async def play(folder: Path, *, kills: int, seed: int, replication: Policy) -> dict[str, Counter[str]]:
+    """Tell who was killed how often, and how operations ended."""
     random = Random(seed)
     home = make_home(folder, replication=replication)
     async with opened(home, stepped=False, speed=SPEED) as lab:
@@ -178,8 +181,8 @@ async def play(folder: Path, *, kills: int, seed: int, replication: Policy) -> N
             load.over = True
         await converge(lab)
         check_everybody(lab, load, replication)
-    print(f"{kills} kills {dict(killer.killed)}, answers {dict(load.outcomes)}")  # noqa: T201  for `pytest -s`
     check_log(folder, home, load)
+    return {"kills": killer.killed, "answers": load.outcomes}
 
 
 def check_everybody(lab: LocalLab, load: Load, replication: Policy) -> None:
@@ -212,11 +215,12 @@ def check_log(folder: Path, home: LabHome, load: Load) -> None:
 
 @pytest.mark.slow
 @pytest.mark.rule("S6", "S2", "L1")
-@pytest.mark.parametrize("replication", ["faithful", "modern"])
+@pytest.mark.parametrize("replication", [pytest.param("faithful", marks=pytest.mark.library), "modern"])
 async def test_what_was_answered_done_survives_kills_of_any_process(tmp_path: Path, replication: Policy) -> None:
     await play(tmp_path, kills=4, seed=4, replication=replication)
 
 
+@pytest.mark.library
 @pytest.mark.slow
 @pytest.mark.rule("L1")
 async def test_nobody_falls_silent_however_often_the_broker_dies_under_load(tmp_path: Path) -> None:
@@ -243,5 +247,8 @@ async def test_nobody_falls_silent_however_often_the_broker_dies_under_load(tmp_
 @pytest.mark.soak
 @pytest.mark.rule("S6", "S2", "L1")
 @pytest.mark.parametrize("replication", ["faithful", "modern"])
-async def test_what_was_answered_done_survives_fifty_kills(tmp_path: Path, replication: Policy) -> None:
-    await play(tmp_path, kills=50, seed=50, replication=replication)
+async def test_what_was_answered_done_survives_many_kills(
+    tmp_path: Path, replication: Policy, record_property: Callable[[str, object], None]
+) -> None:
+    for name, counts in (await play(tmp_path, kills=KILLS, seed=50, replication=replication)).items():
+        record_property(name, f"{counts.total():,} ({', '.join(f'{key} {count:,}' for key, count in counts.items())})")

@@ -60,6 +60,7 @@ def test_a_story_leaves_no_process_and_no_folder_behind(tmp_path: Path, monkeypa
     assert psutil.Process(os.getpid()).children(recursive=True) == before
 
 
+@pytest.mark.library
 @pytest.mark.slow
 def test_the_homes_are_kept_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

@@ -44,6 +44,7 @@ async def test_an_upload_on_a_subscriber_is_on_every_node_when_the_reply_is_ther
     assert converged(lab)
 
 
+@pytest.mark.library
 async def test_waiting_moves_lab_time_by_exactly_what_was_asked_whatever_the_machine_does(lab: LocalLab) -> None:
     before = lab.now()
     started = asyncio.get_running_loop().time()
@@ -69,6 +70,7 @@ async def test_a_node_that_is_down_refuses_at_once_and_catches_up_when_it_is_sta
     assert holders(lab) == set(NAMES)
 
 
+@pytest.mark.library
 @pytest.mark.rule("B.5")
 async def test_a_file_that_is_no_certificate_is_left_alone_and_told_in_the_journal(lab: LocalLab) -> None:
     await lab.stop_node("sub1")
@@ -79,6 +81,7 @@ async def test_a_file_that_is_no_certificate_is_left_alone_and_told_in_the_journ
     assert stray.read_text(encoding="ascii") == "no certificate"
 
 
+@pytest.mark.library
 async def test_a_frozen_node_answers_nothing_for_a_minute_and_goes_on_where_it_was(lab: LocalLab) -> None:
     await lab.pause_node("sub1")
     before = lab.now()
@@ -94,6 +97,7 @@ async def test_a_frozen_node_answers_nothing_for_a_minute_and_goes_on_where_it_w
     assert holders(lab, missed) == set(NAMES)
 
 
+@pytest.mark.library
 async def test_a_node_killed_by_the_command_that_was_armed_leaves_what_it_had_performed(lab: LocalLab) -> None:
     await lab.kill_node("pub", at="AppendLog")
     assert lab.view("pub").state == "up"
@@ -108,6 +112,7 @@ async def test_a_node_killed_by_the_command_that_was_armed_leaves_what_it_had_pe
     assert holders(lab) == set(NAMES)
 
 
+@pytest.mark.library
 async def test_a_node_on_the_other_side_is_isolated_and_gets_what_it_missed_when_healed(lab: LocalLab) -> None:
     await lab.partition([["pub", "sub1"], ["sub2"]])
 
@@ -122,6 +127,7 @@ async def test_a_node_on_the_other_side_is_isolated_and_gets_what_it_missed_when
     assert lab.facts().faults == ()
 
 
+@pytest.mark.library
 async def test_the_bus_notices_the_death_of_an_isolated_node_when_the_network_heals(lab: LocalLab) -> None:
     def births() -> int:
         return len(lab.messages(Topics(lab.home.lab.cluster).birth("sub2")))
@@ -136,6 +142,7 @@ async def test_the_bus_notices_the_death_of_an_isolated_node_when_the_network_he
     assert births() == before + 1
 
 
+@pytest.mark.library
 async def test_without_a_broker_nodes_live_on_and_with_a_new_one_they_agree_again(lab: LocalLab) -> None:
     await lab.kill_broker()
     assert lab.facts().broker["pid"] is None
@@ -147,6 +154,7 @@ async def test_without_a_broker_nodes_live_on_and_with_a_new_one_they_agree_agai
     assert holders(lab) == set(NAMES)
 
 
+@pytest.mark.library
 async def test_the_broker_can_be_stopped_in_order_too(lab: LocalLab) -> None:
     await lab.stop_broker()
     assert lab.facts().broker["pid"] is None
@@ -156,6 +164,7 @@ async def test_the_broker_can_be_stopped_in_order_too(lab: LocalLab) -> None:
     assert await lab.wait_until(lambda: converged(lab), MINUTE)
 
 
+@pytest.mark.library
 async def test_broken_replication_lasts_over_a_restart_of_the_node(lab: LocalLab) -> None:
     await lab.set_replication("sub2", broken=True)
     await lab.kill_node("sub2")
@@ -171,6 +180,7 @@ async def test_broken_replication_lasts_over_a_restart_of_the_node(lab: LocalLab
     assert holders(lab) == set(NAMES)
 
 
+@pytest.mark.library
 async def test_a_wrong_wall_clock_is_the_nodes_own(lab: LocalLab) -> None:
     await lab.set_clock_offset("sub1", 48 * 60 * MINUTE)
     await lab.operate("sub1", OrderService("restart", "sub1", CHANGE_NOTIFICATION, "restart"))
@@ -180,6 +190,7 @@ async def test_a_wrong_wall_clock_is_the_nodes_own(lab: LocalLab) -> None:
     assert lab.view("sub1").clock_offset == 48 * 60 * MINUTE
 
 
+@pytest.mark.library
 async def test_operations_at_the_same_time_are_all_answered(lab: LocalLab) -> None:
     items = [item(number) for number in range(10, 16)]
 
@@ -219,6 +230,7 @@ async def test_what_was_published_can_be_looked_at(lab: LocalLab) -> None:
     assert [name for name, _ in lab.messages(f"{Topics(lab.home.lab.cluster).root}/log/+")][-1] == topic
 
 
+@pytest.mark.library
 async def test_watchers_look_at_settled_moments_only(lab: LocalLab) -> None:
     seen: list[tuple[int, int]] = []
     end = lab.watch(lambda: seen.append((lab.now(), lab.view("pub").open_operations)))
@@ -232,11 +244,13 @@ async def test_watchers_look_at_settled_moments_only(lab: LocalLab) -> None:
     assert seen[-1][0] <= lab.now() - 31 * MINUTE
 
 
+@pytest.mark.library
 async def test_a_node_that_there_is_not_is_named_with_those_that_there_are(lab: LocalLab) -> None:
     with pytest.raises(Unusable, match=r"^there is no node 'sub9'; there are pub, sub1, sub2$"):
         await lab.kill_node("sub9")
 
 
+@pytest.mark.library
 async def test_labs_run_side_by_side_and_leave_nothing(tmp_path: Path) -> None:
     pids: list[int] = []
     for folder in ("one", "other"):
@@ -254,6 +268,7 @@ async def test_labs_run_side_by_side_and_leave_nothing(tmp_path: Path) -> None:
     assert not any(is_alive(pid) for pid in pids)
 
 
+@pytest.mark.library
 async def test_flowing_time_jumps_and_flows_on(tmp_path: Path) -> None:
     async with opened(make_home(tmp_path), stepped=False, speed=10) as lab:
         assert (await upload(lab, "sub1")).outcome == "done"
@@ -270,6 +285,7 @@ async def test_flowing_time_jumps_and_flows_on(tmp_path: Path) -> None:
         assert lab.now() >= now + SECOND
 
 
+@pytest.mark.library
 async def test_a_lab_that_is_started_again_goes_on_where_it_was(tmp_path: Path) -> None:
     home = make_home(tmp_path)
     async with opened(home, stepped=False) as lab:

@@ -67,6 +67,7 @@ async def test_a_fork_server_that_dies_while_the_lab_starts_is_told_at_once(home
         await lab.close()
 
 
+@pytest.mark.library
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 async def test_when_the_owner_ends_everything_ends_also_what_is_paused(home: LabHome, number: signal.Signals) -> None:
     async with running(home) as owner:
@@ -82,6 +83,7 @@ async def test_when_the_owner_ends_everything_ends_also_what_is_paused(home: Lab
         await until(lambda: not any(is_alive(pid) for pid in (owner.pid, *family)))
 
 
+@pytest.mark.library
 async def test_when_the_fork_server_is_killed_everything_ends_the_owner_with_a_word(home: LabHome) -> None:
     async with running(home) as owner:
         family = descendants(owner.pid)
@@ -93,6 +95,7 @@ async def test_when_the_fork_server_is_killed_everything_ends_the_owner_with_a_w
         assert owner.wait() != 0
 
 
+@pytest.mark.library
 async def test_no_password_and_no_key_stands_in_a_process_listing(home: LabHome) -> None:
     secrets = [home.credentials().observer_password]
     secrets += [

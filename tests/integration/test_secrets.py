@@ -210,6 +210,7 @@ async def everything_happens(lab: LocalLab) -> None:
     await converge(lab)
 
 
+@pytest.mark.library
 @pytest.mark.slow
 @pytest.mark.rule("S12")
 async def test_nothing_that_a_lab_emits_holds_a_secret(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -277,6 +278,7 @@ def ucmlab(command: str, home: Path) -> bytes:
     return b"$ ucmlab " + command.encode() + b"\n" + done.stdout + done.stderr
 
 
+@pytest.mark.library
 @pytest.mark.slow
 @pytest.mark.rule("S12")
 def test_no_command_but_env_prints_a_secret(tmp_path: Path) -> None:
@@ -318,6 +320,7 @@ def processes_of(dump: bytes) -> list[int]:
     return [*named, fork_server.pid, fork_server.ppid()]
 
 
+@pytest.mark.library
 @pytest.mark.slow
 @pytest.mark.rule("S12")
 def test_no_report_of_a_story_holds_a_secret(tmp_path: Path) -> None:

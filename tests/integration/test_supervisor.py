@@ -21,7 +21,7 @@ from ucmlab.cluster.lablock import LabLock, lock_path
 from ucmlab.cluster.provision import LabHome
 from ucmlab.cluster.supervisor import run_lab
 from ucmlab.node.events import Upload
-from ucmlab.node.instant import MINUTE, SECOND
+from ucmlab.node.instant import MINUTE
 
 pytestmark = pytest.mark.slow
 
@@ -73,12 +73,13 @@ def test_when_it_is_ready_the_lab_has_converged_and_is_driven_over_its_socket(ho
         client.partition([["pub"], ["sub1"]], None)
         assert states(client) == {"pub": "up", "sub1": "isolated"}
         client.fault("heal", "sub1")
-        client.clock("sub1", SECOND)
+        client.inject("clock", "sub1", {"offset": "1s"}, count=None, lasts=None)
         client.speed(5)
         client.advance(31 * MINUTE)
         assert client.converged(MINUTE)
 
 
+@pytest.mark.library
 @pytest.mark.parametrize(("what", "state"), [("kill", "down"), ("stop", "down"), ("pause", "paused")])
 def test_nodes_go_and_come_back(home: LabHome, what: str, state: str) -> None:
     with running(home) as client:
@@ -105,6 +106,7 @@ def test_what_cannot_be_done_is_told_in_a_line(home: LabHome) -> None:
         assert client.dump()["converged"] is True
 
 
+@pytest.mark.library
 async def test_down_returns_when_every_process_is_gone_and_the_home_can_be_started_again(home: LabHome) -> None:
     with running(home) as client:
         pid = supervisor(home)
@@ -120,6 +122,7 @@ async def test_down_returns_when_every_process_is_gone_and_the_home_can_be_start
         assert client.dump()["converged"] is True
 
 
+@pytest.mark.library
 def test_a_second_supervisor_is_refused_while_one_runs(home: LabHome) -> None:
     with running(home) as client:
         with pytest.raises(Unusable, match=r"runs already; end it with `ucmlab down`$"):
@@ -127,6 +130,7 @@ def test_a_second_supervisor_is_refused_while_one_runs(home: LabHome) -> None:
         assert client.dump()["converged"] is True
 
 
+@pytest.mark.library
 async def test_what_a_killed_supervisor_leaves_behind_stops_nobody(home: LabHome) -> None:
     with running(home):
         pid = supervisor(home)
@@ -189,6 +193,7 @@ def test_one_who_only_listens_there_is_no_lab(home: LabHome) -> None:
     lock.release()
 
 
+@pytest.mark.library
 def test_the_clock_goes_on_while_the_lab_is_down(home: LabHome) -> None:
     with running(home) as client:
         before = str(client.dump()["now"])

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from tests.simulation.replaying import FAILING, failing_seeds, told_elsewhere
+from tests.simulation.replaying import traces as traces_of
 from ucmlab.cluster.search.campaign import Campaign, run_one
 
 CAMPAIGN = Campaign(seeds=1, nodes=("pub", "sub1", "sub2", "imp1"))
@@ -44,3 +46,10 @@ def test_processes_with_other_hash_seeds_tell_it_the_same() -> None:
         for hash_seed in ("1", "4242")
     ]
     assert told == [traces(), traces()]
+
+
+@pytest.mark.slow
+@pytest.mark.rule("S17")
+def test_failing_seeds_have_one_trace_each_whatever_the_hash_seed() -> None:
+    seeds = failing_seeds(5)
+    assert [told_elsewhere(seeds, hash_seed) for hash_seed in (7, 99)] == [[*traces_of(FAILING, seeds)]] * 2

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.playbook import row as certificate
+from ucmlab.broker.topics import Topics
 from ucmlab.cluster.faults.bad_certificates import EXPECTED
 from ucmlab.cluster.faults.catalogue import catalogue
 from ucmlab.cluster.faults.failpoints import POINTS
@@ -16,11 +17,13 @@ from ucmlab.cluster.sim.personalities import PERSONALITIES
 from ucmlab.cluster.sim.world import World
 from ucmlab.node import commands as c
 from ucmlab.node.events import AnyEvent, BusDisconnected, MessageArrived, OrderService, Upload
+from ucmlab.node.following import ACK_AT_LEISURE
 from ucmlab.node.instant import HOUR, MINUTE, SECOND
 
 ROWS = [row for row in catalogue().values() if "sim" in row.where]
 BROUGHT = [certificate(f"Root {number}") for number in range(6)]
 TOMCAT = "Cisco Tomcat"
+TOPICS = Topics(cluster_image(("pub", "sub1", "sub2")).configs[0].cluster)
 
 
 class Trial:
@@ -101,6 +104,12 @@ class Trial:
 
     def topics(self, name: str) -> list[str]:
         return [event.topic for at, node, event in self.heard if node == name and isinstance(event, MessageArrived)]
+
+    def pending(self, name: str) -> set[str]:
+        """Services that hold another certificate than the disk."""
+        core = self.world.nodes[name].core
+        assert core is not None
+        return {service for service, each in core.services.status().items() if each.pending}
 
     def service(self) -> str:
         core = self.world.nodes["sub1"].core
@@ -205,6 +214,10 @@ FELT: dict[str, Felt] = {
     "drift": Felt(lambda trial: len(trial.offsets) > 1, {"rate": "1.5"}),
     "wander": Felt(lambda trial: len(trial.offsets) > 3, {"period": "4m"}),
     "bad-upload": Felt(lambda trial: trial.replies["fault-1"].reason == "expired"),
+    "renew": Felt(
+        # Of what loads it, Tomcat is restarted in the course of the work.
+        lambda trial: bool(trial.pending("sub1")) and TOMCAT not in trial.pending("sub1") and not trial.pending("sub2"),
+    ),
     "service-start-fails": Felt(
         lambda trial: (trial.service(), trial.replies["op-service"].reason) == ("stopped", "service_failed")
     ),
@@ -229,6 +242,7 @@ FELT: dict[str, Felt] = {
     "usurp": Felt(lambda trial: "sender" in trial.refused("sub1")),
     "replay": Felt(lambda trial: "repeated" in trial.refused("sub1")),
     "lower-epoch": Felt(lambda trial: "epoch" in trial.refused("sub1")),
+    "fork": Felt(lambda trial: "log_fork" in trial.alarms("sub1")),
     "revoked": Felt(lambda trial: "signature" in trial.refused("pub")),
 }
 
@@ -261,6 +275,22 @@ def test_a_fault_is_felt_is_in_the_trace_and_is_over_when_it_is_over(name: str) 
         if (line.node, line.record.name, line.record.fields.get("fault")) == ("lab", "fault", name)
     ]
     assert phases[0] == "injected"
+    trial.recover()
+    assert converged(trial) == dict.fromkeys(trial.world.nodes, ())
+
+
+@pytest.mark.rule("S2")
+@pytest.mark.parametrize(("what", "topic"), [("snapshot", TOPICS.answer("sub1", "catchup")), ("head", TOPICS.head())])
+def test_the_oldest_snapshot_and_head_are_said_again_where_they_belong_and_change_nothing(
+    what: str, topic: str
+) -> None:
+    trial = Trial()
+    trial.work()
+    seq, before = trial.seq("sub1"), len(trial.topics("sub1"))
+    trial.inject("replay", "sub1", {"what": what})
+    trial.world.run_until(trial.world.now + SECOND)
+    assert trial.topics("sub1")[before] == topic
+    assert trial.seq("sub1") == seq
     trial.recover()
     assert converged(trial) == dict.fromkeys(trial.world.nodes, ())
 
@@ -301,6 +331,7 @@ def test_a_process_dies_at_its_failpoint_and_nowhere_else(at: str) -> None:
     trial.inject("failpoint", "pub", {"at": at})
     trial.world.on_step.append(lambda node, event, wanted: performed.append(node.name))
     trial.work()
+    trial.world.run_until(trial.world.now + ACK_AT_LEISURE)  # before, nothing need be on the disk for sure
     reached = {"before_snapshot", "after_snapshot", "after_refusal", "before_epoch", "after_epoch", "after_order"}
     assert (pub.life == "down") == (at not in reached)
     assert trial.injected.felt == (at not in reached)

@@ -166,7 +166,7 @@ def test_a_chain_whose_answer_never_came_is_proposed_whole_and_comes_to_everybod
 def test_an_old_start_date_is_refused_only_where_the_name_is_taken_and_whoever_brought_it_is_known() -> None:
     world, faults = started()
     brought: dict[str, str] = {}
-    faults.stage.asked = lambda op_id, _kind, _node, fingerprint: brought.update({op_id: fingerprint})
+    faults.stage.asked = lambda op_id, _kind, _node, _unit, fingerprint: brought.update({op_id: fingerprint})
     core = world.nodes["sub1"].core
     assert core is not None
     for number, row_there in enumerate(list(core.replica.of_unit("tomcat-trust").values())):

@@ -2,9 +2,8 @@
 
 from random import Random
 
-from ucmlab.broker.packets import Publish
-from ucmlab.cluster.sim.faults.links import log_normal
-from ucmlab.cluster.sim.faults.wire import Lane, Parcel, Way
+from ucmlab.cluster.faults.effects import log_normal
+from ucmlab.cluster.faults.lanes import Lane, Parcel, Way
 from ucmlab.cluster.sim.timeline import Timeline
 from ucmlab.node.instant import MILLISECOND, SECOND
 
@@ -20,6 +19,9 @@ class Delays:
     def treat(self, parcel: Parcel, now: int) -> None:  # noqa: ARG002
         parcel.delay += self._delays.pop(0) if self._delays else 0
 
+    def ended(self) -> None:
+        """It keeps nothing."""
+
 
 def carried(*delays: int, every: int = 0) -> list[tuple[int, int]]:
     """(number, arrival) of packets that set out `every` so often."""
@@ -28,8 +30,7 @@ def carried(*delays: int, every: int = 0) -> list[tuple[int, int]]:
     lane.effects.append(Delays(*delays))
     arrived: list[tuple[int, int]] = []
     for number in range(len(delays)):
-        message = Publish("t", b"", 1, packet_id=1)
-        lane.carry(Parcel(message, lambda number=number: arrived.append((number, timeline.now))))  # type: ignore[misc]
+        lane.carry(Parcel("t", lambda number=number: arrived.append((number, timeline.now))))  # type: ignore[misc]
         timeline.run_until(timeline.now + every)
     timeline.run_until(timeline.now + SECOND)
     assert lane.empty()

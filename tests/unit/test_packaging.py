@@ -91,6 +91,7 @@ def test_the_wheel_holds_the_five_folders_and_the_licence_and_nothing_else(wheel
     assert strangers == set()
 
 
+@pytest.mark.library
 @pytest.mark.slow
 def test_the_wheel_lives_beside_a_project_that_has_folders_of_the_same_names(wheel: Path, tmp_path: Path) -> None:
     project, python, site = _project(tmp_path / "project"), *_environment(tmp_path / "env", wheel)

@@ -8,7 +8,7 @@ from tests.rules import RULE_BOOK, checked_rules, known_names, why_unknown
 here = pytest.mark.skipif(not RULE_BOOK.exists(), reason=f"the rule book is not here ({RULE_BOOK})")
 
 
-@pytest.mark.parametrize("name", ["R-022", "X-04", "C-04", "A.19", "B.5", "S1", "L1"])
+@pytest.mark.parametrize("name", ["R-022", "X-04", "C-04", "A.19", "B.5", "S1", "S16", "L1", "L4"])
 def test_a_rule_is_named_as_the_rule_book_names_it(name: str) -> None:
     assert why_unknown(name, known_names()) is None
 

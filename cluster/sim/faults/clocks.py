@@ -1,11 +1,8 @@
 """Wall clocks that are wrong, run wrong, or wander."""
 
+from ucmlab.cluster.faults.clocks import STEP, gained, wandered, wanders_every
 from ucmlab.cluster.faults.ledger import Injected
 from ucmlab.cluster.sim.faults.stage import Stage, Way
-from ucmlab.node.instant import MINUTE
-
-STEP = MINUTE
-"""A clock that runs wrong is corrected by what it gained, this often: its reader sees no difference."""
 
 
 def _set(stage: Stage, injected: Injected, offset: int) -> None:
@@ -23,19 +20,14 @@ def _set_right(stage: Stage, injected: Injected) -> None:
 
 def _drift(stage: Stage, injected: Injected) -> None:
     if not injected.over:
-        gained = round((injected.share("rate") - 1) * STEP)
-        _set(stage, injected, stage.node(injected).clock_offset + gained)
+        _set(stage, injected, stage.node(injected).clock_offset + gained(injected))
         stage.world.at(stage.world.now + STEP, _drift, stage, injected)
 
 
 def _wander(stage: Stage, injected: Injected) -> None:
-    """Back and forth between the two ends, in straight lines."""
     if not injected.over:
-        reach, period = injected.number("reach"), max(4, injected.number("period"))
-        phase = stage.world.now % period
-        along = min(phase, period - phase)
-        _set(stage, injected, reach * (4 * along - period) // period)
-        stage.world.at(stage.world.now + max(1, period // 16), _wander, stage, injected)
+        _set(stage, injected, wandered(injected, stage.world.now))
+        stage.world.at(stage.world.now + wanders_every(injected), _wander, stage, injected)
 
 
 ROWS = {

@@ -1,187 +1,20 @@
-"""What can be wrong with a node's link: each fault as what it does to packets."""
+"""What can be wrong with a node's link in the simulation; `ucmlab.cluster.faults.effects` says what each does."""
 
-from abc import ABC, abstractmethod
-from decimal import Decimal, localcontext
-from random import Random
-
+from ucmlab.cluster.faults.effects import (
+    Drip,
+    Duplicate,
+    Felt,
+    HalfOpen,
+    Latency,
+    Lose,
+    Overflow,
+    Reorder,
+    Stall,
+    swizzle,
+)
 from ucmlab.cluster.faults.ledger import Injected, nodes_of
 from ucmlab.cluster.sim.faults.stage import Stage, Way
-from ucmlab.cluster.sim.faults.wire import FaultyWire, Holding, Parcel
-from ucmlab.cluster.sim.faults.wire import Way as Direction
-from ucmlab.node.instant import SECOND
-
-OVERTAKEN_WITHIN = SECOND
-"""A message that nothing overtakes goes on after so long."""
-NORMAL_SUM = 12
-"""So many uniform draws, less half of that, are normal enough, and the same on every machine."""
-TAIL = Decimal("2.326")
-"""Standard deviations between the median and what 1 % exceed."""
-
-
-class Felt(ABC):
-    """Base of effects: who must know that packets were touched."""
-
-    def __init__(self, stage: Stage, injected: Injected) -> None:
-        """As injected."""
-        self.stage = stage
-        self.injected = injected
-        self.chance: Random = stage.chance
-        way = injected.values.get("way", "both")
-        self.way: Direction = way  # type: ignore[assignment]  # one of the row's words
-
-    @abstractmethod
-    def treat(self, parcel: Parcel, now: int) -> None:
-        """Change what happens to a packet."""
-
-    def felt(self) -> bool:
-        """Count a use; False when the fault has none left."""
-        if self.injected.over:
-            return False
-        self.stage.took_effect(self.injected)
-        return True
-
-
-class Latency(Felt):
-    """Packets take longer."""
-
-    def treat(self, parcel: Parcel, now: int) -> None:  # noqa: ARG002
-        """Draw how long."""
-        if self.felt():
-            parcel.delay += self._draw(self.injected.number("low"), self.injected.number("high"))
-
-    def _draw(self, low: int, high: int) -> int:
-        if high <= low:
-            return low
-        if self.injected.text("spread") == "uniform":
-            return low + int(self.chance.random() * (high - low))
-        return log_normal(self.chance, low, high)
-
-
-def log_normal(chance: Random, median: int, rare: int) -> int:
-    """A delay that is `median` in the middle and exceeds `rare` in one case of a hundred.
-
-    In decimals: what `math.exp` returns differs in its last digit between machines.
-    """
-    normal = sum(chance.randrange(1_000_000) for _ in range(NORMAL_SUM)) - NORMAL_SUM * 500_000
-    with localcontext(prec=20):
-        spread = (Decimal(rare) / Decimal(max(1, median))).ln() / TAIL
-        return int(max(1, median) * (spread * normal / 1_000_000).exp())
-
-
-class Drip(Felt):
-    """Packets pass one at a time."""
-
-    _free = 0
-
-    def treat(self, parcel: Parcel, now: int) -> None:
-        """Take the next turn."""
-        if self.felt():
-            self._free = max(self._free, now + parcel.delay) + self.injected.number("every")
-            parcel.delay = self._free - now
-
-
-class Lose(Felt):
-    """Messages are lost; whoever sent them has the acknowledgement all the same."""
-
-    def treat(self, parcel: Parcel, now: int) -> None:  # noqa: ARG002
-        """Draw whether."""
-        if parcel.message is not None and self.chance.random() < self.injected.share("share"):
-            parcel.lost = self.felt()
-
-
-class Duplicate(Felt):
-    """Messages come twice, as QoS 1 allows."""
-
-    def __init__(self, stage: Stage, injected: Injected) -> None:
-        """Only what the node gets: its own messages are doubled by their way to others."""
-        super().__init__(stage, injected)
-        self.way = "down"
-
-    def treat(self, parcel: Parcel, now: int) -> None:  # noqa: ARG002
-        """Draw whether."""
-        if parcel.message is not None and self.chance.random() < self.injected.share("share"):
-            parcel.twice = self.felt()
-
-
-class Reorder(Felt):
-    """A message waits until one of another topic has overtaken it; within a topic the order stands, as MQTT has it."""
-
-    def __init__(self, stage: Stage, injected: Injected) -> None:
-        """Nothing waits."""
-        super().__init__(stage, injected)
-        self.way = "down"
-        self._waiting: list[Parcel] = []
-
-    def treat(self, parcel: Parcel, now: int) -> None:  # noqa: ARG002
-        """Let it wait, or let it overtake what waits."""
-        message = parcel.message
-        if message is None:
-            self.let_go()
-            return
-        same = any(each.message is not None and each.message.topic == message.topic for each in self._waiting)
-        if same or (not self._waiting and self.chance.random() < self.injected.share("share")):
-            waits = Parcel(message, parcel.go)
-            parcel.go = lambda: None
-            self._waiting.append(waits)
-            if not same:
-                self.stage.world.at(self.stage.world.now + OVERTAKEN_WITHIN, self.let_go)
-        elif self._waiting and self.felt():
-            arrive = parcel.go
-
-            def overtaken() -> None:
-                arrive()
-                self.let_go()
-
-            parcel.go = overtaken
-
-    def let_go(self) -> None:
-        """Whatever waits goes on."""
-        waiting, self._waiting = self._waiting, []
-        for each in waiting:
-            each.go()
-
-
-class Stall(Felt, Holding):
-    """Nothing passes and nothing is lost."""
-
-    def treat(self, parcel: Parcel, now: int) -> None:  # noqa: ARG002
-        """Hold it."""
-        parcel.held = True
-        self.felt()
-
-
-class HalfOpen(Felt, Holding):
-    """The broker has no connection any more, and the node does not know: whatever it sends goes nowhere."""
-
-    bars = False
-    way: Direction = "both"
-
-    def treat(self, parcel: Parcel, now: int) -> None:  # noqa: ARG002
-        """Lose it."""
-        parcel.lost = True
-        self.felt()
-
-
-class Overflow(Felt, Holding):
-    """The node reads nothing, and the broker's queue for it has little room: what does not fit is lost."""
-
-    bars = False
-    _queued = 0
-
-    def __init__(self, stage: Stage, injected: Injected) -> None:
-        """The queue is empty."""
-        super().__init__(stage, injected)
-        self.way = "down"
-
-    def treat(self, parcel: Parcel, now: int) -> None:  # noqa: ARG002
-        """Let it wait, or lose it."""
-        parcel.held = True
-        if parcel.message is None:
-            return
-        if self._queued < self.injected.number("room"):
-            self._queued += 1
-        else:
-            parcel.lost = self.felt()
+from ucmlab.cluster.sim.faults.wire import FaultyWire
 
 
 def _begin(kind: type[Felt]) -> Way:
@@ -209,8 +42,6 @@ def _end(stage: Stage, injected: Injected) -> None:
     effect = stage.effects.pop((injected.row.name, injected.target))
     wire = wire_of(stage, injected.target)
     wire.remove(effect)
-    if isinstance(effect, Reorder):
-        effect.let_go()
     _leave(stage, injected.target, wire)
 
 
@@ -244,12 +75,12 @@ def _reset(stage: Stage, injected: Injected) -> None:
 
 def _swizzle(stage: Stage, injected: Injected) -> None:
     """Stall links one after the other, and let them go in an order of chance."""
-    names, every = nodes_of(injected.target), injected.number("every")
-    for number, name in enumerate(names):
-        stage.world.at(stage.world.now + number * every, _swizzle_one, stage, injected, name)
-    for number, name in enumerate(stage.chance.sample(names, len(names)), len(names)):
-        stage.world.at(stage.world.now + number * every, _unswizzle_one, stage, injected, name)
-    stage.world.at(stage.world.now + 2 * len(names) * every, stage.on_over, injected)
+    world, every = stage.world, injected.number("every")
+    turns = swizzle(nodes_of(injected.target), every, stage.chance)
+    for turn in turns:
+        act = _swizzle_one if turn.stalls else _unswizzle_one
+        world.at(world.now + turn.after, act, stage, injected, turn.node)
+    world.at(world.now + len(turns) * every, stage.on_over, injected)
 
 
 def _swizzle_one(stage: Stage, injected: Injected, name: str) -> None:

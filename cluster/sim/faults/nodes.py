@@ -1,11 +1,9 @@
 """Nodes that die, stop, freeze, stutter, meet themselves, or lose what the publisher replicates to them."""
 
-from ucmlab.cluster.faults.failpoints import POINTS, Failpoint
 from ucmlab.cluster.faults.ledger import Injected
 from ucmlab.cluster.sim.disk import SimDisk
 from ucmlab.cluster.sim.faults.stage import Stage, Way
 from ucmlab.cluster.sim.world import SimNode
-from ucmlab.node.commands import AnyCommand
 
 
 def _kill(stage: Stage, injected: Injected) -> None:
@@ -78,37 +76,8 @@ def _tear(stage: Stage, injected: Injected) -> None:
         node.on_fall.append(lambda: stage.took_effect(injected))
 
 
-class Trap:
-    """A failpoint in one process's way."""
-
-    def __init__(self, stage: Stage, injected: Injected) -> None:
-        """The process has yet to come there."""
-        self._stage = stage
-        self.injected = injected
-        self._point = Failpoint(POINTS[injected.text("at")])
-
-    def before(self, command: AnyCommand) -> bool:
-        """Whether it dies first."""
-        return self._sprung(self._point.before(type(command).__name__))
-
-    def after(self, command: AnyCommand) -> bool:
-        """Whether it dies now."""
-        return self._sprung(self._point.after(type(command).__name__))
-
-    def _sprung(self, there: bool) -> bool:  # noqa: FBT001  # the point's own answer
-        if there:
-            self._stage.node(self.injected).hazards.remove(self)
-            self._stage.took_effect(self.injected)
-        return there
-
-
-def _set_trap(stage: Stage, injected: Injected) -> None:
-    stage.node(injected).hazards.append(Trap(stage, injected))
-
-
 def _clear_trap(stage: Stage, injected: Injected) -> None:
-    node = stage.node(injected)
-    node.hazards = [each for each in node.hazards if not (isinstance(each, Trap) and each.injected is injected)]
+    stage.relieve(injected)
     start(stage, injected)
 
 
@@ -146,7 +115,7 @@ ROWS = {
     "replication": Way(_break_replication, _repair_replication),
     "power-cut": Way(_cut_power, start),
     "torn": Way(_tear, start),
-    "failpoint": Way(_set_trap, _clear_trap),
+    "failpoint": Way(Stage.endanger, _clear_trap),
     "clone": Way(_clone, _end_clone),
     "second-publisher": Way(_clone, _end_clone),
 }

@@ -4,11 +4,22 @@ from collections.abc import Mapping
 
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.faults.ledger import Injected
-from ucmlab.cluster.sim.faults import brokers, clocks, disks, links, network, nodes, operators, rogues, services
+from ucmlab.cluster.sim.faults import (
+    brokers,
+    clocks,
+    disks,
+    identities,
+    links,
+    network,
+    nodes,
+    operators,
+    rogues,
+    services,
+)
 from ucmlab.cluster.sim.faults.stage import Stage, Way
 from ucmlab.cluster.sim.world import World
 
-_MODULES = (links, network, brokers, nodes, disks, clocks, services, operators, rogues)
+_MODULES = (links, network, brokers, nodes, disks, clocks, identities, services, operators, rogues)
 WAYS: dict[str, Way] = {name: way for module in _MODULES for name, way in module.ROWS.items()}
 """Every row of the catalogue that the simulation performs."""
 
@@ -41,7 +52,7 @@ class SimFaults:
         former = ledger.standing(name, target)
         if former is not None:
             self._end(former)
-        world.act("fault", fault=name, target=target, phase="injected", count=count, **injected.given)
+        world.act("fault", fault=name, target=target, phase="injected", count=count, parameters=injected.parameters)
         ledger.begin(injected)
         try:
             WAYS[name].begin(self.stage, injected)

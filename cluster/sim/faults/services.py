@@ -1,35 +1,26 @@
 """Services that do not come up, take for ever, or go down again."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from ucmlab.cluster.faults.ledger import Injected
+from ucmlab.cluster.faults.services import TROUBLES, felt_trouble, trouble_of
 from ucmlab.cluster.sim.faults.stage import Stage, Way
-from ucmlab.node.commands import Record
 from ucmlab.node.events import OrderService, ServiceTroubled
 from ucmlab.node.services import CHANGE_NOTIFICATION
 
-Trouble = Literal["", "fails", "hangs", "slow", "crashes"]
-ALARMS = ("service_trouble", "service_crashed")
-"""By which the node tells that it felt one."""
 
+def _begin(stage: Stage, injected: Injected) -> None:
+    node, trouble = stage.node(injected), trouble_of(injected)
+    node.troubles[trouble.service] = trouble
+    seen = len(stage.world.journal)
 
-def _trouble(kind: Trouble) -> Way:
-    def begin(stage: Stage, injected: Injected) -> None:
-        node, service = stage.node(injected), injected.text("service")
-        delay = injected.number("takes") if "takes" in injected.values else 0
-        trouble = ServiceTroubled(service, kind, injected.left or 0, delay)
-        node.troubles[service] = trouble
-        seen = len(stage.world.journal)
-        injected.evidence = lambda: any(
-            line.node == node.name and _tells_of(line.record, service) for line in stage.world.journal[seen:]
-        )
-        stage.world.deliver(node, trouble)
+    def alarms() -> list[Mapping[str, object]]:
+        lines = stage.world.journal[seen:]
+        return [each.record.fields for each in lines if (each.node, each.record.name) == (node.name, "alarm")]
 
-    return Way(begin, _cure)
-
-
-def _tells_of(record: Record, service: str) -> bool:
-    return record.name == "alarm" and record.fields["alarm"] in ALARMS and record.fields["service"] == service
+    injected.evidence = lambda: felt_trouble(injected, alarms())
+    stage.world.deliver(node, trouble)
 
 
 def _cure(stage: Stage, injected: Injected) -> None:
@@ -43,7 +34,7 @@ def order(stage: Stage, node_name: str, service: str, action: Literal["start", "
     node = stage.world.nodes[node_name]
     op_id = stage.operation_id()
     cause = stage.world.act("operation", op_id, kind="service", target=node_name, service=service)
-    stage.asked(op_id, "service", node_name, "")
+    stage.asked(op_id, "service", node_name, service, "")
     stage.world.deliver(node, OrderService(op_id, node_name, service, action, cause))
 
 
@@ -62,9 +53,6 @@ def _start_change_notification(stage: Stage, injected: Injected) -> None:
 
 
 ROWS = {
-    "service-start-fails": _trouble("fails"),
-    "service-hangs": _trouble("hangs"),
-    "service-slow": _trouble("slow"),
-    "service-crashes": _trouble("crashes"),
+    **dict.fromkeys(TROUBLES, Way(_begin, _cure)),
     "certcn-stopped": Way(_stop_change_notification, _start_change_notification),
 }

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from random import Random
 
 from ucmlab.broker.packets import Packet
+from ucmlab.cluster.faults.hazards import Hazard, hazard_of
+from ucmlab.cluster.faults.lanes import Effect
 from ucmlab.cluster.faults.ledger import Injected, Ledger
 from ucmlab.cluster.sim.bus import Link
-from ucmlab.cluster.sim.faults.wire import Effect
 from ucmlab.cluster.sim.world import SimNode, World
 
 Take = Callable[[Link, Packet], None]
@@ -29,15 +30,23 @@ class Stage:
         """What draws what a fault hits; a stream of its own (design 3)."""
         self.effects: dict[tuple[str, str], Effect] = {}
         """What faults of links do to packets, by fault and node."""
+        self.hazards: dict[int, Hazard] = {}
+        """What lies in wait among a node's commands, by the identity of what was injected."""
         self.desk: list[Treatment] = []
         """What the broker does before it takes a packet, the first outermost."""
         self.clones: dict[str, SimNode] = {}
         """Second processes, by the name that they have."""
-        self.asked: Callable[[str, str, str, str], None] = lambda op_id, kind, node, fingerprint: None
-        """Hears of operations that faults consist of: id, kind, node, and the certificate that is brought."""
+        self.asked: Callable[[str, str, str, str, str], None] = lambda op_id, kind, node, unit, brought: None
+        """Hears of operations that faults consist of: id, kind, node, unit or service, and the fingerprint of a
+        certificate that is brought."""
         self.on_over: Callable[[Injected], None] = lambda injected: None
         """Ends what has had its last use."""
         self._operations = 0
+
+    @property
+    def clock(self) -> World:
+        """The world's time."""
+        return self.world
 
     @property
     def publisher(self) -> SimNode:
@@ -55,6 +64,17 @@ class Stage:
         injected.used()
         if injected.over:
             self.world.at(self.world.now, self.on_over, injected)
+
+    def endanger(self, injected: Injected) -> None:
+        """Have a hazard lie in wait for the node."""
+        hazard = hazard_of(injected, lambda: self.took_effect(injected))
+        self.hazards[id(injected)] = hazard
+        self.node(injected).hazards.append(hazard)
+
+    def relieve(self, injected: Injected) -> None:
+        """It waits no more."""
+        hazard = self.hazards.pop(id(injected))
+        self.node(injected).hazards = [each for each in self.node(injected).hazards if each is not hazard]
 
     def treat_packets(self) -> None:
         """Have the broker take packets as the desk says now."""

@@ -1,24 +1,31 @@
 """A broker core with clients made of numbers, for tests that read as transcripts."""
 
 from ucmlab.broker.access import allow_everyone, allow_everything
-from ucmlab.broker.core import Authenticate, Authorize, BrokerCore, Limits
+from ucmlab.broker.core import Authenticate, Authorize, BrokerCore
 from ucmlab.broker.events import (
     CloseConnection,
     Command,
     ConnectionLost,
     ConnectionOpened,
+    Event,
     PacketReceived,
     SendPacket,
     Tick,
 )
+from ucmlab.broker.limits import Limits
 from ucmlab.broker.packets import (
+    NEVER_EXPIRES,
     V5,
     ConnAck,
     Connect,
+    ConnectProperties,
     Disconnect,
     Packet,
     PubAck,
+    PubComp,
     Publish,
+    PubRec,
+    PubRel,
     SubAck,
     Subscribe,
     SubscribeProperties,
@@ -44,7 +51,7 @@ class Playbook:
         self._out: dict[int, list[Packet]] = {}
         self._conns = 0
 
-    def does(self, event: ConnectionLost | ConnectionOpened | PacketReceived | Tick) -> list[Command]:
+    def does(self, event: Event) -> list[Command]:
         commands = self.core.handle(event, self.now)
         for command in commands:
             match command:
@@ -63,6 +70,10 @@ class Playbook:
         """The client sends a packet; returns what it gets back."""
         self.does(PacketReceived(conn, packet))
         return self.got(conn)
+
+    def does_send(self, conn: int, packet: Packet) -> None:
+        """The client sends a packet; what it gets back waits for `got`."""
+        self.does(PacketReceived(conn, packet))
 
     def connect(self, packet: Connect) -> int:
         """A client connects and is accepted."""
@@ -93,15 +104,26 @@ class Playbook:
         return self._out.pop(conn, [])
 
     def messages(self, conn: int) -> list[tuple[str, bytes]]:
-        """Topic and payload of the messages in `got`; QoS 1 is acknowledged until nothing more comes."""
+        """Topic and payload of the messages in `got`; all are acknowledged until nothing more comes."""
         found: list[tuple[str, bytes]] = []
         while packets := self.got(conn):
             for packet in packets:
-                assert isinstance(packet, Publish)
-                found.append((packet.topic, packet.payload))
-                if packet.qos:
-                    self.does(PacketReceived(conn, PubAck(packet.packet_id)))
+                if isinstance(packet, Publish):
+                    found.append((packet.topic, packet.payload))
+                self.answers(conn, packet)
         return found
+
+    def answers(self, conn: int, packet: Packet) -> None:
+        """The client acknowledges what it got, if that is how it is done."""
+        match packet:
+            case Publish(_, _, 1):
+                self.does_send(conn, PubAck(packet.packet_id))
+            case Publish(_, _, 2):
+                self.does_send(conn, PubRec(packet.packet_id))
+            case PubRel():
+                self.does_send(conn, PubComp(packet.packet_id))
+            case _:
+                assert isinstance(packet, Publish), packet
 
     def acknowledges(self, conn: int, packet: Publish) -> None:
         """The client has this message."""
@@ -123,3 +145,11 @@ class Playbook:
 
 def v5(client_id: str) -> Connect:
     return Connect(client_id, V5)
+
+
+def lasting(
+    client_id: str, version: int = V5, seconds: int = NEVER_EXPIRES, *, receive_maximum: int | None = None
+) -> Connect:
+    """A client whose session outlives its connection; seconds and maximum are for version 5."""
+    properties = ConnectProperties(seconds, receive_maximum) if version == V5 else None
+    return Connect(client_id, version, clean_start=False, properties=properties)

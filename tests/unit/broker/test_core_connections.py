@@ -4,7 +4,6 @@ import pytest
 
 from tests.unit.broker.playbook import Playbook, v5
 from ucmlab.broker.access import Action, ClientIdentity
-from ucmlab.broker.core import Limits
 from ucmlab.broker.events import (
     BrokerStopped,
     CloseConnection,
@@ -13,6 +12,8 @@ from ucmlab.broker.events import (
     PacketReceived,
     SendPacket,
 )
+from ucmlab.broker.limits import Limits
+from ucmlab.broker.mqtt_codec import encode
 from ucmlab.broker.packets import (
     V5,
     V311,
@@ -28,8 +29,8 @@ from ucmlab.broker.packets import (
     PingResp,
     Publish,
     PublishProperties,
-    PubRel,
     Reason,
+    SubAck,
     Subscribe,
     Subscription,
     Unsubscribe,
@@ -38,6 +39,7 @@ from ucmlab.broker.packets import (
 )
 
 WILL = Will("will", b"gone", 1)
+TEXT = WillProperties(payload_format_indicator=1)
 
 
 def test_a_3_1_1_client_is_accepted() -> None:
@@ -54,11 +56,10 @@ def test_a_version_5_client_is_told_what_the_broker_can() -> None:
     answer = play.sends(conn, Connect("", V5))
 
     properties = ConnAckProperties(
-        maximum_qos=1,
+        receive_maximum=1000,
         maximum_packet_size=1000,
         assigned_client_identifier="auto-1",
         topic_alias_maximum=16,
-        shared_subscription_available=0,
         server_keep_alive=30,
     )
     assert answer == [ConnAck(properties=properties)]
@@ -84,7 +85,10 @@ def test_assigned_ids_are_counted_and_free() -> None:
         (Connect("a", V5, will=Will("forbidden")), Reason.NOT_AUTHORIZED),
         (Connect("a", V5, will=Will("a/#")), Reason.TOPIC_INVALID),
         (Connect("a", will=Will("a/#")), 3),
-        (Connect("a", V5, will=Will("a", qos=2)), Reason.QOS_NOT_SUPPORTED),
+        (Connect("a", V5, will=Will("$SYS/a")), Reason.NOT_AUTHORIZED),
+        (Connect("a", V5, will=Will("a", b"\xff", properties=TEXT)), Reason.PAYLOAD_FORMAT_INVALID),
+        (Connect("a", V5, will=Will("a", properties=WillProperties(response_topic="+"))), Reason.PROTOCOL_ERROR),
+        (Connect("a", V5, properties=ConnectProperties(authentication_data=b"x")), Reason.PROTOCOL_ERROR),
         (Connect("a", V5, properties=ConnectProperties(authentication_method="m")), Reason.BAD_AUTHENTICATION_METHOD),
         (Connect("a", 3), 1),
     ],
@@ -116,7 +120,7 @@ def test_a_session_is_not_handed_to_another_user() -> None:
     [
         Connect("a", V5),
         ConnAck(),
-        PubRel(1),
+        SubAck(1, (0,)),
         PingResp(),
         Auth(),
         Publish("", b"x"),
@@ -143,8 +147,11 @@ def test_a_protocol_error_ends_its_connection_and_no_other(packet: Packet) -> No
 @pytest.mark.parametrize(
     ("packet", "reason"),
     [
-        (Publish("t", b"x", 2, packet_id=1), Reason.QOS_NOT_SUPPORTED),
         (Publish("a/+", b"x"), Reason.TOPIC_INVALID),
+        (Subscribe(1, (Subscription("a/#/b"),)), Reason.MALFORMED_PACKET),
+        (Subscribe(1, (Subscription("a"), Subscription("a+"))), Reason.MALFORMED_PACKET),
+        (Subscribe(1, (Subscription(""),)), Reason.MALFORMED_PACKET),
+        (Unsubscribe(1, ("#a",)), Reason.MALFORMED_PACKET),
         (Publish("t", b"x", properties=PublishProperties(topic_alias=17)), Reason.TOPIC_ALIAS_INVALID),
         (Publish("t", b"x", properties=PublishProperties(topic_alias=0)), Reason.TOPIC_ALIAS_INVALID),
     ],
@@ -162,7 +169,7 @@ def test_a_3_1_1_client_is_closed_without_words() -> None:
     play = Playbook()
     conn = play.connect(Connect("a"))
 
-    assert play.does(PacketReceived(conn, Publish("t", b"x", 2, packet_id=1))) == [CloseConnection(conn)]
+    assert play.does(PacketReceived(conn, Publish("a/+", b"x"))) == [CloseConnection(conn)]
 
 
 def test_the_first_packet_must_be_connect() -> None:
@@ -350,10 +357,71 @@ def test_a_subscribe_answers_each_filter_for_itself() -> None:
         return topic != "no"
 
     play = Playbook(authorize=authorize, limits=Limits(max_subscriptions=2))
-    asked = tuple(Subscription(f, 2) for f in ("a", "a/#/b", "no", "$share/g/a", "b", "c"))
+    asked = tuple(Subscription(f, 2) for f in ("a", "/" * 200, "no", "$share/g/a", "b", "c"))
     codes = {}
     for version in (V5, V311):
         conn = play.connect(Connect(f"v{version}", version))
         codes[version] = getattr(play.sends(conn, Subscribe(1, asked))[0], "reason_codes", None)
 
-    assert codes == {V5: (1, 0x8F, 0x87, 0x9E, 1, 0x97), V311: (1, 0x80, 0x80, 0x80, 1, 0x80)}
+    assert codes == {V5: (2, 0x8F, 0x87, 2, 0x97, 0x97), V311: (2, 0x80, 0x80, 2, 0x80, 0x80)}
+
+
+def test_a_client_that_asks_learns_where_to_be_answered() -> None:
+    play = Playbook(limits=Limits(response_information="answers/%c"))
+
+    def told(asks: int | None) -> str | None:
+        (answer,) = play.sends(
+            play.open(), Connect("a", V5, properties=ConnectProperties(None, None, None, None, asks))
+        )
+        assert isinstance(answer, ConnAck)
+        assert answer.properties is not None
+        return answer.properties.response_information
+
+    assert [told(1), told(0), told(None)] == ["answers/a", None, None]
+
+
+@pytest.mark.parametrize("size", [4, 10])
+def test_a_client_that_takes_no_connack_is_closed_without_one(size: int) -> None:
+    play = Playbook()
+    conn = play.open()
+
+    answers = play.sends(conn, Connect("a", V5, properties=ConnectProperties(maximum_packet_size=size)))
+
+    assert all(len(encode(answer, V5)) <= size for answer in answers)
+    assert play.closed == [conn]
+    assert play.core.stats().clients == {}
+
+
+def test_no_answer_is_larger_than_the_client_takes() -> None:
+    play = Playbook()
+    size = 30
+    conn = play.connect(Connect("a", V5, properties=ConnectProperties(maximum_packet_size=size)))
+    assert len(play.sends(conn, Subscribe(1, (Subscription("a"),) * 25))) == 1
+
+    play.does_send(conn, Subscribe(1, (Subscription("a"),) * 26))
+
+    assert play.why(conn) == Reason.PACKET_TOO_LARGE
+
+
+def test_sessions_are_limited_and_those_that_exist_may_go_on() -> None:
+    play = Playbook(limits=Limits(max_sessions=2))
+    play.lose(play.connect(Connect("a", clean_start=False)))
+    play.connect(Connect("b"))
+
+    assert play.refused(Connect("c", V5)) == Reason.QUOTA_EXCEEDED
+    play.connect(Connect("a", clean_start=False))
+
+
+def test_a_client_that_wants_no_explanations_gets_none_but_in_connack_and_disconnect() -> None:
+    play = Playbook()
+    conn = play.connect(Connect("a", V5, properties=ConnectProperties(request_problem_information=0)))
+    asks: tuple[Packet, ...] = (
+        Publish("$SYS/x", b"x", 1, packet_id=1),
+        Publish("$SYS/x", b"x", 2, packet_id=1),
+        Subscribe(1, (Subscription("/" * 200),)),
+        Unsubscribe(1, ("never",)),
+    )
+
+    answers = [answer for packet in asks for answer in play.sends(conn, packet)]
+
+    assert [getattr(answer, "properties", None) for answer in answers] == [None] * 4

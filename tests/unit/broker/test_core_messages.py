@@ -5,9 +5,9 @@ import pytest
 
 from tests.unit.broker.playbook import Playbook, v5
 from ucmlab.broker.access import Action, ClientIdentity
-from ucmlab.broker.core import Limits
 from ucmlab.broker.events import ClientStats, ConnectionPaused, ConnectionResumed, PacketReceived, SendPacket
 from ucmlab.broker.filters import filter_matches
+from ucmlab.broker.limits import Limits
 from ucmlab.broker.packets import (
     NEVER_EXPIRES,
     V5,
@@ -512,3 +512,45 @@ def test_nothing_overtakes_what_is_repeated() -> None:
     play.sends(pub, Publish("t", b"3"))
 
     assert play.messages(back) == [("t", b"%d" % n) for n in range(4)]
+
+
+@pytest.mark.parametrize("topic", ["$SYS", "$SYS/broker/uptime", "$share/g/t"])
+def test_nobody_publishes_under_the_names_of_the_server(topic: str) -> None:
+    play = Playbook()
+    pub, sub = play.connect(v5("p")), play.connect(v5("s"))
+    play.subscribe(sub, Subscription("$SYS/#"), Subscription("$SYS"))
+
+    assert play.sends(pub, Publish(topic, b"x", 1, packet_id=1)) == [PubAck(1, Reason.NOT_AUTHORIZED)]
+    assert play.sends(pub, Publish("$SYSTEM/x", b"x", 1, packet_id=1)) == [PubAck(1, Reason.NO_MATCHING_SUBSCRIBERS)]
+    assert play.got(sub) == []
+
+
+@pytest.mark.parametrize("qos", [0, 1])
+def test_a_payload_that_is_not_the_text_that_it_says_is_refused(qos: int) -> None:
+    play = Playbook()
+    pub, sub = play.connect(v5("p")), play.connect(v5("s"))
+    play.subscribe(sub, Subscription("t"))
+    text = PublishProperties(payload_format_indicator=1)
+
+    refused = play.sends(pub, Publish("t", b"\xff", qos, retain=True, packet_id=qos, properties=text))
+    play.sends(pub, Publish("t", "é".encode(), qos, packet_id=qos, properties=text))
+    play.sends(pub, Publish("t", b"\xff", qos, packet_id=qos))
+
+    assert refused == ([PubAck(1, Reason.PAYLOAD_FORMAT_INVALID)] if qos else [])
+    assert [payload for _, payload in play.messages(sub)] == ["é".encode(), b"\xff"]
+    assert (play.core.stats().refused, play.core.stats().retained) == (1, 0)
+
+
+def test_what_waits_is_bounded_in_bytes_as_well() -> None:
+    play = Playbook(limits=Limits(max_queued_bytes=100))
+    pub, sub = play.connect(v5("p")), play.connect(lasting("s"))
+    play.subscribe(sub, Subscription("t", 1))
+    for _ in range(3):
+        play.lose(sub)
+        for size in (60, 60, 40, 1):
+            play.sends(pub, Publish("t", b"x" * size, 1, packet_id=1))
+        sub = play.connect(lasting("s"))
+
+        assert [len(payload) for _, payload in play.messages(sub)] == [60, 40]
+
+    assert play.core.stats().dropped == 6

@@ -43,6 +43,10 @@ class WireClient:
     def send(self, packet: Packet) -> None:
         self._writer.write(encode(packet, self._version))
 
+    def send_bytes(self, data: bytes) -> None:
+        """Sends bytes that need not be a packet."""
+        self._writer.write(data)
+
     async def receive(self) -> Packet:
         """The next packet.
 

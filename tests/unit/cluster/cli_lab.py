@@ -1,9 +1,10 @@
 """A lab for tests of the command line: a real home on disk, and a fake in the place of the processes."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 from click.testing import CliRunner, Result
@@ -16,8 +17,10 @@ from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.atrest import dump_at_rest
 from ucmlab.cluster.cli.root import root
 from ucmlab.cluster.errors import Unusable
-from ucmlab.cluster.port import Operation
+from ucmlab.cluster.faults.ledger import Ledger
+from ucmlab.cluster.port import NodeLife, Operation
 from ucmlab.cluster.provision import LabHome, provision
+from ucmlab.cluster.requests import Glanced, Presence
 from ucmlab.cluster.topology import Settings, topology
 from ucmlab.node.certificates import pem
 from ucmlab.node.commands import Reply
@@ -70,8 +73,11 @@ class FakeLink:
         self.groups: tuple[Sequence[Sequence[str]], int | None] | None = None
         self.broker_url: str | None = "mqtt://127.9.9.1:1883"
         self.broken: list[dict[str, str]] = []
+        self.ledger = Ledger("local", home.topology.names)
         self.lab = 0
         self.ended = False
+        self.glances: list[list[str]] = []
+        self.loaded: dict[str, dict[str, dict[str, str]] | None] = {}
         self.extra: dict[str, dict[str, object]] = {}
 
     def dump(self) -> dict[str, object]:
@@ -87,6 +93,13 @@ class FakeLink:
             nodes[node] |= self.extra.get(node, {})
         whole["nodes"] = nodes
         return whole
+
+    def glance(self, nodes: Iterable[str]) -> Glanced:
+        self.glances.append(list(nodes))
+        seen = {
+            name: Presence(cast("NodeLife", state), self.loaded.get(name, {})) for name, state in self.states.items()
+        }
+        return Glanced(broker_down=self.broker_url is None, nodes=seen)
 
     def operate(self, node: str, operation: Operation) -> Reply:
         self.operations.append((node, operation))
@@ -108,6 +121,17 @@ class FakeLink:
 
     def partition(self, groups: Sequence[Sequence[str]], broker: int | None) -> None:
         self.groups = (groups, broker)
+
+    def inject(
+        self, fault: str, target: str, parameters: Mapping[str, str], *, count: int | None, lasts: int | None
+    ) -> None:
+        injected = self.ledger.declare(fault, target, parameters, count=count, until=lasts)
+        self.ledger.begin(injected)
+        self.broken = [dict(each) for each in self.ledger.facts()]
+
+    def end_fault(self, fault: str, target: str) -> None:
+        self.ledger.take(fault, target)
+        self.broken = [dict(each) for each in self.ledger.facts()]
 
     def advance(self, duration: int) -> None:
         self.lab += duration

@@ -134,6 +134,7 @@ def test_what_there_is_not_is_named(lab: Bench, arguments: list[str], text: str)
 @pytest.mark.parametrize(
     "name",
     ["Corp_Root_CA_0123.pem", "Corp_Root_CA_0123", "Corp Root CA", fingerprint(ROOT), fingerprint(ROOT)[:8].upper()],
+    ids=["file", "file without suffix", "common name", "fingerprint", "its beginning"],
 )
 def test_a_certificate_is_found_by_file_name_common_name_or_fingerprint(lab: Bench, name: str) -> None:
     told: Any = lab.json("cert", "show", "pub", "tomcat-trust", name)

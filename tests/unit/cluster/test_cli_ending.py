@@ -145,4 +145,5 @@ def test_a_table_that_names_no_command_is_a_bug() -> None:
 
 def test_version_is_told_in_both_ways() -> None:
     assert run("version").stdout.startswith("ucmlab ")
+    assert run("--version").stdout == run("version").stdout
     assert json.loads(run("version", "--json").stdout)["schema"] == 1

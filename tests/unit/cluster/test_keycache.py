@@ -69,9 +69,8 @@ def test_moved_keys_are_private_files_elsewhere_and_gone_from_the_cache(folder: 
     put(folder, "00.der", b"others may read it", mode=0o644)
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
-    places = iter(range(10))
 
-    assert cache.move(2, BITS, lambda bits: home / f"rsa-{bits}-{next(places)}.der") == 2
+    assert cache.move(BITS, [home / "one.der", home / "two.der"]) == 2
 
     keys = [load_der_private_key(read_private(path), None) for path in home.iterdir()]
     assert [isinstance(key, rsa.RSAPrivateKey) and key.key_size for key in keys] == [BITS, BITS]
@@ -91,7 +90,7 @@ def test_a_key_that_cannot_be_moved_is_copied(folder: Path, tmp_path: Path, monk
 
     monkeypatch.setattr(Path, "rename", on_another_file_system)
 
-    assert cache.move(2, BITS, lambda bits: home / f"rsa-{bits}.der") == 1
+    assert cache.move(BITS, [home / f"rsa-{BITS}.der", home / "none.der"]) == 1
 
     assert isinstance(load_der_private_key(read_private(home / f"rsa-{BITS}.der"), None), rsa.RSAPrivateKey)
     assert cache.count(BITS) == 0

@@ -32,6 +32,7 @@ class PlayedNode:
         self.name = self.client_id = name
         self.asked = 0
         self.on_bus = True
+        self.suffers = False
         self.dues = sorted(dues or [])
         self.fired: list[int] = []
         self.restless = False
@@ -54,6 +55,9 @@ class PlayedLab:
         self.now = 0
         self.announced: list[int] = []
         self.probes = 0
+        self.stillnesses: list[object] = [()]
+        self.appointments: list[int] = []
+        self.kept: list[tuple[int, int]] = []
         self.on_probe: Callable[[], None] = lambda: None
         self.counts: dict[str, ClientCounters] = dict.fromkeys(self.nodes, AGREEING)
         self.echoes: list[Echoes] | None = None
@@ -80,6 +84,18 @@ class PlayedLab:
         node.tell()
         self.changed.set()
 
+    def next_due(self) -> int | None:
+        return self.appointments[0] if self.appointments else None
+
+    async def run_due(self) -> bool:
+        due = [instant for instant in self.appointments if instant <= self.now]
+        self.appointments = [instant for instant in self.appointments if instant > self.now]
+        self.kept += [(instant, self.now) for instant in due]
+        return bool(due)
+
+    def stillness(self) -> object:
+        return self.stillnesses.pop(0) if len(self.stillnesses) > 1 else self.stillnesses[0]
+
     async def probe(self) -> Evidence:
         self.probes += 1
         self.on_probe()
@@ -100,6 +116,32 @@ async def test_waiting_goes_from_timer_to_timer_and_ends_at_the_deadline() -> No
 
     assert lab.announced == [10, 30, 50]
     assert (one.fired, other.fired) == ([10, 30], [30])
+
+
+async def test_the_lab_keeps_its_own_appointments_before_timers_of_the_same_instant_fire() -> None:
+    node = PlayedNode("one", [20])
+    lab = PlayedLab(node)
+    lab.appointments = [15, 20]
+    order: list[str] = []
+    lab.on_probe = lambda: order.append(f"{len(lab.kept)} kept, {len(node.fired)} fired")
+
+    assert not await Stepper(lab).until(never, 50)
+
+    assert lab.announced == [15, 20, 50]
+    assert lab.kept == [(15, 15), (20, 20)]
+    assert order.index("2 kept, 0 fired") < order.index("2 kept, 1 fired")
+
+
+async def test_a_link_that_suffers_is_no_matter_of_counts_but_must_be_still() -> None:
+    node = PlayedNode("one")
+    lab = PlayedLab(node)
+    node.suffers = True
+    lab.counts = {}
+    lab.stillnesses = [None, None, 1, 2, 2]  # bytes on their way, then some that moved during the question
+
+    await Stepper(lab).settle()
+
+    assert lab.probes == 4
 
 
 async def test_without_counts_echoes_prove_that_nothing_is_in_flight() -> None:

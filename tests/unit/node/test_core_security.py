@@ -189,6 +189,26 @@ def test_the_will_of_an_earlier_boot_that_comes_late_does_not_make_the_publisher
     assert sub.replies() == []
 
 
+@pytest.mark.rule("L4")
+@pytest.mark.parametrize(
+    ("boot", "back"), [(3, False), (4, True)], ids=["retained, of before its end", "of a new life"]
+)
+def test_a_publisher_whose_birth_was_lost_is_back_when_its_next_life_says_anything(boot: int, back: bool) -> None:  # noqa: FBT001
+    # Found by seed 2393: a node whose link lost the birth asked for nothing any more.
+    sub = sub1()
+    sub.hears_birth("pub", "lost", boot=3)
+    sub.hears("pub", TOPICS.head(), Head(1, 0, b"", "", 0), boot=boot)
+    assert sub.core.believes_publisher_away() is not back
+
+
+def test_an_entry_of_the_same_boot_tells_that_a_will_was_wrong_and_not_that_a_stop_was() -> None:
+    for state, away in (("lost", False), ("stopped", True)):
+        sub = sub1()
+        sub.hears_birth("pub", state)
+        sub.does(sealed("pub", TOPICS.log_binding(), ENTRY, on=TOPICS.log("tomcat-trust")))
+        assert sub.core.believes_publisher_away() is away
+
+
 def test_an_operations_answer_counts_only_on_the_topic_of_this_node() -> None:
     sub = sub1()
     sub.does(Upload("op-1", "tomcat-trust", CA.der))

@@ -6,10 +6,10 @@ import pytest
 
 from tests.playbook import TOPICS, LogBook, Playbook, codec, config, follower, row
 from tests.unit.node.test_replica import answer_every_request
-from ucmlab.broker.messages import Ack, CatchUp, Entries, Head, Row
+from ucmlab.broker.messages import Ack, CatchUp, Entries, Head, Proposal, Row
 from ucmlab.node.commands import AnyCommand, ApplyEntry, InstallSnapshot, Publish, RaiseFloor, ReadFiles, SyncDisk
 from ucmlab.node.events import DiskImage, OrderService, ReplicationSet
-from ucmlab.node.following import ACK_AFTER, ACK_SYNC, AHEAD_LIMIT, GAP_TIMER, GAP_WAIT
+from ucmlab.node.following import ACK_AFTER, ACK_AT_LEISURE, ACK_LAG, ACK_SYNC, AHEAD_LIMIT, GAP_TIMER, GAP_WAIT
 from ucmlab.node.instant import HOUR, MILLISECOND, MINUTE, SECOND
 from ucmlab.node.services import CHANGE_NOTIFICATION
 
@@ -70,6 +70,36 @@ def test_a_gap_that_closes_by_itself_is_not_asked_about() -> None:
     sub.does(book.told(2))
     sub.does(book.told(1))
     assert asked(sub, sub.wait(SECOND)) == []
+
+
+@pytest.mark.rule("L5")
+def test_an_entry_that_goes_on_from_another_log_is_asked_about_once() -> None:
+    # Found by the fault `fork`: every answer that brought nothing led to the next question.
+    book, sub, other = written(A), fresh(), written(B, C)
+    sub.does(book.told(1))
+    sub.does(other.told(2))
+    assert applied(sub.does(book.after(catch_up(sub)))) == []
+    assert asked(sub, sub.wait(10 * MINUTE)) == []
+    book.add(B)
+    assert applied(sub.does(book.told(2))) == [2]
+
+
+@pytest.mark.rule("S3")
+def test_a_file_that_had_a_row_once_does_not_outlive_a_snapshot_that_has_none() -> None:
+    # Found by seed 1542: a power cut took the row and left the file, a backup kept it so; meanwhile it was deleted.
+    book, gone, there = LogBook(), row("Gone"), row("There")
+    sub = follower(book, files=[gone], replication="modern").up()
+    book.add(gone)
+    book.delete(gone)
+    book.add(there)
+    sub.does(book.head())
+    request = catch_up(sub)
+    book.replica.tombstones.clear()  # every member had acknowledged the delete, this one too
+    for part in book.snapshot(request):
+        sub.does(part)
+    sub.wait(HOUR)
+    assert sub.said(Proposal) == []
+    assert sub.files() == [there.fingerprint]
 
 
 @pytest.mark.rule("L1")
@@ -385,8 +415,45 @@ def test_what_comes_while_the_disk_syncs_is_acknowledged_by_the_next_sync() -> N
     sub.does(book.told(2))
     assert sub.wait(ACK_AFTER) == []
     assert acks(sub, sub.answer()) == [(1, 1)]
-    assert sub.wait(ACK_AFTER) == [SyncDisk(ACK_SYNC, files=False)]
+    assert sub.wait(ACK_AT_LEISURE) == [SyncDisk(ACK_SYNC, files=False)]
     assert acks(sub, sub.answer()) == [(1, 2)]
+
+
+@pytest.mark.rule("S14")
+def test_a_few_entries_are_acknowledged_at_leisure_and_many_soon() -> None:
+    book, sub = LogBook(), fresh()
+    for _ in range(ACK_LAG + 1):
+        book.add(row())
+    sub.does(book.told(1))
+    assert acks(sub, sub.wait(ACK_AFTER)) == [(1, 1)]  # nothing was acknowledged before
+    for seq in range(2, ACK_LAG + 1):
+        sub.does(book.told(seq))
+    assert acks(sub, sub.wait(SECOND)) == []
+    sub.does(book.told(ACK_LAG + 1))
+    assert acks(sub, sub.wait(ACK_AFTER)) == [(1, ACK_LAG + 1)]
+    assert acks(sub, sub.wait(ACK_AT_LEISURE)) == []
+
+
+@pytest.mark.rule("S14")
+def test_the_leisure_of_an_acknowledgement_counts_from_the_first_entry_that_lacks_one() -> None:
+    book, sub = written(A, B, C), fresh()
+    sub.does(book.told(1))
+    sub.wait(ACK_AFTER)
+    sub.does(book.told(2))
+    assert acks(sub, sub.wait(ACK_AT_LEISURE // 2)) == []
+    sub.does(book.told(3))
+    assert acks(sub, sub.wait(ACK_AT_LEISURE // 2)) == [(1, 3)]
+
+
+@pytest.mark.rule("S14")
+def test_a_new_session_is_no_time_for_leisure() -> None:
+    book, sub = written(A, B), fresh()
+    sub.does(book.told(1))
+    sub.wait(ACK_AFTER)
+    sub.does(book.told(2))
+    sub.disconnect()
+    sub.connect()
+    assert acks(sub, sub.wait(ACK_AFTER)) == [(1, 2)]
 
 
 def test_a_new_session_repeats_the_acknowledgement_for_a_broker_that_forgot_it() -> None:

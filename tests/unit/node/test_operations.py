@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.playbook import TOPICS, LogBook, Playbook, config, file_of, follower, publisher, root, row
-from ucmlab.broker.messages import Proposal, Row
+from tests.playbook import TOPICS, WALL, LogBook, Playbook, config, file_of, follower, message, publisher, root, row
+from ucmlab.broker.messages import Answer, Proposal, Row
 from ucmlab.node.certificates import parse, pem
 from ucmlab.node.commands import AnyCommand, Publish, RemoveFile, Reply, SettleFile, WriteFile
 from ucmlab.node.events import CommandFailed, Delete, DiskImage, Upload
-from ucmlab.node.instant import DAY, MINUTE, SECOND
+from ucmlab.node.instant import DAY, MINUTE, SECOND, Instant
 
 CA = row("Corp Root CA")
 OLD, NEW = row("Corp Root CA"), row("Corp Root CA", days=10)
@@ -246,6 +246,33 @@ def test_a_file_that_cannot_be_written_ends_the_operation_refused_and_the_others
     assert sub.replies() == [("op-2", "refused", "permission")]
 
 
+@pytest.mark.rule("L3")
+def test_a_file_that_cannot_be_written_is_told_though_the_operation_had_ended_by_then() -> None:
+    # Found by seeds 141 and 279: the reply `partial` was dropped with the rest of its list.
+    sub, _ = sub1()
+    sub.hears_birth("pub", "lost")
+    sub.core.handle(Upload("op-1", "tomcat-trust", CA.der), Instant(sub.lab, WALL + sub.lab))
+    failed = sub.does(CommandFailed("WriteFile", "op-1", "No space left on device"))
+    assert [(each.op_id, each.outcome) for each in failed if isinstance(each, Reply)] == [("op-1", "refused")]
+    sub.wait(10 * MINUTE)
+    assert sub.replies() == [("op-1", "refused", "permission")]
+
+
+@pytest.mark.rule("L3")
+def test_who_was_next_in_line_behind_a_file_that_cannot_be_written_is_told_too() -> None:
+    sub, _ = sub1()
+    sub.uploads("op-1", CA.der, "ipsec-trust")
+    sub.uploads("op-2", CA.der, "ipsec-trust")
+    sub.uploads("op-3", b"no certificate", "ipsec-trust")
+    sub.hears_birth("pub", "lost")
+    # What op-1's answer leads to: op-2 ends partial at once, op-3 is refused; all after a file that is not written.
+    answer = message("pub", TOPICS.answer("sub1", "propose"), Answer("op-1", "refused", "expired", "", 1, 0, {}))
+    sub.core.handle(answer, Instant(sub.lab, WALL + sub.lab))
+    failed = sub.does(CommandFailed("WriteFile", "op-2", "No space left on device"))
+    told = [(each.op_id, each.outcome, each.reason) for each in failed if isinstance(each, Reply)]
+    assert told == [("op-2", "refused", "permission"), ("op-3", "refused", "format")]
+
+
 # -- deletes
 
 
@@ -281,6 +308,18 @@ def test_what_only_another_node_holds_cannot_be_deleted_here() -> None:
     sub, _ = sub1(row("Gateway CA", "ipsec-trust", holders=("pub",)), files=False)
     sub.does(Delete("op-1", "ipsec-trust", row("Gateway CA").fingerprint))
     assert sub.replies() == [("op-1", "refused", "not_found")]
+
+
+@pytest.mark.rule("S8")
+def test_a_refused_delete_puts_no_file_back_that_only_another_node_holds_by_then() -> None:
+    # Found by seed 12950: the publisher, restored, took the upload and refused the delete before this node heard of it.
+    theirs = row("Gateway CA", "ipsec-trust", holders=("pub",))
+    sub, _ = sub1(theirs, files=False)
+    sub.uploads("op-1", theirs.der, "ipsec-trust")
+    sub.hears_answer("op-1", "done")
+    sub.deletes("op-2", theirs)
+    sub.hears_answer("op-2", "refused", "not_found")
+    assert sub.files("ipsec-trust") == []
 
 
 # -- publisher only

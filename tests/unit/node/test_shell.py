@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from ucmlab.broker.bus import BusCounters
+from ucmlab.cluster.faults.failpoints import Point
+from ucmlab.cluster.faults.hazards import Trap
 from ucmlab.node import commands as c
 from ucmlab.node import events as e
 from ucmlab.node.clock import ClockSetting, LabClock
@@ -228,7 +230,7 @@ async def test_an_armed_node_dies_after_the_command_and_before_the_next(deaths: 
     played = Played((upload, [c.RecordOrder("op"), c.Publish("t", b"never")]))
     async with shell(played) as node:
         await idle(played, node)
-        node.arm("RecordOrder")
+        node.endanger([Trap(Point(("RecordOrder",)), lambda: None)])
         node.act(upload)
         async with asyncio.timeout(10):
             while not deaths:  # noqa: ASYNC110  a process does not tell of its death
@@ -243,7 +245,7 @@ async def test_a_node_armed_for_a_publish_dies_when_the_broker_has_it(deaths: li
     played = Played((trigger, [c.Publish("t", b"last"), c.Publish("t", b"never")]))
     async with shell(played) as node:
         await idle(played, node)
-        node.arm("Publish")
+        node.endanger([Trap(Point(("Publish",)), lambda: None)])
         played.unanswered = 1
         node.act(trigger)
         async with asyncio.timeout(10):

@@ -1,12 +1,13 @@
 """A story that never ends is a failed run, not a hung pipeline."""
 
 import asyncio
+import signal
 import time
 
 import pytest
 
 from ucmlab.scenarios import budget
-from ucmlab.scenarios.budget import Overrun, machine_time
+from ucmlab.scenarios.budget import Overrun, machine_time, people_think
 
 
 async def bounded(seconds: float, work: "asyncio.Future[None] | None" = None) -> None:
@@ -43,3 +44,15 @@ def test_a_story_within_its_budget_hears_nothing() -> None:
             pass
 
     asyncio.run(quick())
+
+
+def test_no_machine_time_counts_while_a_class_thinks() -> None:
+    async def think() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        with machine_time(60, task, int):
+            with people_think():
+                assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+            assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 60
+
+    asyncio.run(think())

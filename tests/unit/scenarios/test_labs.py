@@ -3,11 +3,13 @@
 # `check` takes its condition first, as design 7.3 spells it
 
 import asyncio
+import dataclasses
 import socket
 
 import pytest
 
 from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.faults.rogues import INVENTED_IN
 from ucmlab.scenarios import Lab, budget, scenario
 from ucmlab.scenarios.labs import run_story, topology_for
 from ucmlab.scenarios.result import Options, Result
@@ -76,6 +78,30 @@ def test_a_story_in_a_dead_world_is_a_failed_run_that_says_so() -> None:
     assert result.verdict == "failed"
     assert result.trouble is not None
     assert result.trouble.line.startswith("every task waits and nothing is due")
+
+
+@scenario(nodes="pub sub1", timing="instant", plant="unsigned")
+async def gullible(lab: Lab) -> None:
+    """Have somebody forge an entry."""
+    before = [node.database(INVENTED_IN) for node in lab.nodes]
+    await lab.inject("forge", "sub1")
+    lab.check([node.database(INVENTED_IN) for node in lab.nodes] == before, "nobody believes it")
+
+
+def test_a_bug_that_is_planted_in_what_surrounds_the_nodes_is_there() -> None:
+    assert run(gullible).verdict == "failed"
+    assert run(dataclasses.replace(gullible, plant=None)).verdict == "held"
+
+
+@scenario(nodes="pub sub1", timing="instant", plant="gremlins")
+async def misplanted(lab: Lab) -> None:
+    """Plant what there is not."""
+    lab.check(True, "never told")
+
+
+def test_a_bug_that_there_is_not_is_refused() -> None:
+    with pytest.raises(Unusable, match=r"^misplanted plants 'gremlins', which there is not; there are out-of-order, "):
+        run(misplanted)
 
 
 def test_options_say_otherwise_than_the_story() -> None:

@@ -1,0 +1,1 @@
+"""The fault catalogue performed on real processes."""

@@ -1,0 +1,1 @@
+"""Who judges a seed: each file watches one subject. `monitor.py` puts them together."""
