@@ -11,7 +11,8 @@ from ucmlab.broker.signing import Signer, Verifier
 
 VERSION = 1
 
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What reading raises of bytes that are not what they should be; text that is no UTF-8 is no error of msgspec's."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
 _decode_message = msgspec.msgpack.Decoder(AnyMessage).decode
@@ -97,7 +98,7 @@ class BusCodec:
     def _verified(self, topic: str, payload: bytes) -> Opened:
         try:
             envelope = _decode_envelope(payload)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise Refused("malformed") from error
         if "\0" in envelope.cause:
             raise Refused("malformed", envelope.sender)  # it separates the fields that are signed
@@ -110,7 +111,7 @@ class BusCodec:
             raise Refused("signature", envelope.sender)
         try:
             message = _decode_message(envelope.body)
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise Refused("malformed", envelope.sender) from error
         return Opened(envelope.sender, envelope.boot, envelope.cause, message)
 

@@ -8,9 +8,12 @@ Units on the wire: `lab` instants and `wall` instants are integer microseconds (
 fingerprints are lower-case hex SHA-256 of the DER.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+
+Generation = Annotated[int, msgspec.Meta(ge=1)]
+"""Counts what the publisher handed out of one kind of private material; a member that has none is at no generation."""
 
 
 class Row(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -58,7 +61,7 @@ class Birth(Message, frozen=True):
 
     state: Literal["up", "stopped", "lost"]
     boot: int
-    keys: dict[str, int]
+    keys: dict[str, Generation]
     """Generation of each kind of sealed private material that the member has (`authz`, `ITLRecovery`)."""
     services: dict[str, str]
     """State of each service, so that a broker that lost its retained states need not be told one by one."""
@@ -182,7 +185,7 @@ class ServiceReport(Message, frozen=True):
 class SealedKeys(Message, frozen=True):
     """Private material for one member, sealed to its sealing key; opaque to everyone else."""
 
-    generation: int
+    generation: Generation
     kind: str
     blob: bytes
 
@@ -190,7 +193,7 @@ class SealedKeys(Message, frozen=True):
 class KeysInstalled(Message, frozen=True):
     """A member has opened and stored that generation."""
 
-    generation: int
+    generation: Generation
     kind: str
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from ucmlab.broker.codec import UNREADABLE
 from ucmlab.broker.messages import Row
 from ucmlab.node.disk import read_state
 from ucmlab.node.events import FileImage, ReplicaImage
@@ -87,7 +88,7 @@ def _state(path: Path, unreadable: list[str]) -> tuple[int, bool, dict[str, bool
 def _authz(home: Path, unreadable: list[str]) -> dict[str, str] | None:
     try:
         digests = KeyRing(home).authz()
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, *UNREADABLE) as error:
         unreadable.append(f"authz keys: {type(error).__name__}")  # the text may quote what it could not read
         return None
     return None if digests is None else {"signing": digests.signing, "encryption": digests.encryption}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from ucmlab.broker.codec import UNREADABLE
 from ucmlab.cluster.cli.lablink import LabGone
 from ucmlab.cluster.control import same_user
 from ucmlab.cluster.control_messages import act
@@ -139,7 +140,7 @@ class LabClient:
         try:
             self._sock.sendall(framed(_encode(Asked(self._asked, request))))
             answer = self._receive()
-        except (OSError, BrokenFrame, msgspec.MsgspecError) as error:
+        except (OSError, BrokenFrame, *UNREADABLE) as error:
             raise LabGone(f"the lab ended while it was being asked: {error}") from error
         match answer:
             case Impossible(text=text):

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import msgspec
 
+from ucmlab.broker.codec import UNREADABLE
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.topology import Topology
 from ucmlab.node.privatefile import read_private, write_private
@@ -61,5 +62,5 @@ def read_json(path: Path, kind: type[_Value]) -> _Value:
         return msgspec.json.decode(read_private(path), type=kind)
     except OSError as error:
         raise Unusable(f"{path} cannot be read: {error.strerror or error}") from error
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise Unusable(f"{path} was not made by this version of ucmlab; make the lab anew with --fresh") from error

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from ucmlab.broker.codec import UNREADABLE
 from ucmlab.cluster.errors import Unusable
 from ucmlab.node.privatefile import write_private
 
@@ -53,5 +54,5 @@ def read_pointer(home: Path) -> Pointer | None:
     """Where the supervisor of the lab listens, or did."""
     try:
         return msgspec.json.decode((home / "control.json").read_bytes(), type=Pointer)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *UNREADABLE):
         return None

@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import msgspec
 
+from ucmlab.broker.codec import UNREADABLE
 from ucmlab.cluster import state
 from ucmlab.cluster.cli.atrest import facts_at_rest, view_at_rest
 from ucmlab.cluster.cli.places import read_url
@@ -181,6 +182,6 @@ def _ask(sock: socket.socket, message: ToNode) -> FromNode | None:
             while data := sock.recv(1 << 18):
                 for body in decoder.feed(data):
                     return _decoder.decode(body)
-        except (OSError, BrokenFrame, msgspec.MsgspecError):
+        except (OSError, BrokenFrame, *UNREADABLE):
             pass  # it is gone, or hangs: as good as no answer
     return None

@@ -14,6 +14,7 @@ from threading import Event as ThreadEvent
 
 import msgspec
 
+from ucmlab.broker.codec import UNREADABLE
 from ucmlab.cluster.control import Channel, listen, same_user, socket_path
 from ucmlab.cluster.control_messages import act_event
 from ucmlab.cluster.errors import Unusable
@@ -115,7 +116,7 @@ class Supervisor:
     def _on_frame(self, channel: Channel, body: bytes) -> None:
         try:
             asked = _decoder.decode(body)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             channel.send(
                 _encode(Answered(0, Impossible(f"not understood, is this ucmlab of the same version? {error}")))
             )

@@ -88,6 +88,14 @@ def parse(der: bytes) -> Certificate:
         raise Refusal("format", "this is no well-formed X.509 certificate") from None
 
 
+def names_content(fingerprint: str, der: bytes) -> bool:
+    """Whether it is a certificate (DER), and the one of that fingerprint: else a row names nobody's certificate."""
+    try:
+        return parse(der).fingerprint == fingerprint
+    except Refusal:
+        return False
+
+
 def read_upload(data: bytes) -> tuple[Certificate, ...]:
     """Read an uploaded file: PEM with one or more certificates and text around them, or one in DER (R-028).
 

@@ -6,9 +6,10 @@ between goes through the methods here, so causes, ids and topics are made in one
 
 import hashlib
 
-from ucmlab.broker.codec import BusCodec
-from ucmlab.broker.messages import AnyMessage
+from ucmlab.broker.codec import BusCodec, Opened, Refused
+from ucmlab.broker.messages import AnyMessage, LogEntry, Row, Snapshot
 from ucmlab.broker.topics import Topics
+from ucmlab.node.certificates import names_content
 from ucmlab.node.commands import AnyCommand, CancelTimer, Publish, Record, StartTimer
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.instant import SECOND, Instant
@@ -41,6 +42,27 @@ class Context:
         self.now = now
         self.cause = cause
         self.commands = []
+
+    def open(self, topic: str, payload: bytes) -> Opened:
+        """Verify and decode what came; rows that no node can hold are refused however well they are signed.
+
+        Raises:
+            Refused: as the codec says, or `row`: a unit that is none, or bytes that are not the certificate named.
+        """
+        opened = self.codec.open(topic, payload)
+        match opened.message:
+            case LogEntry(removes=removes, adds=rows):
+                units = [unit for unit, _ in removes]
+            case Snapshot(tombstones=tombstones, rows=rows):
+                units = [unit for unit, _, _ in tombstones]
+            case _:
+                return opened
+        if not (all(unit in self.rulebook.units for unit in units) and all(map(self._can_be_held, rows))):
+            raise Refused("row", opened.sender)
+        return opened
+
+    def _can_be_held(self, row: Row) -> bool:
+        return row.unit in self.rulebook.units and names_content(row.fingerprint, row.der)
 
     def ask(self, command: AnyCommand) -> None:
         """Put a command on the list."""

@@ -278,7 +278,7 @@ class NodeCore:
             context.record("bus_refused", reason="topic", topic=topic)
             return
         try:
-            opened = context.codec.open(context.topics.log_binding() if address.kind == "log" else topic, payload)
+            opened = context.open(context.topics.log_binding() if address.kind == "log" else topic, payload)
         except Refused as refused:
             context.record("bus_refused", reason=refused.reason, sender=refused.sender, topic=topic)
             return

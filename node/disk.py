@@ -20,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from ucmlab.broker.codec import UNREADABLE
 from ucmlab.node.commands import (
     AppendLog,
     ApplyEntry,
@@ -216,7 +217,7 @@ def read_state(path: Path) -> NodeState:
         return msgspec.json.decode(path.read_bytes(), type=NodeState)
     except FileNotFoundError:
         return NodeState()
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise OSError(f"{path} was not written by ucmlab: {error}") from error
 
 
@@ -225,5 +226,5 @@ def _as_os_errors() -> Generator[None, None, None]:
     # One kind of error for whoever performs commands: a disk that failed, whichever library found it out.
     try:
         yield
-    except (sqlite3.Error, msgspec.MsgspecError) as error:
+    except (sqlite3.Error, *UNREADABLE) as error:
         raise OSError(str(error)) from error

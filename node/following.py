@@ -184,7 +184,7 @@ class Follower:
         self._ends_at(self._tail[0], answer.head_seq)
         for payload in answer.payloads:
             try:
-                opened = self._context.codec.open(self._context.topics.log_binding(), payload)
+                opened = self._context.open(self._context.topics.log_binding(), payload)
             except Refused as refused:
                 self._context.record("bus_refused", reason=refused.reason, sender=refused.sender)
                 return

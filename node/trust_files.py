@@ -22,6 +22,7 @@ from pathlib import Path
 
 import msgspec
 
+from ucmlab.broker.codec import UNREADABLE
 from ucmlab.node.certificates import parse, pem
 from ucmlab.node.durable import PUBLIC, make_folder, remove_file, remove_temporaries, replace_file, sync_path
 from ucmlab.node.errors import Refusal
@@ -255,5 +256,5 @@ def _text(path: Path) -> str:
 def _pending(path: Path) -> Pending | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Pending)
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, *UNREADABLE):
         return None

@@ -5,7 +5,7 @@ proposer believed about other nodes' rows does not count, and holders are decide
 """
 
 from ucmlab.broker.messages import Proposal, Row, RowKey
-from ucmlab.node.certificates import check_trust_certificate, parse
+from ucmlab.node.certificates import check_trust_certificate, names_content, parse
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.errors import Refusal
 from ucmlab.node.instant import Instant
@@ -142,11 +142,7 @@ def trust_unit_for(rulebook: RuleBook, config: NodeConfig, name: str, origin: st
 
 def check_fingerprint(row: Row) -> None:
     """A row whose name is not its content is nobody's certificate."""
-    try:
-        honest = parse(row.der).fingerprint == row.fingerprint
-    except Refusal:
-        honest = False
-    if not honest:
+    if not names_content(row.fingerprint, row.der):
         raise Refusal("format", "the row's fingerprint is not its certificate's")
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
+from ucmlab.broker.codec import UNREADABLE
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.search.aftermath import Found
 from ucmlab.cluster.search.campaign import Campaign
@@ -75,7 +76,7 @@ def read(path: Path) -> Findings:
         return Findings()
     except OSError as error:
         raise Unusable(f"cannot read {path}: {error.strerror}") from error
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise Unusable(f"{path} is no file of findings: {error}; name another one, or none that exists") from error
 
 

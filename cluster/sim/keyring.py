@@ -9,6 +9,7 @@ import hashlib
 
 import msgspec
 
+from ucmlab.broker.codec import UNREADABLE
 from ucmlab.cluster.sim.disk import SimDisk
 from ucmlab.cluster.simkeys import sim_ec, sim_rsa
 from ucmlab.node.commands import MakeAuthz, MakeIdentity, OpenKeys, SealKeys
@@ -77,7 +78,7 @@ class SimKeyRing:
     def _open(self, command: OpenKeys, disk: SimDisk) -> KeysOpened:
         try:
             sealed = msgspec.msgpack.decode(command.blob, type=Sealed)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return KeysOpened(command.kind, command.generation, ok=False)
         proof = self._proof(self._config.name, command.kind, command.generation, sealed.der)
         if sealed.proof != proof:

@@ -19,10 +19,12 @@ MUTATIONS = 20_000
 
 texts = st.text(max_size=12)
 numbers = st.integers(0, 2**63 - 1)
+generations = st.integers(1, 2**63 - 1)
 rows = st.builds(
     Row, texts, texts, st.binary(max_size=40), texts, st.none() | st.lists(texts, max_size=3).map(tuple)
 )  # fmt: skip
-ROW_FIELDS = {
+OWN_FIELDS = {
+    "generation": generations,
     "adds": st.lists(rows, max_size=2).map(tuple),
     "rows": st.lists(rows, max_size=2).map(tuple),
     "tombstones": st.lists(st.tuples(texts, texts, numbers), max_size=2).map(tuple),
@@ -30,10 +32,10 @@ ROW_FIELDS = {
 
 
 def messages(kind: type[AnyMessage]) -> st.SearchStrategy[AnyMessage]:
-    fields = {name: ROW_FIELDS[name] for name in kind.__struct_fields__ if name in ROW_FIELDS}
+    fields = {name: OWN_FIELDS[name] for name in kind.__struct_fields__ if name in OWN_FIELDS}
     numeric = {each.name: numbers for each in msgspec.structs.fields(kind) if each.type is int}
     dicts = {
-        each.name: st.dictionaries(texts, numbers if "int" in str(each.type) else texts, max_size=3)
+        each.name: st.dictionaries(texts, generations if "int" in str(each.type) else texts, max_size=3)
         for each in msgspec.structs.fields(kind)
         if "dict" in str(each.type)
     }

@@ -63,8 +63,9 @@ def test_the_file_is_read_back_and_the_same_again(found: list[Found], tmp_path: 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "findings.json"
-    path.write_text('{"schema": 7}')
-    with pytest.raises(Unusable, match="is no file of findings"):
-        read(path)
+    for content in (b'{"schema": 7}', b'{"schema": "\xff"}'):
+        path.write_bytes(content)
+        with pytest.raises(Unusable, match="is no file of findings"):
+            read(path)
     with pytest.raises(Unusable, match="cannot write"):
         write(tmp_path / "no" / "folder", Findings())

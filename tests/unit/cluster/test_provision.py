@@ -154,9 +154,9 @@ def test_a_lab_can_be_discarded(home: LabHome, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", ['{"schema": 1}', "{", '{"schema": 99}'])
-def test_a_lab_of_another_version_is_not_opened(home: LabHome, content: str) -> None:
-    (home.path / "lab.json").write_text(content)
+@pytest.mark.parametrize("content", [b'{"schema": 1}', b"{", b'{"schema": 99}', b'{"name": "\xff"}'])
+def test_a_lab_of_another_version_is_not_opened(home: LabHome, content: bytes) -> None:
+    (home.path / "lab.json").write_bytes(content)
     with pytest.raises(Unusable, match="was not made by this version of ucmlab; make the lab anew with --fresh"):
         open_lab(home.path)
 

@@ -58,4 +58,6 @@ def certificate(
     if ca:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     algorithm = None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashes.SHA256()
-    return builder.sign(signer, algorithm).public_bytes(Encoding.DER)
+    # The same bytes in every run: a fuzzer's choices depend on lengths, and a signature's differs with its nonce.
+    repeatable = True if isinstance(signer, ec.EllipticCurvePrivateKey) else None
+    return builder.sign(signer, algorithm, ecdsa_deterministic=repeatable).public_bytes(Encoding.DER)

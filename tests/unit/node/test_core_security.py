@@ -1,5 +1,7 @@
 """Who may say what on the bus: everything else is refused, recorded, and changes nothing."""
 
+from hashlib import sha256
+
 import msgspec
 import pytest
 
@@ -30,6 +32,7 @@ HEAD = Head(1, 5, b"x", "y", 0)
 ORDER = ServiceOrder("op-1", "Cisco Tomcat", "stop", 1 << 60)
 REPORT = ServiceReport("op-1", "Cisco Tomcat", "stopped", True, 0, "done", "", "", 1)  # the wire's order
 PROPOSAL = Proposal("op-9", "upload", (), (CA,), 1 << 60)
+LOG_TOPIC = TOPICS.log("tomcat-trust")
 ORDER_TOPIC = TOPICS.service_order("sub1", "Cisco Tomcat")
 
 
@@ -275,3 +278,39 @@ def test_a_members_nonsense_is_answered_with_a_refusal(said: Proposal) -> None:
     pub.hears_proposal("sub1", said)
     (answer,) = pub.said(Answer)
     assert (answer.op_id, answer.outcome, pub.core.replica.position) == ("op-1", "refused", (1, 0))
+
+
+NO_CERTIFICATE = b"\x30\x00"
+UNHOLDABLE = {
+    "unit": row("x", "no-such-unit"),
+    "fingerprint": msgspec.structs.replace(CA, fingerprint="ab" * 32),
+    "der": msgspec.structs.replace(CA, der=NO_CERTIFICATE, fingerprint=sha256(NO_CERTIFICATE).hexdigest()),
+}
+
+
+@pytest.mark.rule("S5", "S15")
+@pytest.mark.parametrize("what", UNHOLDABLE)
+def test_rows_that_no_node_can_hold_are_refused_though_the_publisher_signed_them(what: str) -> None:
+    bad = UNHOLDABLE[what]
+    entry = sealed("pub", TOPICS.log_binding(), msgspec.structs.replace(ENTRY, adds=(bad,)), on=LOG_TOPIC)
+    asked = TOPICS.answer("sub1", "catchup")
+    snapshot = sealed("pub", asked, Snapshot(0, 9, 9, b"", 0, 1, (CA, bad), ()))
+    sub = sub1()
+    for message in (entry, snapshot):
+        assert [each["reason"] for each in refused(sub, message)] == ["row"]
+
+
+@pytest.mark.rule("S5", "S15")
+def test_deletes_of_a_unit_that_is_none_are_refused_though_the_publisher_signed_them() -> None:
+    entry = msgspec.structs.replace(ENTRY, removes=(("no-such-unit", "ab"),), adds=())
+    snapshot = Snapshot(0, 9, 9, b"", 0, 1, (CA,), (("no-such-unit", "ab", 3),))
+    asked = TOPICS.answer("sub1", "catchup")
+    for message in (sealed("pub", TOPICS.log_binding(), entry, on=LOG_TOPIC), sealed("pub", asked, snapshot)):
+        assert [each["reason"] for each in refused(sub1(), message)] == ["row"]
+
+
+@pytest.mark.rule("S5", "S15")
+@pytest.mark.parametrize("generation", [0, -1])
+def test_private_material_of_no_generation_is_malformed(generation: int) -> None:
+    keys = sealed("pub", TOPICS.keys("sub1"), SealedKeys(generation, "authz", b"blob"))
+    assert [each["reason"] for each in refused(sub1(), keys)] == ["malformed"]

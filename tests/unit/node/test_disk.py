@@ -222,9 +222,10 @@ def test_a_torn_tail_of_the_log_is_cut(home: Path, tail: bytes) -> None:
     assert reloaded(home).log.payloads == (b"entry 1", b"entry 2")
 
 
-def test_a_disk_of_another_version_is_an_error_not_an_empty_disk(home: Path) -> None:
+@pytest.mark.parametrize("content", [b'{"boot": "many"}', b'{"boot": "\xff"}'])
+def test_a_disk_of_another_version_is_an_error_not_an_empty_disk(home: Path, content: bytes) -> None:
     reloaded(home)
-    (home / "state" / "node.json").write_text('{"boot": "many"}')
+    (home / "state" / "node.json").write_bytes(content)
     with pytest.raises(OSError, match="was not written by ucmlab"):
         NodeDisk(home, RULES, publisher=True).load()
 

@@ -1,7 +1,8 @@
 """Mutated bus messages: what is not signed changes nothing, and nothing that a member signs takes a node down."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
+from typing import Any
 
 import msgspec
 import psutil
@@ -113,12 +114,50 @@ class Attacked:
             if not number % LIFE:
                 self.node = self.make().up()
             voice = self.random.choice(self.voices)
-            body = mutated(self.random, [msgspec.msgpack.encode(voice.said)] if number % 4 else self.bodies)
+            # By bytes much is malformed; by values nearly all is read, and something must be made of it.
+            body = astray(self.random, voice.said) if number % 2 else mutated(self.random, self.bodies)
             wanted = self.node.all_of(MessageArrived(voice.topic, sealed(voice, body)))
             self.heard += any(not isinstance(each, Record) for each in wanted)
         self.node.core.status()
         self.node = self.make().up()
         assert self.node.all_of(Upload("op-last", "tomcat-trust", OTHER.der))
+
+
+def astray(random: Random, said: AnyMessage) -> bytes:
+    """The body of a message with one or two of its values, however deep, taking others of their kind."""
+    whole = [msgspec.msgpack.decode(msgspec.msgpack.encode(said))]
+    for _ in range(random.randint(1, 2)):
+        holder, at = random.choice(list(_places(whole)))
+        holder[at] = _another(random, holder[at])
+    return msgspec.msgpack.encode(whole[0])
+
+
+def _places(holder: list[Any] | dict[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """Every value inside, as what holds it and where."""
+    for at, held in enumerate(holder) if isinstance(holder, list) else holder.items():
+        yield holder, at
+        if isinstance(held, list | dict):
+            yield from _places(held)
+
+
+def _another(random: Random, value: object) -> object:
+    match value:
+        case int():
+            return max(
+                -(2**63), min(random.choice((0, 1, -1, value + 1, value - 1, -value, 2**63 - 1, -(2**63))), 2**63 - 1)
+            )
+        case str():
+            return random.choice(
+                ("", "pub", "sub1", "nobody", "tomcat-trust", "tomcat", "authz", "\0", value[:-1], "é" * 99)
+            )
+        case bytes():
+            return random.choice((b"", value[:-1], value + b"\0", random.randbytes(8)))
+        case list():
+            return random.choice(([], value[:-1], value * 2, value[::-1]))
+        case dict():
+            return random.choice(({}, {"pub": 1, "nobody": -1}, {"": ""}))
+        case _:
+            return random.choice((0, "", b"", [], {}, ["sub1"], ["nobody"]))
 
 
 def sealed(voice: Voice, body: bytes) -> bytes:
