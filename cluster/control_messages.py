@@ -285,8 +285,12 @@ class MosquittoSpec(_Message, frozen=True):
     log: str
 
 
+SPAWN = b"spawn"
+"""What the fork server is sent, with two file descriptors: the child's end of its control channel, and a `Spawn`."""
+
+
 class Spawn(_Message, frozen=True):
-    """Fork a process; its end of the control channel comes along as a file descriptor."""
+    """Fork a process."""
 
     number: int
     spec: NodeSpec | BrokerSpec | MosquittoSpec

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ucmlab.cluster.brokerprocess import broker_main
 from ucmlab.cluster.control_messages import (
+    SPAWN,
     BrokerSpec,
     Exited,
     ForkServerSpec,
@@ -38,7 +39,6 @@ from ucmlab.node.certificates import parse
 from ucmlab.node.identity import make_identity
 from ucmlab.node.rulebook import RuleBook
 
-LARGEST_REQUEST = 1 << 18
 COLLECT_AFTER = 10_000
 """Objects that a node, or the broker, makes more than it lets go before the collector looks at the young ones."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,10 +67,13 @@ class ForkServer:
                     return
 
     def _request(self) -> bool:
-        data, fds, _, _ = socket.recv_fds(self._sock, LARGEST_REQUEST, 1)
-        if not data:
+        word, fds, _, _ = socket.recv_fds(self._sock, len(SPAWN), 2)
+        if not word:
             return False
-        self._spawn(_decoder.decode(data), fds[0])
+        control, memory = fds
+        with os.fdopen(memory, "rb") as request:
+            spawn = _decoder.decode(request.read())
+        self._spawn(spawn, control)
         return True
 
     def _spawn(self, request: Spawn, fd: int) -> None:

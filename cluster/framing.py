@@ -3,8 +3,8 @@
 import struct
 
 LENGTH = struct.Struct("!I")
-LARGEST_FRAME = 64 << 20
-"""64 MiB. A dump of the largest lab is a few; a longer length is garbage, and believing it would eat the memory."""
+LARGEST_FRAME = 1 << 30
+"""1 GiB. A dump of the product's largest cluster is a few MB, of 200 nodes 110; a longer length is garbage."""
 
 
 class BrokenFrame(Exception):

@@ -2,7 +2,8 @@
 
 from ucmlab.cluster.homeview import HomeView, read_home
 from ucmlab.cluster.members import LocalNode
-from ucmlab.cluster.port import NodeLife, NodeView, ServiceView
+from ucmlab.cluster.port import NodeLife, NodeView, ServiceView, Standing
+from ucmlab.cluster.state import db_digest
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.status import NodeStatus
@@ -26,6 +27,7 @@ def view_of(node: LocalNode, *, lab: int) -> NodeView:
         clock_offset=node.clock_offset,
         epoch=disk.epoch,
         seq=disk.seq,
+        digest=db_digest(disk.rows),
         rows=disk.rows,
         files=disk.files,
         paths=disk.paths,
@@ -36,6 +38,24 @@ def view_of(node: LocalNode, *, lab: int) -> NodeView:
         replication_broken=node.replication_broken,
         files_agree=status.files_agree if status is not None else False,
         change_notification=status.change_notification if status is not None else False,
+    )
+
+
+def standing_of(node: LocalNode) -> Standing:
+    """How its core says that it stands; without a core it is down, and stands nowhere."""
+    status = node.read_status()
+    return Standing(
+        name=node.name,
+        role=node.config.role,
+        state=life_of(node),
+        epoch=status.epoch if status is not None else 0,
+        seq=status.seq if status is not None else 0,
+        digest=status.digest if status is not None else "",
+        services=_running(status) if status is not None else {},
+        open_operations=status.open_operations if status is not None else 0,
+        replication_broken=node.replication_broken,
+        files_agree=status is not None and status.files_agree,
+        change_notification=status is not None and status.change_notification,
     )
 
 

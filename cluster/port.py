@@ -29,34 +29,41 @@ class ServiceView(msgspec.Struct, frozen=True):
     pending: tuple[str, ...]
 
 
-class NodeView(msgspec.Struct, frozen=True):
-    """Everything that can be read of one node now; of a node that is down, what its disk holds."""
+class Standing(msgspec.Struct, frozen=True):
+    """What says whether a node agrees with the others (`ucmlab.cluster.state.convergence_of`)."""
 
     name: str
     role: str
-    fqdn: str
     state: NodeLife
-    pid: int | None
-    home: str
-    addresses: dict[str, str]
-    clock_offset: int
     epoch: int
     seq: int
-    rows: tuple[Row, ...]
-    files: tuple[FileImage, ...]
-    paths: dict[tuple[str, str], str]
-    """(unit, name) to the absolute path of the file."""
-    identities: dict[str, bytes]
-    """Unit to DER."""
+    digest: str
+    """SHA-256 over the replica's sorted `unit TAB fingerprint LF` lines (design 7.2)."""
     services: dict[str, ServiceView]
-    authz: dict[str, str] | None
-    """`signing` and `encryption`: SHA-256 of the keys; None when the node has none."""
     open_operations: int
     replication_broken: bool
     files_agree: bool
     """Whether files equal rows for the units on Change Notification's list."""
     change_notification: bool
     """Whether Change Notification is started."""
+
+
+class NodeView(Standing, frozen=True):
+    """Everything that can be read of one node now; of a node that is down, what its disk holds."""
+
+    fqdn: str
+    pid: int | None
+    home: str
+    addresses: dict[str, str]
+    clock_offset: int
+    rows: tuple[Row, ...]
+    files: tuple[FileImage, ...]
+    paths: dict[tuple[str, str], str]
+    """(unit, name) to the absolute path of the file."""
+    identities: dict[str, bytes]
+    """Unit to DER."""
+    authz: dict[str, str] | None
+    """`signing` and `encryption`: SHA-256 of the keys; None when the node has none."""
 
 
 class LabFacts(msgspec.Struct, frozen=True):
@@ -97,6 +104,10 @@ class LabPort(Protocol):
 
     def view(self, node: str) -> NodeView:
         """Look at a node."""
+        ...
+
+    def standing(self, node: str) -> Standing:
+        """How it stands, as its core tells; of a node without a core, that it has none."""
         ...
 
     def facts(self) -> LabFacts:

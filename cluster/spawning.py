@@ -13,6 +13,7 @@ from contextlib import suppress
 import msgspec
 
 from ucmlab.cluster.control_messages import (
+    SPAWN,
     BrokerSpec,
     Exited,
     ForkServerSpec,
@@ -92,6 +93,16 @@ def _forked(spec: ForkServerSpec) -> _Forked:
     return _Forked(pid)
 
 
+def _send(sock: socket.socket, request: bytes, control: socket.socket) -> None:
+    # In memory that both can read: a broker's accounts grow with its cluster, and the kernel limits a message (208 kB).
+    memory = os.memfd_create("request")
+    try:
+        os.pwrite(memory, request, 0)
+        socket.send_fds(sock, [SPAWN], [control.fileno(), memory])
+    finally:
+        os.close(memory)
+
+
 class ForkServerProcess:
     """The fork server of one lab. Started from the main thread (`die_with_parent` says why)."""
 
@@ -155,12 +166,12 @@ class ForkServerProcess:
         while self._waiting:
             data, theirs = self._waiting[0]
             try:
-                socket.send_fds(self._sock, [data], [theirs.fileno()])
+                _send(self._sock, data, theirs)
             except BlockingIOError:
                 if self._listening:
                     loop.add_writer(self._sock.fileno(), self._flush)
                 return
-            except OSError:
+            except ConnectionError:
                 break  # it is gone; reading tells
             self._waiting.popleft()
             theirs.close()

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from ucmlab.broker.messages import Row
-from ucmlab.cluster.port import LabFacts, LabPort, NodeView, ServiceView
+from ucmlab.cluster.port import LabFacts, LabPort, NodeView, ServiceView, Standing
 from ucmlab.node.certificates import Certificate, parse
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import FileImage
@@ -41,8 +41,8 @@ def dump(port: LabPort) -> dict[str, object]:
 
 
 def convergence(port: LabPort) -> Convergence:
-    """Whether the lab has converged now."""
-    return convergence_of(port.facts(), [port.view(name) for name in port.names])
+    """Whether the lab has converged now: what the cores tell is enough, and no disk is read."""
+    return convergence_of(port.facts(), [port.standing(name) for name in port.names])
 
 
 def dump_of(facts: LabFacts, views: Sequence[NodeView], *, lab: int) -> dict[str, object]:
@@ -67,7 +67,7 @@ def dump_of(facts: LabFacts, views: Sequence[NodeView], *, lab: int) -> dict[str
     }
 
 
-def convergence_of(facts: LabFacts, views: Sequence[NodeView]) -> Convergence:
+def convergence_of(facts: LabFacts, views: Sequence[Standing]) -> Convergence:
     """Judge facts and views that were taken together (design 7.2, `converged`).
 
     Cheap questions come first: it is asked after every event while somebody waits.
@@ -91,7 +91,7 @@ def files_digest(files: Iterable[FileImage]) -> str:
 _FILES_ONLY = "certcn_stopped: files"
 
 
-def _left_out(view: NodeView) -> str | None:
+def _left_out(view: Standing) -> str | None:
     if view.state in ("down", "paused", "isolated"):
         return view.state
     if view.replication_broken:
@@ -102,7 +102,7 @@ def _left_out(view: NodeView) -> str | None:
     return _FILES_ONLY if view.state == "up" and not view.change_notification and not coming else None
 
 
-def _waiting_for(facts: LabFacts, views: Sequence[NodeView]) -> tuple[str, ...]:
+def _waiting_for(facts: LabFacts, views: Sequence[Standing]) -> tuple[str, ...]:
     waiting = [f"{view.name} is starting" for view in views if view.state != "up"]
     waiting += [f"{view.name} has {view.open_operations} open operations" for view in views if view.open_operations]
     waiting += [
@@ -121,7 +121,7 @@ def _waiting_for(facts: LabFacts, views: Sequence[NodeView]) -> tuple[str, ...]:
         for view in views
         if view.change_notification and not view.files_agree
     ]
-    if not waiting and len({db_digest(view.rows) for view in views}) > 1:
+    if not waiting and len({view.digest for view in views}) > 1:
         waiting.append("rows differ at one position")
     return tuple(waiting)
 
@@ -141,7 +141,7 @@ def _node(view: NodeView, rulebook: RuleBook, lab_start: int) -> dict[str, objec
         "fqdn": view.fqdn,
         "addresses": dict(view.addresses),
         "clock_offset_s": view.clock_offset / SECOND,
-        "db": {"epoch": view.epoch, "seq": view.seq, "digest": db_digest(view.rows)},
+        "db": {"epoch": view.epoch, "seq": view.seq, "digest": view.digest},
         "files_digest": files_digest(view.files),
         "identities": {unit: _identity(der) for unit, der in view.identities.items()},
         "trust": {unit.name: _trust(view, unit.name) for unit in units if unit.kind == "trust"},

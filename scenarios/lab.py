@@ -256,12 +256,14 @@ class Lab:
 
     def _unsettled(self) -> list[str]:
         """Why the cluster has not converged; one phrase a cause."""
-        views = [self._port.view(name) for name in self._port.names]
+        views = [self._port.standing(name) for name in self._port.names]
         # A node that was just booted is waited for: until Change Notification is up, nobody knows of its files.
         booting = [
             f"{view.name} is starting Change Notification"
             for view in views
-            if view.state == "up" and view.services[CHANGE_NOTIFICATION].state == "starting"
+            if view.state == "up"
+            and (service := view.services.get(CHANGE_NOTIFICATION))
+            and service.state == "starting"
         ]
         return booting or list(state.convergence_of(self._port.facts(), views).waiting_for)
 

@@ -7,7 +7,8 @@ from typing import Literal
 from ucmlab.broker.messages import Row
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.faults.ledger import Ledger
-from ucmlab.cluster.port import LabFacts, NodeLife, NodeView, Operation, ServiceView
+from ucmlab.cluster.port import LabFacts, NodeLife, NodeView, Operation, ServiceView, Standing
+from ucmlab.cluster.state import db_digest
 from ucmlab.node.commands import Reply
 from ucmlab.node.events import Delete, FileImage, OrderService, RegenerateAuthz, Upload
 from ucmlab.node.instant import MINUTE, SECOND, from_rfc3339
@@ -74,6 +75,7 @@ class FakeLab:
             clock_offset=0,
             epoch=1,
             seq=0,
+            digest=db_digest(it.rows.values()),
             rows=tuple(it.rows.values()),
             files=tuple(it.files.values()),
             paths={},
@@ -92,6 +94,9 @@ class FakeLab:
             files_agree=it.files.keys() == it.rows.keys(),
             change_notification=up,
         )
+
+    def standing(self, node: str) -> Standing:
+        return self.view(node)
 
     def facts(self) -> LabFacts:
         return LabFacts(

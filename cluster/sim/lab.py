@@ -12,10 +12,11 @@ import msgspec
 
 from ucmlab.broker.filters import filter_matches
 from ucmlab.cluster.errors import Unusable
-from ucmlab.cluster.port import LabFacts, NodeLife, NodeView, Operation, ServiceView
+from ucmlab.cluster.port import LabFacts, NodeLife, NodeView, Operation, ServiceView, Standing
 from ucmlab.cluster.sim.faults.performing import SimFaults
 from ucmlab.cluster.sim.keyring import authz_digests
 from ucmlab.cluster.sim.world import SimNode, World
+from ucmlab.cluster.state import db_digest
 from ucmlab.cluster.topology import Topology
 from ucmlab.node.commands import Reply
 from ucmlab.node.config import Member, NodeConfig
@@ -109,6 +110,24 @@ class SimLab:
         """The lab's wall clock."""
         return self.world.wall_start + self.world.now
 
+    def standing(self, node: str) -> Standing:
+        """How a node stands, as its core tells now."""
+        found = self._node(node)
+        status = found.core.status() if found.core is not None else None
+        return Standing(
+            name=node,
+            role=found.config.role,
+            state=self._life(found),
+            epoch=status.epoch if status else 0,
+            seq=status.seq if status else 0,
+            digest=status.digest if status else "",
+            services=self._services(found) if status else {},
+            open_operations=status.open_operations if status else 0,
+            replication_broken=found.replication_broken,
+            files_agree=status.files_agree if status else False,
+            change_notification=status.change_notification if status else False,
+        )
+
     def view(self, node: str) -> NodeView:
         """Look at a node."""
         found = self._node(node)
@@ -129,6 +148,7 @@ class SimLab:
             clock_offset=found.clock_offset,
             epoch=replica.epoch,
             seq=replica.seq,
+            digest=db_digest(replica.rows),
             rows=replica.rows,
             files=files,
             paths={(file.unit, file.name): f"{home}/{file.unit}/{file.name}" for file in files},

@@ -43,6 +43,7 @@ def view(name: str = "sub1", *, state: NodeLife = "up", **changes: object) -> No
         clock_offset=0,
         epoch=1,
         seq=2,
+        digest="cd" * 32,
         rows=(row(1), row(2, holders=("sub2",))),
         files=(FILE,),
         paths={("tomcat-trust", "Root_1.pem"): "/lab/Root_1.pem"},
@@ -68,7 +69,7 @@ def test_nodes_that_agree_have_converged() -> None:
         ({"epoch": 2}, "sub1 is behind the publisher"),
         ({"open_operations": 3}, "sub1 has 3 open operations"),
         ({"files_agree": False}, "sub1 has files that differ from its rows"),
-        ({"rows": (row(1),)}, "rows differ at one position"),
+        ({"digest": "ef" * 32}, "rows differ at one position"),
     ],
 )
 def test_one_difference_is_enough_not_to_have_converged(changes: dict[str, object], waiting: str) -> None:
