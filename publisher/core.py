@@ -75,6 +75,10 @@ class PublisherCore(NodeCore):
         self.distribution = KeyDistribution(self.context)
         self._births: dict[str, Birth] = {}
         self._acks: dict[str, tuple[int, int]] = {}
+        self._line = (0, 0)
+        """Where the floor is worth telling: so far from the one that was told last."""
+        self._before_line: set[str] = set()
+        """Members that have not acknowledged the line."""
         self._ack_counts: dict[str, tuple[int, int]] = {}
         self._seen = (0, 0)
         self._head_due = False
@@ -332,9 +336,20 @@ class PublisherCore(NodeCore):
     def _acknowledged(self, member: str, position: tuple[int, int]) -> None:
         self._somebody_saw(position)
         self._acks[member] = position
-        lag = self.log.floor + FLOOR_LAG
-        if lag <= self.log.head[1] and self._floor() >= lag:  # no floor is above the head
+        if self._all_passed(member, position) and not self._head_due and self._floor() >= self._line[1]:
             self._head_soon()
+
+    def _all_passed(self, member: str, position: tuple[int, int]) -> bool:
+        """Whether the floor is worth telling. Who holds it back is remembered: each of many acks asks."""
+        line = (self.log.epoch, self.log.floor + FLOOR_LAG)
+        if line != self._line:
+            self._line = line
+            self._before_line = {each.name for each in self.config.members if self._acks.get(each.name, (0, 0)) < line}
+        elif position < line:
+            self._before_line.add(member)
+        else:
+            self._before_line.discard(member)
+        return not self._before_line
 
     def _somebody_saw(self, position: tuple[int, int]) -> None:
         """Somebody saw what this log does not hold: it was restored from something older. Never write there again."""
