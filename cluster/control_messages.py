@@ -15,6 +15,7 @@ from ucmlab.node.config import NodeConfig
 from ucmlab.node.events import (
     OPERATIONS,
     Delete,
+    GenerateCsr,
     OrderService,
     RegenerateAuthz,
     ReplicationSet,
@@ -25,7 +26,9 @@ from ucmlab.node.events import (
 from ucmlab.node.shell import Pulse
 from ucmlab.node.status import NodeStatus
 
-ActEvent = Upload | Delete | OrderService | RegenerateAuthz | ReplicationSet | ServiceTroubled | StopRequested
+ActEvent = (
+    Upload | Delete | GenerateCsr | OrderService | RegenerateAuthz | ReplicationSet | ServiceTroubled | StopRequested
+)
 
 
 class _Message(msgspec.Struct, frozen=True, array_like=True, tag=True):

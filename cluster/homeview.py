@@ -15,7 +15,7 @@ from ucmlab.broker.messages import Row
 from ucmlab.node.disk import read_state
 from ucmlab.node.events import FileImage, ReplicaImage
 from ucmlab.node.keyring import KeyRing
-from ucmlab.node.layout import HomeLayout, read_identities
+from ucmlab.node.layout import HomeLayout, read_csrs, read_identities
 from ucmlab.node.replica_db import open_for_reading, read_replica
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.trust_files import TrustFiles
@@ -32,6 +32,8 @@ class HomeView(msgspec.Struct, frozen=True):
     """(unit, name) to the absolute path of the file."""
     identities: dict[str, bytes]
     """Unit to DER."""
+    csrs: dict[str, bytes]
+    """Identity unit to the DER of the request that waits for its certificate."""
     authz: dict[str, str] | None
     """`signing` and `encryption`: SHA-256 of the keys; None when the node has none."""
     enabled: dict[str, bool]
@@ -57,6 +59,7 @@ def read_home(home: Path, rulebook: RuleBook) -> HomeView:
         files=files,
         paths={(file.unit, file.name): str(layout.trust_folders[file.unit] / file.name) for file in files},
         identities=read_identities(layout),
+        csrs=read_csrs(layout),
         authz=_authz(layout.home, unreadable),
         enabled=enabled,
         boot=boot,

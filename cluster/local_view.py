@@ -32,6 +32,7 @@ def view_of(node: LocalNode, *, lab: int) -> NodeView:
         files=disk.files,
         paths=disk.paths,
         identities=disk.identities,
+        csrs=disk.csrs,
         services=services,
         authz=disk.authz,
         open_operations=status.open_operations if status is not None else 0,

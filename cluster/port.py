@@ -12,9 +12,9 @@ import msgspec
 
 from ucmlab.broker.messages import Row
 from ucmlab.node.commands import Reply
-from ucmlab.node.events import Delete, FileImage, OrderService, RegenerateAuthz, Upload
+from ucmlab.node.events import Delete, FileImage, GenerateCsr, OrderService, RegenerateAuthz, Upload
 
-Operation = Upload | Delete | OrderService | RegenerateAuthz
+Operation = Upload | Delete | GenerateCsr | OrderService | RegenerateAuthz
 NodeLife = Literal["starting", "up", "paused", "isolated", "down"]
 
 
@@ -62,6 +62,8 @@ class NodeView(Standing, frozen=True):
     """(unit, name) to the absolute path of the file."""
     identities: dict[str, bytes]
     """Unit to DER."""
+    csrs: dict[str, bytes]
+    """Identity unit to the DER of the request that waits for its certificate."""
     authz: dict[str, str] | None
     """`signing` and `encryption`: SHA-256 of the keys; None when the node has none."""
 

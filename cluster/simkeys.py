@@ -19,12 +19,15 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 SEED = b"ucmlab simulation keys 1: public on purpose, protects nothing"
 EXPONENT = 65537
-PRIME_BITS = 1024
 SIEVE_BOUND = 20_000
 """Small primes tried before Miller-Rabin: a larger bound costs more sieving than the tests it saves."""
 WITNESSES = (2, 3, 5, 7, 11, 13, 17, 19)
 """Miller-Rabin bases. The candidates are fixed, not an opponent's, so fixed bases do."""
-CURVES: dict[str, Callable[[], ec.EllipticCurve]] = {"ec-256": ec.SECP256R1, "ec-384": ec.SECP384R1}
+CURVES: dict[str, Callable[[], ec.EllipticCurve]] = {
+    "ec-256": ec.SECP256R1,
+    "ec-384": ec.SECP384R1,
+    "ec-521": ec.SECP521R1,
+}
 
 # fmt: off
 STEPS: tuple[tuple[int, int], ...] = (
@@ -36,16 +39,37 @@ STEPS: tuple[tuple[int, int], ...] = (
 # fmt: on
 """Per RSA key: how many odd numbers past its starting point each of the two primes lies."""
 POOL = len(STEPS)
-"""How many different keys there are of each kind."""
+"""How many different keys there are of each kind that installations make."""
+OTHER_STEPS: dict[int, tuple[tuple[int, int], ...]] = {
+    1024: ((235, 13), (244, 13), (78, 110), (74, 436)),
+    3072: ((445, 117), (261, 327), (826, 94), (253, 404)),
+    4096: ((1769, 829), (105, 2022), (556, 663), (409, 205)),
+}
+"""The same for lengths that only operators ask for: fewer keys, as the primes are long to find."""
+USUAL_BITS = 2048
 
 
-def sim_rsa(number: int) -> rsa.RSAPrivateKey:
-    """The RSA 2048 key of that number; numbers that are equal modulo `POOL` name one key."""
-    return _rsa(number % POOL)
+def sim_key(number: int, kind: str) -> rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey:
+    """The key of that number and kind, as in `rsa-2048` or `ec-384`.
+
+    Raises:
+        KeyError: no such kind in the simulation.
+    """
+    family, _, size = kind.partition("-")
+    return sim_rsa(number, int(size)) if family == "rsa" else sim_ec(number, kind)
+
+
+def sim_rsa(number: int, bits: int = USUAL_BITS) -> rsa.RSAPrivateKey:
+    """The RSA key of that number; numbers that are equal modulo the pool of that length name one key.
+
+    Raises:
+        KeyError: no such length in the simulation.
+    """
+    return _rsa(number % len(_steps(bits)), bits)
 
 
 def sim_ec(number: int, curve: str) -> ec.EllipticCurvePrivateKey:
-    """The EC key of that number, on `ec-256` or `ec-384`; numbers that are equal modulo `POOL` name one key.
+    """The EC key of that number, on one of `CURVES`; numbers that are equal modulo `POOL` name one key.
 
     Raises:
         KeyError: no such curve in the simulation.
@@ -59,9 +83,9 @@ def is_simulation_key(public: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> b
     return _spki_digest(public) in (_rsa_digests() if isinstance(public, rsa.RSAPublicKey) else _ec_digests())
 
 
-def find_step(number: int, which: int) -> int:
+def find_step(number: int, which: int, bits: int = USUAL_BITS) -> int:
     """Search the prime `which` (0 or 1) of an RSA key from its starting point: what `STEPS` was made with."""
-    start = _start(number, which)
+    start = _start(number, which, bits)
     composite = _sieve(start, length=4096)
     step = 0
     while composite[step] or not _usable(start + 2 * step):
@@ -75,9 +99,13 @@ def is_prime(candidate: int) -> bool:
     return all(_passes(candidate, base, odd_part=(candidate - 1) >> shift, shift=shift) for base in WITNESSES)
 
 
-@lru_cache(maxsize=POOL)
-def _rsa(number: int) -> rsa.RSAPrivateKey:
-    p, q = (_start(number, which) + 2 * STEPS[number][which] for which in (0, 1))
+def _steps(bits: int) -> tuple[tuple[int, int], ...]:
+    return STEPS if bits == USUAL_BITS else OTHER_STEPS[bits]
+
+
+@lru_cache(maxsize=2 * POOL)
+def _rsa(number: int, bits: int) -> rsa.RSAPrivateKey:
+    p, q = (_start(number, which, bits) + 2 * _steps(bits)[number][which] for which in (0, 1))
     private = pow(EXPONENT, -1, math.lcm(p - 1, q - 1))
     numbers = rsa.RSAPrivateNumbers(
         p=p,
@@ -92,15 +120,17 @@ def _rsa(number: int) -> rsa.RSAPrivateKey:
     return numbers.private_key(unsafe_skip_rsa_key_validation=True)
 
 
-@lru_cache(maxsize=2 * POOL)
+@lru_cache(maxsize=len(CURVES) * POOL)
 def _ec(number: int, curve: str) -> ec.EllipticCurvePrivateKey:
-    # 31 bytes: below the order of both curves, and never zero in practice.
+    # 31 bytes: below the order of each curve, and never zero in practice.
     return ec.derive_private_key(int.from_bytes(_stream(f"{curve}/{number}", 31)), CURVES[curve]())
 
 
 @lru_cache(maxsize=1)
 def _rsa_digests() -> frozenset[bytes]:
-    return frozenset(_spki_digest(sim_rsa(number).public_key()) for number in range(POOL))
+    lengths = (USUAL_BITS, *OTHER_STEPS)
+    keys = (sim_rsa(number, bits) for bits in lengths for number in range(len(_steps(bits))))
+    return frozenset(_spki_digest(key.public_key()) for key in keys)
 
 
 @lru_cache(maxsize=1)
@@ -118,9 +148,10 @@ def _stream(label: str, length: int) -> bytes:
     return b"".join(hashlib.sha256(SEED + f"/{label}/{block}".encode()).digest() for block in blocks)[:length]
 
 
-def _start(number: int, which: int) -> int:
-    # Odd, and the two highest bits set, so that the product of two has exactly 2048 bits.
-    return int.from_bytes(_stream(f"rsa/{number}/{which}", PRIME_BITS // 8)) | 0b11 << (PRIME_BITS - 2) | 1
+def _start(number: int, which: int, bits: int) -> int:
+    # Odd, and the two highest bits set, so that the product of two has exactly so many bits.
+    label = f"rsa/{number}/{which}" if bits == USUAL_BITS else f"rsa-{bits}/{number}/{which}"
+    return int.from_bytes(_stream(label, bits // 16)) | 0b11 << (bits // 2 - 2) | 1
 
 
 def _sieve(start: int, *, length: int) -> bytearray:

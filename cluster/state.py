@@ -143,7 +143,7 @@ def _node(view: NodeView, rulebook: RuleBook, lab_start: int) -> dict[str, objec
         "clock_offset_s": view.clock_offset / SECOND,
         "db": {"epoch": view.epoch, "seq": view.seq, "digest": view.digest},
         "files_digest": files_digest(view.files),
-        "identities": {unit: _identity(der) for unit, der in view.identities.items()},
+        "identities": {unit: _identity(der, csr=unit in view.csrs) for unit, der in view.identities.items()},
         "trust": {unit.name: _trust(view, unit.name) for unit in units if unit.kind == "trust"},
         "database": {unit.name: _database(view, unit) for unit in units},
         "services": {name: _service(view, service, lab_start) for name, service in view.services.items()},
@@ -152,7 +152,7 @@ def _node(view: NodeView, rulebook: RuleBook, lab_start: int) -> dict[str, objec
     }
 
 
-def _identity(der: bytes) -> dict[str, object] | None:
+def _identity(der: bytes, *, csr: bool) -> dict[str, object] | None:
     certificate = _parsed(der)
     if certificate is None:
         return None
@@ -164,7 +164,7 @@ def _identity(der: bytes) -> dict[str, object] | None:
         "not_before": rfc3339(certificate.not_before),
         "not_after": rfc3339(certificate.not_after),
         "origin": origin,
-        "csr": False,  # no CSR can be made in this version
+        "csr": csr,
         "multi_server": host.endswith(_MULTI_SERVER),
     }
 

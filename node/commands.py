@@ -154,6 +154,30 @@ class MakeIdentity(Command, frozen=True):
     unit: str
 
 
+class CsrForm(msgspec.Struct, frozen=True):
+    """What a certificate signing request is to say, beside what its row of T-1 or T-2 says; judged already."""
+
+    key: str
+    """`rsa-2048`, `ec-384`: as in `Certificate.key`."""
+    digest: str
+    """`sha256`, `sha384` or `sha512`: what signs the request."""
+    common_name: str
+    names: tuple[str, ...]
+    """DNS names and IP addresses of the subject alternative name."""
+    ou: bool
+    """Whether the organizational unit is in the subject (B.4: an option from 14SU1)."""
+    ca: bool
+    """Whether basic constraints CA:TRUE, path length 0 are asked for (X-01)."""
+
+
+class MakeCsr(Command, frozen=True):
+    """Make a key and a request, and put both in the place of the unit's last ones, durably; answered by `CsrMade`."""
+
+    op_id: str
+    unit: str
+    form: CsrForm
+
+
 class MakeAuthz(Command, frozen=True):
     """Make the OAuth keys (RSA signing, symmetric encryption) and store them; answered by `AuthzMade`."""
 
@@ -229,6 +253,7 @@ AnyCommand = (
     | SyncDisk
     | MakeIdentity
     | MakeAuthz
+    | MakeCsr
     | SealKeys
     | OpenKeys
     | Reply

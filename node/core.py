@@ -25,19 +25,22 @@ from ucmlab.broker.messages import (
 )
 from ucmlab.node.certificates import parse
 from ucmlab.node.change_notification import COMPARE, REACTION_TIMER, RESYNC_TIMER, ChangeNotification
-from ucmlab.node.commands import FILE_COMMANDS, AnyCommand, Halt, OpenKeys, ReadFiles, Reply, Subscribe
+from ucmlab.node.commands import FILE_COMMANDS, AnyCommand, Halt, MakeCsr, OpenKeys, ReadFiles, Reply, Subscribe
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.context import Context
+from ucmlab.node.csr_requests import CsrRequests
 from ucmlab.node.events import (
     AnyEvent,
     AuthzMade,
     BusConnected,
     BusDisconnected,
     CommandFailed,
+    CsrMade,
     Delete,
     DiskImage,
     DiskSynced,
     FilesRead,
+    GenerateCsr,
     IdentityMade,
     KeysOpened,
     KeysSealed,
@@ -99,6 +102,7 @@ class NodeCore:
             propose=self._propose_installation,
             installed=self._installed,
         )
+        self.csr_requests = CsrRequests(self.context, self.identities)
         self.ordering = Ordering(self.context)
         units = rulebook.units_of(config.role)
         self._unlisted = tuple(unit.name for unit in units if unit.kind == "trust" and not unit.replicated)
@@ -112,6 +116,7 @@ class NodeCore:
         """Believe the disk."""
         self.context.boot = image.boot
         self.identities.update(image.identities)
+        self.csr_requests.made_for.update(image.csrs)
         self.keys = dict(image.keys)
         self.filing.take(image.files)
         self.replica = self.replica_class(image.replica)
@@ -202,6 +207,10 @@ class NodeCore:
                 self._files_read(event)
             case Upload() | Delete():
                 self.operations.ask(event)
+            case GenerateCsr():
+                self.csr_requests.ask(event)
+            case CsrMade():
+                self.csr_requests.made(event)
             case OrderService():
                 self._order_service(event)
             case RegenerateAuthz():
@@ -240,6 +249,8 @@ class NodeCore:
             self.operations.failed(event.op_id, event.text)
             # A file that could not be removed is still there, and must keep this node from acknowledging the delete.
             self.context.ask(ReadFiles(RELOAD))
+        elif event.command == MakeCsr.__name__:
+            self.csr_requests.failed(event.op_id, event.text)
         else:
             self.context.ask(Halt(f"{event.command} failed: {event.text}"))
 
@@ -569,6 +580,7 @@ class NodeCore:
         return (
             self.operations.open()
             + self.services.busy()
+            + self.csr_requests.open()
             + self.ordering.open()
             + self.change_notification.waiting()
             + (not self.installation.complete)

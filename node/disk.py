@@ -41,7 +41,7 @@ from ucmlab.node.commands import (
 from ucmlab.node.durable import RecordFile, make_folder, remove_temporaries, replace_file
 from ucmlab.node.events import DiskImage, DiskSynced, Event, FilesRead, LogImage, ReplicaImage
 from ucmlab.node.keyring import KeyRing
-from ucmlab.node.layout import HomeLayout, read_identities, read_key_generations
+from ucmlab.node.layout import HomeLayout, read_csrs, read_identities, read_key_generations
 from ucmlab.node.log_file import LogFile
 from ucmlab.node.replica_db import ReplicaDb
 from ucmlab.node.rulebook import RuleBook
@@ -92,6 +92,7 @@ class NodeDisk:
             return DiskImage(
                 boot=self._state.boot,
                 identities=identities,
+                csrs=read_csrs(self._layout),
                 files=files,
                 replica=replica,
                 log=log,

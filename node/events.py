@@ -51,6 +51,8 @@ class DiskImage(msgspec.Struct, frozen=True):
 
     boot: int = 1
     identities: dict[str, bytes] = {}
+    csrs: dict[str, bytes] = {}
+    """Certificate signing requests (DER) by identity unit."""
     files: tuple[FileImage, ...] = ()
     replica: ReplicaImage = ReplicaImage()
     log: LogImage = LogImage()
@@ -111,6 +113,13 @@ class IdentityMade(Event, frozen=True):
     """The answer to `MakeIdentity`: the key is in the key ring, the certificate is on disk."""
 
     unit: str
+    der: bytes
+
+
+class CsrMade(Event, frozen=True):
+    """The answer to `MakeCsr`: key and request (`der`) are on disk."""
+
+    op_id: str
     der: bytes
 
 
@@ -188,6 +197,22 @@ class Delete(Event, frozen=True):
     cause: str = ""
 
 
+class GenerateCsr(Event, frozen=True):
+    """An operator wants a certificate signing request for an identity of this node; it overwrites the last one."""
+
+    op_id: str
+    unit: str
+    key: str = ""
+    """`rsa-3072`, `ec-256`; empty: the kind that the unit has from its installation."""
+    digest: str = ""
+    """`sha256`, `sha384`, `sha512`; empty: the usual one of the key."""
+    san: tuple[str, ...] = ()
+    """Further DNS names and IP addresses."""
+    include_ou: bool = False
+    """From 14SU1; releases before always include it."""
+    cause: str = ""
+
+
 class OrderService(Event, frozen=True):
     """An operator orders a service of `node` about, from this node's Control Center."""
 
@@ -216,6 +241,7 @@ AnyEvent = (
     | DiskSynced
     | IdentityMade
     | AuthzMade
+    | CsrMade
     | KeysSealed
     | KeysOpened
     | CommandFailed
@@ -224,7 +250,8 @@ AnyEvent = (
     | ReplicationSet
     | Upload
     | Delete
+    | GenerateCsr
     | OrderService
     | RegenerateAuthz
 )
-OPERATIONS = (Upload, Delete, OrderService, RegenerateAuthz)
+OPERATIONS = (Upload, Delete, GenerateCsr, OrderService, RegenerateAuthz)

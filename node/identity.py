@@ -16,12 +16,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from ucmlab.node.keyring import IdentityKey
 from ucmlab.node.rulebook import IdentityProfile
 
-_EXTENDED_KEY_USAGE = {
+EXTENDED_KEY_USAGE = {
     "server": ExtendedKeyUsageOID.SERVER_AUTH,
     "client": ExtendedKeyUsageOID.CLIENT_AUTH,
     "ipsec": x509.ObjectIdentifier("1.3.6.1.5.5.7.3.5"),
 }
-_KEY_USAGE = (
+KEY_USAGE = (
     "digital_signature",
     "content_commitment",
     "key_encipherment",
@@ -39,7 +39,7 @@ class Organization(msgspec.Struct, frozen=True):
 
     name: str = "ucmlab"
     unit: str = ""
-    """OU; the product leaves it out by default from 14SU1 (B.4)."""
+    """OU. Self-signed certificates of the lab have none; in requests the release decides (B.4)."""
     locality: str = "San Jose"
     state: str = "California"
     country: str = "US"
@@ -69,7 +69,7 @@ def make_identity(
     """
     host, _, domain = fqdn.partition(".")
     fields = {"fqdn": fqdn, "host": host, "domain": domain, "hex": f"{serial & 0xFFFFFFFF:08x}"}
-    subject = _subject(profile.cn.format(**fields).rstrip("."), organization or Organization())
+    subject = subject_name(profile.cn.format(**fields).rstrip("."), organization or Organization())
     start = not_before.replace(microsecond=0)
     builder = (
         x509.CertificateBuilder(subject_name=subject, issuer_name=subject, serial_number=serial)
@@ -82,7 +82,8 @@ def make_identity(
     return _sign(builder, key).public_bytes(Encoding.DER)
 
 
-def _subject(common_name: str, organization: Organization) -> x509.Name:
+def subject_name(common_name: str, organization: Organization) -> x509.Name:
+    """The subject of what a node makes; parts that are empty stay out."""
     # Least specific first, so that RFC 4514 text begins with the CN, as the product shows it.
     parts = (
         (NameOID.COUNTRY_NAME, organization.country),
@@ -98,8 +99,8 @@ def _subject(common_name: str, organization: Organization) -> x509.Name:
 def _with_extensions(
     builder: x509.CertificateBuilder, profile: IdentityProfile, *, key: IdentityKey, dns: list[str]
 ) -> x509.CertificateBuilder:
-    usages = [_EXTENDED_KEY_USAGE[usage] for usage in profile.extended_key_usage]
-    key_usage = x509.KeyUsage(**{usage: usage in profile.key_usage for usage in _KEY_USAGE})
+    usages = [EXTENDED_KEY_USAGE[usage] for usage in profile.extended_key_usage]
+    key_usage = x509.KeyUsage(**{usage: usage in profile.key_usage for usage in KEY_USAGE})
     # The key identifier tells a renewed certificate from the one before it, which has the same subject.
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     builder = (

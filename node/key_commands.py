@@ -11,11 +11,12 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ucmlab.node.commands import Command, MakeAuthz, MakeIdentity, OpenKeys, SealKeys
+from ucmlab.node.commands import Command, MakeAuthz, MakeCsr, MakeIdentity, OpenKeys, SealKeys
 from ucmlab.node.config import NodeConfig
+from ucmlab.node.csr import csr_pem, make_csr
 from ucmlab.node.durable import PUBLIC, make_folder, replace_file
 from ucmlab.node.errors import SealBroken
-from ucmlab.node.events import AuthzMade, Event, IdentityMade, KeysOpened, KeysSealed
+from ucmlab.node.events import AuthzMade, CsrMade, Event, IdentityMade, KeysOpened, KeysSealed
 from ucmlab.node.identity import make_identity
 from ucmlab.node.instant import Instant, to_datetime
 from ucmlab.node.keyring import KeyRing
@@ -63,6 +64,8 @@ class KeyCommands:
         match command:
             case MakeIdentity(unit=unit):
                 return IdentityMade(unit, self._make_identity(unit, now))
+            case MakeCsr():
+                return CsrMade(command.op_id, self._make_csr(command))
             case MakeAuthz(generation=generation):
                 self._ring.make_authz(generation)
                 return AuthzMade(generation)
@@ -85,6 +88,15 @@ class KeyCommands:
             not_before=to_datetime(now.wall),
         )
         self._write_certificate(unit, der)
+        return der
+
+    def _make_csr(self, command: MakeCsr) -> bytes:
+        unit, form = self._rulebook.units[command.unit], command.form
+        key = self._ring.make_csr_key(unit, form.key)
+        der = make_csr(form, self._rulebook.csrs[self._config.role, unit.name], key)
+        # From here on this request counts, and its key is told by its name.
+        replace_file(self._home / unit.csr_file, csr_pem(der).encode(), mode=PUBLIC, durable=True)
+        self._ring.drop_other_csr_keys(unit, der)
         return der
 
     def _write_certificate(self, unit: str, der: bytes) -> None:

@@ -31,7 +31,9 @@ PUBLIC_EXPONENT = 65537
 AUTHZ_BITS = 2048
 """R-125 says RSA; the length is [ASSUMED]."""
 ENCRYPTION_KEY_BYTES = 32
-_CURVES: dict[str, type[ec.SECP256R1 | ec.SECP384R1]] = {"ec-256": ec.SECP256R1, "ec-384": ec.SECP384R1}
+_CURVES: dict[str, type[ec.EllipticCurve]] = {"ec-256": ec.SECP256R1, "ec-384": ec.SECP384R1, "ec-521": ec.SECP521R1}
+_NAMED_BY = 16
+"""Hex digits of the public key's SHA-256 that are in the name of a request's key file."""
 _TAKEN = f"{TEMPORARY}taken-"
 
 
@@ -139,6 +141,28 @@ class KeyRing:
                 return path
         raise KeyError(f"no key for this certificate of {unit.name}")
 
+    def make_csr_key(self, unit: Unit, kind: str) -> IdentityKey:
+        """Make the key of a certificate signing request and store it, durably; the keys of earlier ones stay.
+
+        Until the new request is in place too, a crash must leave a pair: see `drop_other_csr_keys`.
+
+        Raises:
+            ValueError: no such kind of key.
+            OSError: it could not be stored.
+        """
+        key = self._make(kind)
+        path = self._csr_key_file(unit, key.public_key())
+        private_folder(path.parent)
+        write_private(path, _private_pem(key))
+        return key
+
+    def drop_other_csr_keys(self, unit: Unit, csr: bytes) -> None:
+        """Forget the keys of earlier requests: the one of this request (DER) has taken their place (R-151)."""
+        kept = self._csr_key_file(unit, x509.load_der_x509_csr(csr).public_key())
+        for path in kept.parent.glob(f"{unit.name}_csr_*_priv.pem"):
+            if path != kept:
+                path.unlink()
+
     def seal_identity(self, unit: Unit, certificate: bytes, *, recipient_public: bytes, info: bytes) -> bytes:
         """Seal an identity of the cluster, certificate and key, to another member (ITLRecovery, multi-server).
 
@@ -197,6 +221,11 @@ class KeyRing:
         current = self._home / unit.key_file
         return current, current.with_name(f"{unit.name}_priv_before.pem")
 
+    def _csr_key_file(self, unit: Unit, public: object) -> Path:
+        # [ASSUMED] the name: the product's is not public. Named by the key, since a file of two is written first.
+        digest = hashlib.sha256(_public_bytes(public)).hexdigest()[:_NAMED_BY]
+        return (self._home / unit.key_file).with_name(f"{unit.name}_csr_{digest}_priv.pem")
+
     def _make(self, kind: str) -> IdentityKey:
         curve = _CURVES.get(kind)
         if curve is not None:
@@ -223,7 +252,7 @@ class KeyRing:
             current.replace(before)
             sync_folder(current.parent)
         # The product protects the file with a passphrase that lies beside it (B.5); not simulated: it protects nothing.
-        write_private(current, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        write_private(current, _private_pem(key))
 
     def _store_authz(self, keys: _Authz) -> AuthzDigests:
         digests = _digests(keys)
@@ -268,6 +297,10 @@ def _ours(key: object) -> IdentityKey:
 
 def _private_der(key: IdentityKey) -> bytes:
     return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _private_pem(key: IdentityKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def _public_bytes(key: object) -> bytes:

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from ucmlab.node.keyring import KeyRing
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.trust_files import read_certificate
@@ -19,6 +22,8 @@ class HomeLayout:
         """Trust unit to the folder of its certificate files."""
         self.identity_files = {unit.name: home / unit.certificate_file for unit in units if unit.kind == "identity"}
         """Identity unit to its certificate file."""
+        self.csr_files = {unit.name: home / unit.csr_file for unit in units if unit.kind == "identity"}
+        """Identity unit to the file of its certificate signing request."""
 
     @property
     def replica(self) -> Path:
@@ -57,6 +62,19 @@ def read_identities(layout: HomeLayout) -> dict[str, bytes]:
     """Identity unit to the DER of its certificate, for those that are there and can be read."""
     found = {unit: read_certificate(path) for unit, path in layout.identity_files.items()}
     return {unit: der for unit, der in found.items() if der is not None}
+
+
+def read_csrs(layout: HomeLayout) -> dict[str, bytes]:
+    """Identity unit to the DER of the request that waits for its certificate; what is none of ours counts as none."""
+    found = {unit: _request(path) for unit, path in layout.csr_files.items() if path.exists()}
+    return {unit: der for unit, der in found.items() if der is not None}
+
+
+def _request(path: Path) -> bytes | None:
+    try:
+        return x509.load_pem_x509_csr(path.read_bytes()).public_bytes(Encoding.DER)
+    except (OSError, ValueError):
+        return None
 
 
 def read_key_generations(home: Path, rulebook: RuleBook, identities: Mapping[str, bytes]) -> dict[str, int]:

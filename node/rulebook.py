@@ -19,9 +19,15 @@ Role = Literal["pub", "sub", "tftp", "imp"]
 Profile = Literal["seed", "english", "tac"]
 Policy = Literal["faithful", "modern", "legacy"]
 Scope = Literal["cluster", "node"]
-Operation = Literal["upload", "delete", "regenerate"]
+Operation = Literal["upload", "delete", "regenerate", "csr"]
 TrustFileNames = Literal["cn", "cn_serial"]
+ExtendedKeyUsage = Literal["server", "client", "ipsec"]
+Mark = Literal["Y", "N", "."]
 PROFILES: tuple[str, ...] = get_args(Profile)
+EXTENDED_KEY_USAGES: tuple[ExtendedKeyUsage, ...] = get_args(ExtendedKeyUsage)
+CSR_KEY_USAGES = ("digital_signature", "key_encipherment", "data_encipherment", "key_cert_sign", "key_agreement")
+CSR_COLUMNS = ("multi_server", *EXTENDED_KEY_USAGES, *CSR_KEY_USAGES)
+"""Columns of tables T-1 and T-2, in their order."""
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,6 +35,8 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The rule or rules that the row comes from; `ours` where the product's behaviour is not public."""
     since: str = ""
     until: str = ""
+    profiles: tuple[Profile, ...] = ()
+    """Profiles that read the rule so; empty: all."""
 
 
 class Unit(_Row, frozen=True, kw_only=True):
@@ -64,6 +72,11 @@ class Unit(_Row, frozen=True, kw_only=True):
         return f"{self.folder}/keys/{self.name}_priv.pem"
 
     @property
+    def csr_file(self) -> str:
+        """Path of an identity's certificate signing request, below the node's home (B.10)."""
+        return f"{self.folder}/keys/{self.name}.csr"
+
+    @property
     def trust_folder(self) -> str:
         """Folder of a trust unit's certificates, below the node's home (B.5)."""
         return f"{self.folder}/trust-certs"
@@ -91,7 +104,7 @@ class IdentityProfile(_Row, frozen=True, kw_only=True):
     dns: tuple[str, ...]
     """DNS names of the certificate, with the same fields."""
     key_usage: tuple[str, ...]
-    extended_key_usage: tuple[Literal["server", "client", "ipsec"], ...]
+    extended_key_usage: tuple[ExtendedKeyUsage, ...]
     ca: bool = False
     """Whether it signs others: then basic constraints CA:TRUE, path length 0 (X-01)."""
     years: int = 5
@@ -104,6 +117,53 @@ class IdentityProfile(_Row, frozen=True, kw_only=True):
     def copies_made_on(self, role: Role) -> tuple[TrustCopy, ...]:
         """The trust rows that a certificate made on a node of `role` brings along."""
         return tuple(copy for copy in self.copies if not copy.roles or role in copy.roles)
+
+
+class CsrProfile(_Row, frozen=True, kw_only=True):
+    """One row of T-1 or T-2: what a certificate signing request for these units asks for."""
+
+    units: tuple[str, ...]
+    roles: tuple[Role, ...]
+    cells: str
+    """A `Mark` for each of `CSR_COLUMNS`, blanks between."""
+    multi_server: bool | None = None
+    """Whether a multi-server request may be made; None: what the table's cell says (X-13)."""
+
+    @property
+    def marks(self) -> dict[str, Mark]:
+        """The row as the guide prints it: column to mark."""
+        return dict(zip(CSR_COLUMNS, msgspec.convert(self.cells.split(), tuple[Mark, ...]), strict=True))
+
+    @property
+    def extended_key_usage(self) -> tuple[ExtendedKeyUsage, ...]:
+        """The extended key usages that are asked for."""
+        marks = self.marks
+        return tuple(usage for usage in EXTENDED_KEY_USAGES if marks[usage] == "Y")
+
+    @property
+    def key_usage(self) -> tuple[str, ...]:
+        """The key usage bits that are asked for."""
+        marks = self.marks
+        return tuple(usage for usage in CSR_KEY_USAGES if marks[usage] == "Y")
+
+    @property
+    def offers_multi_server(self) -> bool:
+        """Whether one request may serve several nodes."""
+        return self.marks["multi_server"] == "Y" if self.multi_server is None else self.multi_server
+
+
+class KeyKind(_Row, frozen=True, kw_only=True):
+    """A kind of key that an operator may ask for."""
+
+    name: str
+    """As in `Certificate.key`."""
+    hashes: tuple[Literal["sha256", "sha384", "sha512"], ...]
+    """What may sign with it, the default first."""
+
+    @property
+    def family(self) -> str:
+        """`rsa` or `ec`: a unit takes keys of one family (B.1)."""
+        return self.name.partition("-")[0]
 
 
 class Service(_Row, frozen=True, kw_only=True):
@@ -130,6 +190,8 @@ class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `--replication auto` means."""
     trust_file_names: TrustFileNames
     capf_on_subscribers: bool
+    ou_option: bool
+    """Whether an operator chooses if the organizational unit is in a request; else it always is."""
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -182,6 +244,8 @@ class _Rules(msgspec.Struct, frozen=True):
 
     units: tuple[Unit, ...]
     identities: tuple[IdentityProfile, ...]
+    csrs: tuple[CsrProfile, ...]
+    keys: tuple[KeyKind, ...]
     services: tuple[Service, ...]
     releases: tuple[Release, ...]
     limits: Limits
@@ -199,6 +263,9 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     units: dict[str, Unit]
     identities: dict[str, IdentityProfile]
     """By unit."""
+    csrs: dict[tuple[Role, str], CsrProfile]
+    """By role and identity unit; a unit without a row has no requests (ITLRecovery)."""
+    keys: dict[str, KeyKind]
     services: dict[str, Service]
     timings: dict[str, Timing]
     """`instant` and `product`."""
@@ -256,6 +323,10 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             for role in get_args(Role)
         }
 
+    def ou_in_request(self, *, asked: bool) -> bool:
+        """Whether a certificate request names the organizational unit (A.19)."""
+        return asked if self.release.ou_option else True
+
     def refusal_text(self, reason: str, **fields: str) -> str:
         """What the product says; `detail` is `Refusal.text`, other fields are named in `refusals.toml`.
 
@@ -281,14 +352,18 @@ def _load(release: str, profile: str) -> RuleBook:
     if profile not in PROFILES:
         raise ValueError(f"{profile!r} is no known profile; there are {', '.join(PROFILES)}")
     at = names.index(release)
-    units = {unit.name: unit for unit in _valid(rules.units, at, names)}
-    services = (_without_missing(service, units) for service in _valid(rules.services, at, names))
+    valid = _Gate(at, names, profile)
+    units = {unit.name: unit for unit in valid(rules.units)}
+    services = (_without_missing(service, units) for service in valid(rules.services))
+    csrs = ((role, unit, row) for row in valid(rules.csrs) for role in row.roles for unit in row.units)
     return RuleBook(
         release=rules.releases[at],
         profile=msgspec.convert(profile, Profile),
         releases=names,
         units=units,
-        identities={made.unit: made for made in _valid(rules.identities, at, names) if made.unit in units},
+        identities={made.unit: made for made in valid(rules.identities) if made.unit in units},
+        csrs={(role, unit): row for role, unit, row in csrs if unit in units and role in units[unit].roles},
+        keys={kind.name: kind for kind in valid(rules.keys)},
         services={service.name: service for service in services},
         timings=rules.timings,
         limits=rules.limits,
@@ -299,13 +374,20 @@ def _load(release: str, profile: str) -> RuleBook:
 _AnyRow = TypeVar("_AnyRow", bound=_Row)
 
 
-def _valid(rows: Iterable[_AnyRow], at: int, names: tuple[str, ...]) -> tuple[_AnyRow, ...]:
-    """The rows that hold in the release at position `at`."""
-    return tuple(
-        row
-        for row in rows
-        if (not row.since or at >= names.index(row.since)) and (not row.until or at < names.index(row.until))
-    )
+class _Gate(msgspec.Struct, frozen=True):
+    """Lets rows pass that hold in the release at position `at`, as `profile` reads them."""
+
+    at: int
+    names: tuple[str, ...]
+    profile: str
+
+    def __call__(self, rows: Iterable[_AnyRow]) -> tuple[_AnyRow, ...]:
+        return tuple(row for row in rows if self._holds(row))
+
+    def _holds(self, row: _Row) -> bool:
+        begun = not row.since or self.at >= self.names.index(row.since)
+        over = bool(row.until) and self.at >= self.names.index(row.until)
+        return begun and not over and (not row.profiles or self.profile in row.profiles)
 
 
 def _without_missing(service: Service, units: Mapping[str, Unit]) -> Service:
@@ -318,6 +400,8 @@ def _rules() -> _Rules:
     tables: dict[str, object] = {"refusals": _table("refusals"), "timings": _table("timings")}
     tables["units"] = _table("units")["unit"]
     tables["identities"] = _table("identities")["identity"]
+    tables["csrs"] = _table("csrs")["csr"]
+    tables["keys"] = _table("keys")["key"]
     tables["services"] = _table("services")["service"]
     releases = _table("releases")
     return msgspec.convert({**tables, "releases": releases["release"], "limits": releases["limits"]}, _Rules)

@@ -23,6 +23,7 @@ from ucmlab.node.commands import (
     Command,
     Halt,
     MakeAuthz,
+    MakeCsr,
     MakeIdentity,
     OpenKeys,
     Publish,
@@ -345,7 +346,7 @@ class NodeShell:
                 self._die()
             case Subscribe(filters=filters):
                 self._bus.subscribe(filters)
-            case MakeIdentity() | MakeAuthz() | SealKeys() | OpenKeys():
+            case MakeIdentity() | MakeCsr() | MakeAuthz() | SealKeys() | OpenKeys():
                 return self._keys.perform(command, now)
             case _:
                 return self._disk.perform(command)

@@ -3,7 +3,7 @@
 Reads look at the lab now. On a node that is down they show its disk, and an operation ends `refused`/`node_down`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 from cryptography import x509
@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ucmlab.cluster.port import NodeView
 from ucmlab.node import commands
-from ucmlab.node.events import Delete, OrderService, Upload
+from ucmlab.node.csr import csr_pem
+from ucmlab.node.events import Delete, GenerateCsr, OrderService, Upload
 from ucmlab.scenarios.names import fingerprint as fingerprint_of
-from ucmlab.scenarios.reply import Reply
+from ucmlab.scenarios.reply import CsrReply, Reply
 from ucmlab.scenarios.telling import Telling
 
 Action = Literal["start", "stop", "restart", "enable", "disable"]
@@ -125,6 +126,24 @@ class Node:
         operation = Delete(op_id=self._telling.operation_id(), unit=unit, fingerprint=fingerprint)
         what = f"delete from {unit} on {self._name}"  # noqa: S608  # no SQL, English
         return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
+
+    async def generate_csr(
+        self, unit: str, *, key: str | None = None, digest: str | None = None, san: Sequence[str] = (), ou: bool = False
+    ) -> CsrReply:
+        """Make a certificate signing request for an identity; it takes the place of the last one.
+
+        Args:
+            unit: the identity unit.
+            key: its kind, as in `rsa-3072`; the unit's usual one when None.
+            digest: what signs it, as in `sha384`; the key's usual one when None.
+            san: further DNS names and IP addresses.
+            ou: whether the organizational unit is named; releases before 14SU1 always name it.
+        """
+        operation = GenerateCsr(self._telling.operation_id(), unit, key or "", digest or "", tuple(san), ou)
+        what = f"request for {unit} on {self._name}"
+        reply = await self._telling.operate(self._name, operation, what)
+        der = self._view().csrs.get(unit) if reply.outcome == "done" else None
+        return CsrReply(self._telling, what, reply, None if der is None else csr_pem(der).encode())
 
     async def download(self, unit: str, name: str, encoding: str = "pem") -> bytes:
         """Download a certificate by its file name or fingerprint.

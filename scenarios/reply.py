@@ -61,3 +61,22 @@ class Reply:
 
     def __repr__(self) -> str:
         return f"<Reply {self._what}: {' '.join(filter(None, (self.outcome, self.reason)))}>"
+
+
+class CsrReply(Reply):
+    """The answer to a request for a certificate signing request."""
+
+    def __init__(self, telling: Telling, what: str, reply: commands.Reply, pem: bytes | None) -> None:
+        super().__init__(telling, what, reply)
+        self._pem = pem
+
+    @property
+    def pem(self) -> bytes:
+        """The request in PEM (R-027).
+
+        Raises:
+            LookupError: none was made.
+        """
+        if self._pem is None:
+            raise LookupError(f"no request was made: {self}")
+        return self._pem

@@ -8,10 +8,13 @@ from ucmlab.broker.messages import Row
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.faults.ledger import Ledger
 from ucmlab.cluster.port import LabFacts, NodeLife, NodeView, Operation, ServiceView, Standing
+from ucmlab.cluster.simkeys import sim_ec
 from ucmlab.cluster.state import db_digest
-from ucmlab.node.commands import Reply
-from ucmlab.node.events import Delete, FileImage, OrderService, RegenerateAuthz, Upload
+from ucmlab.node.commands import CsrForm, Reply
+from ucmlab.node.csr import make_csr
+from ucmlab.node.events import Delete, FileImage, GenerateCsr, OrderService, RegenerateAuthz, Upload
 from ucmlab.node.instant import MINUTE, SECOND, from_rfc3339
+from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.services import CHANGE_NOTIFICATION
 
 TFTP = "Cisco Tftp"
@@ -26,6 +29,7 @@ class FakeNode:
         self.state: NodeLife = "up"
         self.files: dict[tuple[str, str], FileImage] = {}
         self.rows: dict[tuple[str, str], Row] = {}
+        self.csrs: dict[str, bytes] = {}
         self.service = "started"
         self.dies_after: str | None = None
 
@@ -80,6 +84,7 @@ class FakeLab:
             files=tuple(it.files.values()),
             paths={},
             identities={"tomcat": _identity(node)},
+            csrs=dict(it.csrs),
             services={
                 TFTP: ServiceView(
                     it.service if up else "stopped", "feature", enabled=True, since=0, loaded=loaded, pending=()
@@ -192,6 +197,8 @@ class FakeLab:
                 return self._delete(operation)
             case OrderService():
                 self.nodes[operation.node].service = "stopped" if operation.action == "stop" else "started"
+            case GenerateCsr():
+                it.csrs[operation.unit] = _request(node)
             case RegenerateAuthz():
                 pass
         return Reply(operation.op_id, "done")
@@ -261,3 +268,8 @@ def _identity(node: str) -> bytes:
 
 def _fingerprint(der: bytes) -> str:
     return hashlib.sha256(der).hexdigest()
+
+
+def _request(node: str) -> bytes:
+    form = CsrForm("ec-256", "sha256", f"{node}.lab.test", (f"{node}.lab.test",), ou=False, ca=False)
+    return make_csr(form, RuleBook.load("14SU2").csrs["pub", "tomcat"], sim_ec(0, "ec-256"))

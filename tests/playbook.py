@@ -412,7 +412,7 @@ class Playbook:
             case c.SyncDisk(token, files):
                 disk.sync(files=files)
                 answers.append(DiskSynced(token))
-            case c.MakeIdentity() | c.MakeAuthz() | c.SealKeys() | c.OpenKeys():
+            case c.MakeIdentity() | c.MakeCsr() | c.MakeAuthz() | c.SealKeys() | c.OpenKeys():
                 answers.append(self.ring.perform(command, disk, wall=WALL))
             case _:
                 pass

@@ -52,6 +52,7 @@ class SimDisk:
         self._log = [(image.log.floor + 1 + at, payload) for at, payload in enumerate(image.log.payloads)]
         self._op_ids: dict[int, str] = {}
         self._answers = list(image.log.answers)
+        self.csrs = dict(image.csrs)
         self.enabled = dict(image.enabled)
         self._done_orders = list(image.done_orders)
         self.keys = dict(image.keys)
@@ -69,6 +70,7 @@ class SimDisk:
         return DiskImage(
             boot=self.boot,
             identities=dict(self.identities),
+            csrs=dict(self.csrs),
             files=self.read_files(),
             replica=self.replica(),
             log=self.log_image(),

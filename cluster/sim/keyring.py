@@ -11,10 +11,11 @@ import msgspec
 
 from ucmlab.broker.codec import UNREADABLE
 from ucmlab.cluster.sim.disk import SimDisk
-from ucmlab.cluster.simkeys import sim_ec, sim_rsa
-from ucmlab.node.commands import MakeAuthz, MakeIdentity, OpenKeys, SealKeys
+from ucmlab.cluster.simkeys import sim_key
+from ucmlab.node.commands import MakeAuthz, MakeCsr, MakeIdentity, OpenKeys, SealKeys
 from ucmlab.node.config import NodeConfig
-from ucmlab.node.events import AuthzMade, IdentityMade, KeysOpened, KeysSealed
+from ucmlab.node.csr import make_csr
+from ucmlab.node.events import AuthzMade, CsrMade, IdentityMade, KeysOpened, KeysSealed
 from ucmlab.node.identity import make_identity
 from ucmlab.node.instant import to_datetime
 from ucmlab.node.rulebook import RuleBook
@@ -40,12 +41,14 @@ class SimKeyRing:
         self._made: dict[str, int] = {}
 
     def perform(
-        self, command: MakeIdentity | MakeAuthz | SealKeys | OpenKeys, disk: SimDisk, *, wall: int
-    ) -> IdentityMade | AuthzMade | KeysSealed | KeysOpened:
+        self, command: MakeIdentity | MakeCsr | MakeAuthz | SealKeys | OpenKeys, disk: SimDisk, *, wall: int
+    ) -> IdentityMade | CsrMade | AuthzMade | KeysSealed | KeysOpened:
         """Do the private part of a command; the event that answers it."""
         match command:
             case MakeIdentity():
                 return self._make_identity(command.unit, disk, wall)
+            case MakeCsr():
+                return self._make_csr(command, disk)
             case MakeAuthz():
                 disk.keys["authz"] = command.generation
                 return AuthzMade(command.generation)
@@ -58,12 +61,21 @@ class SimKeyRing:
         profile = self._rulebook.identities[unit]
         self._made[unit] = generation = self._made.get(unit, unit in disk.identities) + 1
         number = self._number(unit, generation)
-        key = sim_rsa(number) if profile.key.startswith("rsa") else sim_ec(number, profile.key)
+        key = sim_key(number, profile.key)
         der = make_identity(profile, key=key, fqdn=self._config.fqdn, serial=number, not_before=to_datetime(wall))
         disk.identities[unit] = der
         if profile.scope == "cluster" and profile.distributed_to:
             disk.keys[unit] = generation
         return IdentityMade(unit, der)
+
+    def _make_csr(self, command: MakeCsr, disk: SimDisk) -> CsrMade:
+        # Numbered as identities are, in a row of their own: a new request has another key than the one before.
+        stream = f"{command.unit}.csr"
+        self._made[stream] = generation = self._made.get(stream, 0) + 1
+        profile = self._rulebook.csrs[self._config.role, command.unit]
+        der = make_csr(command.form, profile, sim_key(self._number(stream, generation), command.form.key))
+        disk.csrs[command.unit] = der
+        return CsrMade(command.op_id, der)
 
     def _number(self, unit: str, generation: int) -> int:
         text = f"{self._config.cluster}|{self._config.name}|{unit}|{generation}"

@@ -153,6 +153,7 @@ class SimLab:
             files=files,
             paths={(file.unit, file.name): f"{home}/{file.unit}/{file.name}" for file in files},
             identities=dict(disk.identities),
+            csrs=dict(disk.csrs),
             services=self._services(found),
             authz=authz_digests(found.config.cluster, generation) if generation else None,
             open_operations=status.open_operations if status else 0,

@@ -390,6 +390,7 @@ class World(Timeline):
             c.SyncDisk: self._sync,
             c.MakeIdentity: self._key_work,
             c.MakeAuthz: self._key_work,
+            c.MakeCsr: self._key_work,
             c.SealKeys: self._key_work,
             c.OpenKeys: self._key_work,
             c.Reply: lambda node, command: self.on_reply(node.name, command),
@@ -433,7 +434,9 @@ class World(Timeline):
         """Have a node's key ring make an identity again; what the node is to be told."""
         return node.ring.perform(c.MakeIdentity(unit), node.disk, wall=self.wall_start + self.now + node.clock_offset)
 
-    def _key_work(self, node: SimNode, command: c.MakeIdentity | c.MakeAuthz | c.SealKeys | c.OpenKeys) -> None:
+    def _key_work(
+        self, node: SimNode, command: c.MakeIdentity | c.MakeCsr | c.MakeAuthz | c.SealKeys | c.OpenKeys
+    ) -> None:
         wall = self.wall_start + self.now + node.clock_offset
         self._waiting.append(node.ring.perform(command, node.disk, wall=wall))
 

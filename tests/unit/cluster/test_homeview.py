@@ -34,6 +34,7 @@ def expected(home: Path) -> HomeView:
         files=(FileImage("tomcat-trust", "a.pem", certificate(1), "text", "op-1"),),
         paths={("tomcat-trust", "a.pem"): str(home / FOLDER / "a.pem")},
         identities={},
+        csrs={},
         authz=None,
         enabled={},
         boot=1,

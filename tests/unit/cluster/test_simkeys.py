@@ -2,7 +2,18 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from ucmlab.cluster.simkeys import CURVES, POOL, STEPS, find_step, is_prime, is_simulation_key, sim_ec, sim_rsa
+from ucmlab.cluster.simkeys import (
+    CURVES,
+    OTHER_STEPS,
+    POOL,
+    STEPS,
+    find_step,
+    is_prime,
+    is_simulation_key,
+    sim_ec,
+    sim_key,
+    sim_rsa,
+)
 
 
 def test_rsa_keys_are_whole_and_have_2048_bits() -> None:
@@ -33,6 +44,16 @@ def test_the_table_is_what_the_search_finds() -> None:
         assert find_step(number, which) == STEPS[number][which]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", OTHER_STEPS)
+def test_keys_of_other_lengths_are_whole_too(bits: int) -> None:
+    keys = [sim_rsa(number, bits) for number in range(len(OTHER_STEPS[bits]))]
+    assert {key.key_size for key in keys} == {bits}
+    assert all(is_prime(prime) for key in keys[:1] for prime in (key.private_numbers().p, key.private_numbers().q))
+    assert all(is_simulation_key(key.public_key()) for key in keys)
+    assert find_step(0, 1, 1024) == OTHER_STEPS[1024][0][1]
+
+
 @pytest.mark.parametrize(
     ("candidate", "prime"), [(10007, True), (10005, False), (2**127 - 1, True), (2**89 + 1, False)]
 )
@@ -57,4 +78,6 @@ def test_simulation_keys_are_recognised_and_others_are_not() -> None:
 
 def test_an_unknown_curve_is_our_mistake() -> None:
     with pytest.raises(KeyError):
-        sim_ec(0, "ec-521")
+        sim_ec(0, "ec-192")
+    with pytest.raises(KeyError):
+        sim_key(0, "rsa-512")

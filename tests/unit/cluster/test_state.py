@@ -48,6 +48,7 @@ def view(name: str = "sub1", *, state: NodeLife = "up", **changes: object) -> No
         files=(FILE,),
         paths={("tomcat-trust", "Root_1.pem"): "/lab/Root_1.pem"},
         identities={"tomcat": certificate(3)},
+        csrs={},
         services={"Cisco Tomcat": TOMCAT},
         authz=None,
         open_operations=0,

@@ -1,0 +1,86 @@
+"""`ucmlab cert csr`: make a certificate signing request on a node, or show the one that waits (R-142, R-151..R-153)."""
+
+import os
+from pathlib import Path
+
+import click
+
+from ucmlab.cluster.cli import attaching
+from ucmlab.cluster.cli.answering import end_with, operation_id, refused
+from ucmlab.cluster.cli.listing import check_unit
+from ucmlab.cluster.cli.options import directory_option, json_option
+from ucmlab.cluster.cli.printing import print_result
+from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.provision import LabHome, open_lab
+from ucmlab.node.csr import csr_pem
+from ucmlab.node.errors import Refusal
+from ucmlab.node.events import GenerateCsr
+from ucmlab.node.layout import HomeLayout, read_csrs
+
+
+@click.command()
+@click.argument("node")
+@click.argument("unit")
+@click.option("--key", default="", metavar="KIND", help="Like rsa-3072 or ec-256; else as the unit has it.")
+@click.option(
+    "--hash", "digest", default="", metavar="HASH", help="sha256, sha384 or sha512; else the key's usual one."
+)
+@click.option("--san", multiple=True, metavar="NAME", help="A further DNS name or IP address; may be given often.")
+@click.option("--include-ou", is_flag=True, help="Name the organizational unit; earlier releases than 14SU1 always do.")
+@click.option("--show", "only_show", is_flag=True, help="Show the request that waits; make none.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write this file, not standard output."
+)
+@directory_option
+@json_option
+def csr(
+    node: str,
+    unit: str,
+    *,
+    key: str,
+    digest: str,
+    san: tuple[str, ...],
+    include_ou: bool,
+    only_show: bool,
+    output: Path | None,
+    directory: Path,
+    as_json: bool,
+) -> None:
+    """Make a request for a certificate of an identity such as tomcat; it takes the place of the last one."""
+    home = open_lab(directory)
+    home.node_home(node)
+    if output is not None and not os.access(output.parent, os.W_OK):
+        raise Unusable(f"{output} cannot be written; name a file in a folder that is there, and yours")
+    if only_show:
+        check_unit(home.topology.rulebook, unit)
+    else:
+        wanted = GenerateCsr(operation_id(), unit, key, digest, san, include_ou)
+        with attaching.attach(home) as lab:
+            reply = lab.operate(node, wanted)
+        if reply.outcome != "done":
+            end_with(reply, as_json=as_json, done="")
+    _tell(_waiting(home, node, unit, as_json=as_json), node, unit, output=output, as_json=as_json)
+
+
+def _waiting(home: LabHome, node: str, unit: str, *, as_json: bool) -> str:
+    rulebook = home.topology.rulebook
+    der = read_csrs(HomeLayout(home.node_home(node), rulebook)).get(unit)
+    if der is None:
+        known = rulebook.units[unit]
+        missing = refused(rulebook, Refusal("csr_missing", "no request waits"), unit=unit, folder=known.folder)
+        end_with(missing, as_json=as_json, done="")
+    return csr_pem(der)
+
+
+def _tell(pem: str, node: str, unit: str, *, output: Path | None, as_json: bool) -> None:
+    if output is not None:
+        try:
+            output.write_text(pem)
+        except OSError as error:
+            raise Unusable(f"{output} cannot be written: {error.strerror}") from error
+    if as_json:
+        print_result({"node": node, "unit": unit, "csr": pem, "output": None if output is None else str(output)})
+    elif output is None:
+        click.echo(pem, nl=False)
+    else:
+        click.echo(f"{output}: the request of {unit} on {node}", err=True)

@@ -1,0 +1,61 @@
+"""Certificate signing requests of one node: one for each unit, and a new one takes the place of the old (R-151).
+
+The answer comes when key and request are on the disk. Nothing of it concerns other nodes.
+"""
+
+from ucmlab.node.commands import MakeCsr, Reply
+from ucmlab.node.context import Context
+from ucmlab.node.csr_rules import judge_csr
+from ucmlab.node.errors import Refusal
+from ucmlab.node.events import CsrMade, GenerateCsr
+from ucmlab.node.trust_rules import product_text
+
+
+class CsrRequests:
+    """What was asked for and is being made, and what is there."""
+
+    def __init__(self, context: Context, identities: dict[str, bytes]) -> None:
+        """`identities` (unit to DER) is the node's own table, read here."""
+        self._context = context
+        self._identities = identities
+        self._open: dict[str, str] = {}
+        """Operation id to unit."""
+        self.made_for: dict[str, bytes] = {}
+        """Unit to the request (DER) that waits for its certificate."""
+
+    def open(self) -> int:
+        """How many are being made."""
+        return len(self._open)
+
+    def ask(self, request: GenerateCsr) -> None:
+        """Take an operator's request."""
+        if request.op_id in self._open:
+            return
+        self._context.cause = request.cause or self._context.cause
+        self._context.record("operation", request.op_id, phase="begun", kind="generatecsr")
+        try:
+            form = judge_csr(self._context, self._identities, request)
+        except Refusal as refusal:
+            text = product_text(self._context.rulebook, refusal.reason, request.unit, refusal.text)
+            self._reply(request.op_id, "refused", refusal.reason, text)
+            return
+        self._open[request.op_id] = request.unit
+        self._context.ask(MakeCsr(request.op_id, request.unit, form))
+
+    def made(self, event: CsrMade) -> None:
+        """Key and request are on the disk."""
+        unit = self._open.pop(event.op_id, None)
+        if unit is None:
+            return
+        self.made_for[unit] = event.der
+        self._context.record("csr_made", event.op_id, unit=unit)
+        self._reply(event.op_id, "done")
+
+    def failed(self, op_id: str, text: str) -> None:
+        """The disk did not take it: the one before is still there."""
+        if self._open.pop(op_id, None) is not None:
+            self._reply(op_id, "refused", "permission", f"The request could not be written: {text}")
+
+    def _reply(self, op_id: str, outcome: str, reason: str = "", text: str = "") -> None:
+        self._context.record("operation", op_id, phase="ended", outcome=outcome, reason=reason)
+        self._context.ask(Reply(op_id, outcome, reason, text))

@@ -1,0 +1,112 @@
+"""What an operator may ask a certificate signing request for, judged before anything is made (A.13, B.4, B.8).
+
+A refusal carries a stable reason word and the product's text.
+"""
+
+import ipaddress
+import re
+
+from ucmlab.node.certificates import parse
+from ucmlab.node.commands import CsrForm
+from ucmlab.node.context import Context
+from ucmlab.node.errors import Refusal
+from ucmlab.node.events import GenerateCsr
+from ucmlab.node.rulebook import KeyKind, Unit
+from ucmlab.node.trust_rules import check_publisher_only
+
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+_NAME_LIMIT = 253
+"""Characters of a DNS name (RFC 1035)."""
+
+
+def judge_csr(context: Context, identities: dict[str, bytes], request: GenerateCsr) -> CsrForm:
+    """What the request is to say.
+
+    Raises:
+        Refusal: the unit, the node, the key, the hash or a name does not allow it.
+    """
+    unit = _unit(context, request.unit)
+    key = _key(context, unit, request.key)
+    profile = context.rulebook.identities[unit.name]
+    names = _with_own(_own_names(context, unit), request.san)
+    return CsrForm(
+        key=key.name,
+        digest=_digest(key, request.digest),
+        common_name=_common_name(context, identities, unit),
+        names=names,
+        ou=context.rulebook.ou_in_request(asked=request.include_ou),
+        ca=profile.ca,
+    )
+
+
+def _unit(context: Context, name: str) -> Unit:
+    unit = context.rulebook.units.get(name)
+    if unit is None or unit.kind != "identity":
+        raise Refusal("wrong_purpose", "there is no such identity")
+    check_publisher_only(context, unit, "csr")  # R-030
+    if context.config.role not in unit.roles:
+        raise Refusal("wrong_purpose", f"{context.config.name} has no such unit")
+    if (context.config.role, name) not in context.rulebook.csrs:
+        raise Refusal("wrong_purpose", "it has no certificate requests")  # T-1 has no row for ITLRecovery
+    return unit
+
+
+def _key(context: Context, unit: Unit, asked: str) -> KeyKind:
+    """The unit fixes the family, the operator the length."""
+    usual = context.rulebook.identities[unit.name].key
+    kinds = context.rulebook.keys
+    family = kinds[usual].family
+    offered = ", ".join(kind.name for kind in kinds.values() if kind.family == family)
+    if asked and asked.partition("-")[0] != family:
+        raise Refusal("key_type", f"{unit.name} takes {offered}")
+    kind = kinds.get(asked or usual)
+    if kind is None:
+        raise Refusal("key_length", f"{unit.name} takes {offered}")
+    return kind
+
+
+def _digest(key: KeyKind, asked: str) -> str:
+    if asked and asked not in key.hashes:
+        raise Refusal("hash_algorithm", f"a request for {key.name} is signed with {', '.join(key.hashes)}")
+    return asked or key.hashes[0]
+
+
+def _common_name(context: Context, identities: dict[str, bytes], unit: Unit) -> str:
+    """As in the self-signed certificate; the digits of CAPF's name stay those of the present one. [ASSUMED]."""
+    template = context.rulebook.identities[unit.name].cn
+    if "{hex}" in template:
+        if unit.name not in identities:
+            raise Refusal("not_found", "the installation has not made it yet")
+        return parse(identities[unit.name]).common_name
+    return template.format(**_fields(context))
+
+
+def _own_names(context: Context, unit: Unit) -> tuple[str, ...]:
+    return tuple(name.format(**_fields(context)) for name in context.rulebook.identities[unit.name].dns)
+
+
+def _fields(context: Context) -> dict[str, str]:
+    host, _, domain = context.config.fqdn.partition(".")
+    return {"fqdn": context.config.fqdn, "host": host, "domain": domain}
+
+
+def _with_own(own: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    """The node's names, then further ones: domains and addresses (B.8, single-node requests)."""
+    for name in more:
+        if name.startswith("*."):
+            raise Refusal("wildcard", name)
+        if not _is_address(name) and not _is_dns(name):
+            raise Refusal("alternative_name", f"{name!r} is neither a DNS name nor an IP address")
+    return tuple(dict.fromkeys((*own, *(name.lower() for name in more))))
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_dns(name: str) -> bool:
+    return len(name) <= _NAME_LIMIT and all(_LABEL.fullmatch(label) for label in name.split("."))
