@@ -74,6 +74,8 @@ class Ack(Message, frozen=True):
     seq: int
     digest: str
     count: int
+    hash: bytes = b""
+    """Of the entry at that position: two logs may have one there, and only what is in the publisher's counts."""
 
 
 class Head(Message, frozen=True):

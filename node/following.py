@@ -89,7 +89,8 @@ class Follower:
         self._attempts = 0
         self._parts: dict[int, Snapshot] = {}
         self._acked: tuple[int, int] | None = None
-        self._syncing: tuple[int, int, str] | None = None
+        self._acked_hash = b""
+        self._syncing: tuple[int, int, str, bytes] | None = None
         self._ack_due: int | None = None
         self._acks = 0
 
@@ -119,7 +120,7 @@ class Follower:
         """A new session: what was on its way is gone, and the acknowledgement may be unknown to a new broker."""
         self._asking = self._gap_waiting = False
         if self._acked is not None:
-            self._publish_ack(*self._acked, self._replica.digest())
+            self._publish_ack(*self._acked, self._replica.digest(), self._acked_hash)
         if self._replica.epoch:
             self.acknowledge_soon(urgent=True)  # what the disk holds may be news to a publisher that was restored
         if not self.broken and self._behind():
@@ -268,7 +269,7 @@ class Follower:
         """Make the position durable, then tell it: the publisher forgets tombstones on the strength of it."""
         if self._syncing is not None or self._acked == self._replica.position or not self._may_acknowledge():
             return
-        self._syncing = (*self._replica.position, self._replica.digest())
+        self._syncing = (*self._replica.position, self._replica.digest(), self._replica.hash)
         # Files count for a position in `modern` only; elsewhere the next comparison writes again what a power cut took.
         self._context.ask(SyncDisk(ACK_SYNC, files=self._context.config.replication == "modern"))
 
@@ -276,10 +277,10 @@ class Follower:
         """The position is durable: tell it; returns it."""
         if self._syncing is None:
             return None
-        epoch, seq, digest = self._syncing
+        epoch, seq, digest, self._acked_hash = self._syncing
         self._syncing = None
         self._acked = (epoch, seq)
-        self._publish_ack(epoch, seq, digest)
+        self._publish_ack(epoch, seq, digest, self._acked_hash)
         if self._acked != self._replica.position:
             self.acknowledge_soon()
         return self._acked
@@ -390,10 +391,10 @@ class Follower:
         gone |= self._replica.tombstones
         return [(*key, seq) for key, seq in gone.items() if key not in there]
 
-    def _publish_ack(self, epoch: int, seq: int, digest: str) -> None:
+    def _publish_ack(self, epoch: int, seq: int, digest: str, entry: bytes) -> None:
         self._acks += 1
         topic = self._context.topics.ack(self._context.config.name)
-        self._context.publish(topic, Ack(epoch, seq, digest, self._acks), retain=True)
+        self._context.publish(topic, Ack(epoch, seq, digest, self._acks, entry), retain=True)
 
 
 def apply_entry(context: Context, replica: Replica, entry: LogEntry, digest: bytes) -> tuple[RowKey, ...]:

@@ -244,6 +244,8 @@ class Operations:
             self._filing.settle(row.unit, row.fingerprint)
         if answer.outcome == "refused":
             self._put_back(operation)
+        else:
+            self._remove_gone(operation, (answer.epoch, answer.seq))
         self._end(operation, answer.outcome, reason=answer.reason, text=answer.text, nodes=answer.nodes)
         return True
 
@@ -276,6 +278,18 @@ class Operations:
                 self._undo(self._at_once[reply.op_id], text)
             else:
                 self._context.ask(reply)
+
+    def _remove_gone(self, operation: OpenOperation, at: tuple[int, int]) -> None:
+        """The log had it, this replica is past that place and has no row: it was deleted since, for everybody.
+
+        So it is with the file of a backup, which still waits for an answer that was given long ago. In `modern` only:
+        elsewhere a file without a row is put forward again, whatever became of its row (design 4).
+        """
+        if self._context.config.replication != "modern" or operation.asked or at > self._replica.position:
+            return
+        for row in operation.proposal.adds:
+            if row.key not in self._replica.rows and self._context.rulebook.units[row.unit].replicated:
+                self._filing.remove(*row.key, op_id=operation.proposal.op_id)
 
     def _put_back(self, operation: OpenOperation) -> None:
         """A refused change leaves the files that the rows name."""

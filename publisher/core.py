@@ -307,6 +307,7 @@ class PublisherCore(NodeCore):
 
     def _catch_up(self, request: CatchUp, member: str) -> None:
         self._somebody_saw((request.epoch, request.seq))
+        self._somebody_is_at((request.epoch, request.seq), request.hash, member)
         payloads = self.log.after(request.seq, request.hash) if request.epoch == self.log.epoch else None
         topic = self.context.topics.answer(member, "catchup")
         if payloads is None:
@@ -329,6 +330,7 @@ class PublisherCore(NodeCore):
         if (boot, ack.count) <= self._ack_counts.get(sender, (0, 0)):
             return
         self._ack_counts[sender] = (boot, ack.count)
+        self._somebody_is_at((ack.epoch, ack.seq), ack.hash, sender)
         self._acknowledged(sender, (ack.epoch, ack.seq))
         if (ack.epoch, ack.seq) == self.replica.position and ack.digest != self.replica.digest():
             self.context.record("alarm", alarm="digest_mismatch", member=sender, epoch=ack.epoch, seq=ack.seq)
@@ -356,6 +358,18 @@ class PublisherCore(NodeCore):
         if position > max(self.log.head, self._seen):
             self._seen = position
             self._begin_epoch(position[0] + 1)
+
+    def _somebody_is_at(self, position: tuple[int, int], entry: bytes, member: str) -> None:
+        """Somebody holds another entry where this log has one: as above, but the log has grown as far as the lost one.
+
+        What was acknowledged of the lost log says nothing of this one: counted, it would let deletes be forgotten that
+        nobody has seen.
+        """
+        epoch, seq = position
+        ours = self.log.hash_at(seq) if epoch == self.log.epoch else None
+        if entry and ours is not None and entry != ours:
+            self.context.record("alarm", alarm="log_fork", member=member, epoch=epoch, seq=seq)
+            self._begin_epoch(epoch + 1)
 
     def _synced(self) -> None:
         position = self.follower.synced()

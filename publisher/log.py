@@ -40,16 +40,17 @@ class Log:
         self._entries.append((entry.seq, payload, digest))
         return digest
 
+    def hash_at(self, seq: int) -> bytes | None:
+        """Hash of the entry at that place; None below the floor and above the head."""
+        if seq == self.floor:
+            return self.floor_hash
+        if not self._entries or not self.floor < seq <= self._entries[-1][0]:
+            return None
+        return self._entries[seq - self._entries[0][0]][2]
+
     def after(self, seq: int, known_hash: bytes) -> tuple[bytes, ...] | None:
         """Payloads after `seq`, or None when a follower with that position needs a snapshot."""
-        if seq == self.floor:
-            if known_hash != self.floor_hash:
-                return None
-            return tuple(payload for _, payload, _ in self._entries)
-        if not self._entries or seq < self.floor or seq > self._entries[-1][0]:
-            return None
-        offset = seq - self._entries[0][0]
-        if self._entries[offset][2] != known_hash:
+        if self.hash_at(seq) != known_hash:
             return None
         return tuple(payload for at, payload, _ in self._entries if at > seq)
 

@@ -45,6 +45,8 @@ POINTS = (
     "RaiseFloor",
 )
 """Commands after which a node is killed: each leaves another prefix of a list performed."""
+STORED = 300
+"""Certificates from which on more are deleted than uploaded."""
 LEGIBLE = frozenset({"done", "partial", "refused", "indefinite"})
 
 
@@ -57,6 +59,8 @@ class Load:
         """Operation id to what it uploaded, answered `done`."""
         self.deletes: dict[str, Item] = {}
         self.deletes_begun: set[tuple[str, str]] = set()
+        self._held: dict[tuple[str, str], Item] = {}
+        """Whatever was uploaded, by unit and fingerprint."""
         self.outcomes: Counter[str] = Counter()
         self._lab = lab
         self._random = random
@@ -68,7 +72,7 @@ class Load:
 
     def kept(self) -> set[tuple[str, str]]:
         """What nobody ever asked to be deleted."""
-        return {upload.key for upload in self.done.values()} - self.deletes_begun
+        return self._held.keys() - self.deletes_begun
 
     async def work(self) -> None:
         while not self.over:
@@ -76,17 +80,19 @@ class Load:
             deletable = sorted(self.kept())
             self._number += 1
             op_id = f"load-{self._number}"
-            if len(deletable) > 5 and self._random.random() < 0.2:
+            # Stores grow to some hundreds and stay there, as an operator's do, however long this goes on.
+            share = 0.2 if len(deletable) < STORED else 0.6
+            if len(deletable) > 5 and self._random.random() < share:
                 await self._delete(node, op_id, self._random.choice(deletable))
             else:
                 await self._upload(node, op_id, item(self._number, self._random.choice(LISTED)))
 
     async def _upload(self, node: str, op_id: str, wanted: Item) -> None:
         if await self._asked(node, Upload(op_id, wanted.unit, wanted.pem, "load")) == "done":
-            self.done[op_id] = wanted
+            self.done[op_id] = self._held[wanted.key] = wanted
 
     async def _delete(self, node: str, op_id: str, key: tuple[str, str]) -> None:
-        wanted = next(upload for upload in self.done.values() if upload.key == key)
+        wanted = self._held[key]
         self.deletes_begun.add(key)
         if await self._asked(node, Delete(op_id, *key)) == "done":
             self.deletes[op_id] = wanted

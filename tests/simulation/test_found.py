@@ -3,11 +3,19 @@
 import pytest
 
 from ucmlab.cluster.search.case import Case, play
+from ucmlab.cluster.search.image import cluster_image
 from ucmlab.cluster.search.material import material
 from ucmlab.cluster.search.tape import Tape
 from ucmlab.cluster.search.workload import Act
+from ucmlab.node.certificates import parse
 from ucmlab.node.instant import SECOND
 
+PUBLISHERS_OWN = next(
+    row.fingerprint
+    for row in cluster_image(("pub", "sub1", "sub2"), "14SU2", "modern").table.in_order()
+    if row.unit == "tomcat-trust" and parse(row.der).common_name == "pub-EC.lab.test"
+)
+"""Fingerprint of a certificate that the installation made."""
 FOUND = {
     # The log that had the delete is lost, and the delete is refused by the new one: the judge took that for a lie.
     "seed 11708, S6": (
@@ -36,7 +44,7 @@ FOUND = {
 }
 
 
-@pytest.mark.rule("S4", "S6", "S8")
+@pytest.mark.rule("S3", "S4", "S6", "S8")
 @pytest.mark.parametrize("found", FOUND)
 @pytest.mark.parametrize("tape", [None, Tape()], ids=["as drawn", "the simplest draws"])
 def test_what_was_found_is_gone(found: str, tape: Tape | None) -> None:
@@ -52,3 +60,57 @@ def test_what_was_found_is_gone(found: str, tape: Tape | None) -> None:
         spare=True,
     )
     assert play(case).result.violations == ()
+
+
+def found(nodes: str, seed: int, span: int, acts: tuple[Act, ...], tape: Tape) -> Case:
+    """A case that needs its own draws, and its own end."""
+    return Case(
+        nodes=tuple(nodes.split()),
+        release="14SU2",
+        replication="modern",
+        seed=seed,
+        acts=acts,
+        span=span,
+        tape=tape,
+        spare=True,
+    )
+
+
+EXACTLY = {
+    # A log that was lost had as many entries as the new one: what was acknowledged of it counted for deletes of this.
+    "S3, by another log's acknowledgement": found(
+        "pub sub1 sub2",
+        62039,
+        2220 * SECOND,
+        (
+            Act(60 * SECOND, "upload", "pub", "tomcat-trust", 0),
+            Act(120 * SECOND, "inject", "pub", "partition", 2040 * SECOND, text="isolate"),
+            Act(1980 * SECOND, "inject", "pub", text="restore-publisher"),
+            Act(2040 * SECOND, "upload", "sub2", "tomcat-trust", 1),
+            Act(2100 * SECOND, "inject", "sub2", number=120 * SECOND, text="stop"),
+            Act(2100 * SECOND, "delete", "pub", "tomcat-trust", text=PUBLISHERS_OWN),
+        ),
+        Tape(),
+    ),
+    # A power cut took a row and the note that its upload was done; a backup of that moment asked for the answer again.
+    "S3, by an old answer": found(
+        "pub sub1",
+        75035,
+        2220 * SECOND,
+        (
+            Act(60 * SECOND, "upload", "pub", "tomcat-trust", 0),
+            Act(120 * SECOND, "upload", "pub", "tomcat-trust", 1),
+            Act(180 * SECOND, "upload", "sub1", "tomcat-trust", 2),
+            Act(240 * SECOND, "inject", "sub1", "power", 60 * SECOND, text="power-cut"),
+            Act(360 * SECOND, "delete", "pub", "tomcat-trust", text=material()[2].fingerprint),
+            Act(2220 * SECOND, "inject", "sub1", "restore", text="restore-backup"),
+        ),
+        Tape(faults=(3, 3, 0, 0, 1)),
+    ),
+}
+
+
+@pytest.mark.rule("S3")
+@pytest.mark.parametrize("what", EXACTLY)
+def test_what_was_found_with_its_own_draws_is_gone(what: str) -> None:
+    assert play(EXACTLY[what]).result.violations == ()

@@ -64,7 +64,7 @@ class HastyFollower(Follower):
     def acknowledge(self) -> None:
         """Tell the position at once."""
         if self._acked != self._replica.position and self._may_acknowledge():
-            self._syncing = (*self._replica.position, self._replica.digest())
+            self._syncing = (*self._replica.position, self._replica.digest(), self._replica.hash)
             self.synced()
 
 
@@ -130,7 +130,7 @@ class TalkativeFollower(Follower):
         """Which brings the next head, where the publisher answers as well."""
         super().head_told(head)
         if self._acked is not None:
-            self._publish_ack(*self._acked, self._replica.digest())
+            self._publish_ack(*self._acked, self._replica.digest(), self._acked_hash)
 
 
 class MemorialReplica(Replica):

@@ -402,7 +402,7 @@ def test_a_burst_is_acknowledged_once_and_only_when_the_disk_has_it() -> None:
     assert (told.topic, told.retain, sub.opened(told)) == (
         TOPICS.ack("sub1"),
         True,
-        Ack(1, 3, book.replica.digest(), sub.said(Ack)[-1].count),
+        Ack(1, 3, book.replica.digest(), sub.said(Ack)[-1].count, book.replica.hash),
     )
 
 

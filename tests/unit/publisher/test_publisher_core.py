@@ -376,14 +376,34 @@ def test_a_batch_is_no_larger_than_a_brokers_packet_may_be() -> None:
 
 
 @pytest.mark.rule("S14")
-def test_below_the_floor_or_with_another_past_or_epoch_one_gets_a_snapshot() -> None:
+def test_below_the_floor_or_of_another_epoch_one_gets_a_snapshot() -> None:
     pub = up(CA)
     pub.hears_proposal("sub1", proposal("op-1", kind="delete", removes=(CA.key,)))
     pub.hears_proposal("sub1", proposal("op-2", OTHER))
     position = pub.core.replica
     expected = [Snapshot(7, 1, 2, position.hash, 0, 1, (OTHER,), ((*CA.key, 1),))]
-    assert catch_up(pub, 1, b"another past") == expected
     assert catch_up(pub, 9, b"", epoch=0) == expected
+
+
+@pytest.mark.rule("S3", "S4", "S14")
+def test_with_another_past_one_gets_a_snapshot_of_a_higher_epoch() -> None:
+    pub = up(CA)
+    pub.hears_proposal("sub1", proposal("op-1", kind="delete", removes=(CA.key,)))
+    assert catch_up(pub, 1, b"another past") == [Snapshot(7, 2, 0, b"", 0, 1, (), ((*CA.key, 0),))]
+    assert [each.fields["alarm"] for each in pub.records("alarm")] == ["log_fork"]
+
+
+@pytest.mark.rule("S3", "S14")
+def test_what_was_acknowledged_of_another_log_is_no_acknowledgement() -> None:
+    pub = up(CA)
+    pub.hears_proposal("sub1", proposal("op-1", kind="delete", removes=(CA.key,)))
+    digest = pub.core.replica.digest()
+    for number, member in enumerate(("sub1", "sub2", "pub")):
+        # Of a log that was lost with the publisher's disk: it had as many entries, but not this one.
+        wanted = pub.hears(member, TOPICS.ack(member), Ack(1, 1, digest, 5, b"another entry"))
+        assert [each for each in wanted if isinstance(each, BeginEpoch)] == [BeginEpoch(2)] * (number == 0)
+    pub.wait(24 * 60 * MINUTE)
+    assert pub.core.replica.tombstones == {CA.key: 0}
 
 
 def test_a_snapshot_of_many_rows_comes_in_parts() -> None:
