@@ -33,8 +33,8 @@ REPLAYS = _size(short=3, full=20)
 EXHAUSTIVE_DEPTH = _size(short=2, full=4)
 EXHAUSTIVE_DEPARTURES = 1
 """Operations of the check that tries every order, and how often a schedule departs from the plain one."""
-KILLS = _size(short=20, full=200)
-"""Deaths by `kill -9` under load, in each of `modern` and `faithful`."""
+KILLS = _size(short=20, full=100)
+"""Deaths by `kill -9` under load, in each of `modern` and `faithful`: 200 in all."""
 MUTATED_PACKETS = _size(short=50_000, full=1_000_000)
 MUTATED_MESSAGES = _size(short=50_000, full=1_000_000)
 LOAD_MINUTES = float(os.environ.get("UCMLAB_LOAD_MINUTES", _size(short=2, full=30)))

@@ -151,7 +151,7 @@ def test_an_operation_id_beside_a_file_that_has_its_row_is_forgotten() -> None:
 
 
 def of_a_backup(policy: Policy) -> Playbook:
-    """A file that waits for its answer, in a node whose log had its row at 1 and lost it at 2; nobody remembers that."""
+    """A file that waits for its answer; the log had its row at 1 and lost it at 2, and nobody remembers that."""
     book = LogBook()
     book.add(CA)
     book.delete(CA)
