@@ -1,11 +1,10 @@
-"""Certificates as the core sees them: read once, then values. Also what an upload may and may not hold.
+"""Certificates as the core sees them: read once, then values. Also which of them a trust store takes.
 
 Nothing here makes a key, signs, or needs a clock: `cryptography` parses, the rest is comparison. Whatever an operator
 or a peer sends ends as a `Certificate` or as a `Refusal`, never as another exception.
 """
 
 import base64
-import binascii
 import hashlib
 import re
 import warnings
@@ -22,20 +21,13 @@ from ucmlab.node import names
 from ucmlab.node.errors import Refusal
 from ucmlab.node.instant import from_datetime, rfc3339
 
-UPLOAD_LIMIT = 1 << 20
-"""Bytes. [ASSUMED]: the product's limit is not public; a chain of ten 4096-bit certificates has 30 kB."""
 KEY_LIMIT_BITS = 4096
 """B.4."""
 _SUPPORTED = ("rsa", "ec")
 """R-026, X-06: the product knows RSA and EC keys. All others are refused. [ASSUMED]"""
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
-_LABELS = (b"CERTIFICATE", b"X509 CERTIFICATE", b"X.509 CERTIFICATE")
-_BEGIN, _END, _DASHES = b"-----BEGIN ", b"-----END ", b"-----"
-_PRIVATE_KEY = re.compile(rb"BEGIN [^\r\n-]{0,40}PRIVATE KEY", re.IGNORECASE)
 _FILE_NAME_LIMIT = 120
 """Characters of a common name that a file name keeps; with serial, suffix and temporary names it stays below 255."""
-_SMALL_UPLOAD = 1 << 14
-"""Bytes of an upload that is remembered: the same roots go to many nodes."""
 
 
 class Certificate(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -94,34 +86,6 @@ def names_content(fingerprint: str, der: bytes) -> bool:
         return parse(der).fingerprint == fingerprint
     except Refusal:
         return False
-
-
-def read_upload(data: bytes) -> tuple[Certificate, ...]:
-    """Read an uploaded file: PEM with one or more certificates and text around them, or one in DER (R-028).
-
-    PKCS#7 and PKCS#12 are no certificates (X-15).
-
-    Raises:
-        Refusal: `empty`, `too_large`, `private_key`, `format` or `trailing_data`.
-    """
-    if len(data) > UPLOAD_LIMIT:
-        raise Refusal("too_large", f"{len(data)} bytes, at most {UPLOAD_LIMIT} are accepted")
-    return _read_small(data) if len(data) <= _SMALL_UPLOAD else _read_upload(data)
-
-
-def _read_upload(data: bytes) -> tuple[Certificate, ...]:
-    if not data.strip():
-        raise Refusal("empty", "there is nothing in it")
-    if _PRIVATE_KEY.search(data):
-        raise Refusal("private_key", "a PEM block is a private key")
-    if _BEGIN in data:
-        return tuple(_only_certificate(block) for block in _pem_blocks(data))
-    if data[0] != names.SEQUENCE:
-        raise Refusal("format", "it is neither PEM nor DER")
-    return (_only_certificate(data),)
-
-
-_read_small = lru_cache(maxsize=64)(_read_upload)
 
 
 def check_trust_certificate(certificate: Certificate, wall: int) -> None:
@@ -228,58 +192,6 @@ def _extensions(loaded: x509.Certificate) -> tuple[bool, tuple[str, ...]]:
         elif isinstance(value, x509.SubjectAlternativeName):
             sans = [str(name.value) for name in value if isinstance(name, (x509.DNSName, x509.IPAddress))]
     return is_ca, tuple(sans)
-
-
-def _only_certificate(der: bytes) -> Certificate:
-    """Read bytes that should be exactly one certificate, and say in a useful word what is wrong if they are not."""
-    end = names.end_of_value(der)
-    if _is_private_key(der) or _is_private_key(der[end:]):
-        raise Refusal("private_key", "it is a private key in DER")
-    if end > len(der):
-        raise Refusal("format", "it is cut off")
-    certificate = parse(der[:end])
-    if end < len(der):
-        raise Refusal("trailing_data", f"{len(der) - end} bytes follow the certificate")
-    return certificate
-
-
-def _is_private_key(der: bytes) -> bool:
-    """Whether it has the shape of a PKCS#8, PKCS#1 or SEC 1 key, without loading it."""
-    inside = der[names.start_of_value(der) :]
-    if der[:1] != b"\x30":
-        return False
-    version, then = inside[:3], inside[3:4]
-    # PKCS#8: version 0 or 1, AlgorithmIdentifier. PKCS#1: version 0, modulus. SEC 1: version 1, OCTET STRING.
-    if version in (b"\x02\x01\x00", b"\x02\x01\x01") and then in (b"\x30", b"\x02", b"\x04"):
-        return True
-    # Encrypted PKCS#8: AlgorithmIdentifier (which begins with an OID), OCTET STRING.
-    algorithm = inside[names.start_of_value(inside) :]
-    return inside[:1] == b"\x30" and algorithm[:1] == b"\x06" and inside[names.end_of_value(inside) :][:1] == b"\x04"
-
-
-def _pem_blocks(data: bytes) -> list[bytes]:
-    """Decode every PEM block; one pass, as an upload may hold a hundred thousand beginnings."""
-    blocks: list[bytes] = []
-    begin = data.find(_BEGIN)
-    while begin >= 0:
-        following = data.find(_BEGIN, begin + 1)
-        block = data[begin + len(_BEGIN) : following if following >= 0 else len(data)]
-        blocks.append(_decode(block))
-        begin = following
-    return blocks
-
-
-def _decode(block: bytes) -> bytes:
-    label, _, rest = block.partition(_DASHES)
-    body, _, closing = rest.partition(_END)
-    if not closing.startswith(label + _DASHES):
-        raise Refusal("format", "a PEM block is cut off")
-    if label not in _LABELS:
-        raise Refusal("format", "a PEM block is no certificate")
-    try:
-        return binascii.a2b_base64(b"".join(body.split()), strict_mode=True)
-    except binascii.Error:
-        raise Refusal("format", "a PEM block is no Base64") from None
 
 
 _PLAIN = re.compile(r"[A-Za-z0-9._-]+")

@@ -7,13 +7,14 @@ and has the last word. A refusal carries a stable reason word and the product's 
 import msgspec
 
 from ucmlab.broker.messages import Row, RowKey
-from ucmlab.node.certificates import Certificate, check_trust_certificate, parse, read_upload
+from ucmlab.node.certificates import Certificate, check_trust_certificate, parse
 from ucmlab.node.context import Context
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import Delete, Upload
 from ucmlab.node.filing import Filing
 from ucmlab.node.replica import Replica
 from ucmlab.node.rulebook import Operation, RuleBook, Unit
+from ucmlab.node.upload_files import read_upload
 
 
 class Wanted(msgspec.Struct, frozen=True):

@@ -13,9 +13,9 @@ from ucmlab.cluster.cli.listing import Entry, check_unit, entries, find, fingerp
 from ucmlab.cluster.cli.options import directory_option, json_option, yes_option
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.provision import open_lab
-from ucmlab.node.certificates import UPLOAD_LIMIT, read_upload
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import Delete, Upload
+from ucmlab.node.upload_files import UPLOAD_LIMIT, read_upload
 
 READ_LIMIT = 32 * UPLOAD_LIMIT
 """Bytes read of a file: far above what any node accepts, so that it is refused, and `/dev/zero` still ends."""
@@ -39,7 +39,7 @@ _WAIT = f"Return when the cluster has converged, at most after {WITHIN} of lab t
 def upload(
     node: str, purpose: str, file: str, *, description: str, waits: bool, directory: Path, as_json: bool
 ) -> None:
-    """Upload a certificate or chain (PEM, or one certificate in DER) to a node for a purpose such as tomcat-trust."""
+    """Upload certificates (PEM, PKCS#7 in PEM, or one in DER) to a node for a purpose such as tomcat-trust."""
     home = open_lab(directory)
     home.node_home(node)
     data = _read(file)

@@ -15,8 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ucmlab.cluster.simkeys import sim_ec
-from ucmlab.node.certificates import UPLOAD_LIMIT, Certificate
+from ucmlab.node.certificates import Certificate
 from ucmlab.node.instant import HOUR, to_datetime
+from ucmlab.node.upload_files import UPLOAD_LIMIT
 
 NAME = "Fault Root"
 DAYS = 365

@@ -7,8 +7,9 @@ from typing import NamedTuple, Protocol
 from ucmlab.broker.messages import Row
 from ucmlab.cluster.faults.bad_certificates import EXPECTED, bad_upload
 from ucmlab.cluster.faults.ledger import Injected
-from ucmlab.node.certificates import parse, read_upload
+from ucmlab.node.certificates import parse
 from ucmlab.node.events import Delete, Upload
+from ucmlab.node.upload_files import read_upload
 
 BAD_UPLOADS_TO = "tomcat-trust"
 

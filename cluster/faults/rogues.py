@@ -14,8 +14,8 @@ from ucmlab.broker.signing import Ed25519Verifier, Signer
 from ucmlab.broker.topics import Topics
 from ucmlab.cluster.faults.bad_certificates import bad_upload
 from ucmlab.cluster.faults.ledger import Injected
-from ucmlab.node.certificates import read_upload
 from ucmlab.node.instant import HOUR
+from ucmlab.node.upload_files import read_upload
 
 UNIT = "tomcat-trust"
 """Under whose topic their entries come."""

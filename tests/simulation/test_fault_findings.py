@@ -7,11 +7,11 @@ from ucmlab.cluster.faults.bad_certificates import EXPECTED, bad_upload
 from ucmlab.cluster.search.image import cluster_image
 from ucmlab.cluster.sim.faults.performing import SimFaults
 from ucmlab.cluster.sim.world import World
-from ucmlab.node.certificates import read_upload
 from ucmlab.node.commands import ApplyEntry, Record
 from ucmlab.node.events import Delete, Upload
 from ucmlab.node.instant import MINUTE, SECOND
 from ucmlab.node.services import CHANGE_NOTIFICATION
+from ucmlab.node.upload_files import read_upload
 
 CA, OTHER = row("Corp Root CA"), row("Other Root CA")
 

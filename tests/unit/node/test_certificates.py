@@ -1,34 +1,24 @@
-import contextlib
 import hashlib
 import ipaddress
 import re
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
     Encoding,
-    KeySerializationEncryption,
-    NoEncryption,
-    PrivateFormat,
-    pkcs7,
-    pkcs12,
 )
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.node.certificate_factory import END, START, certificate, ec_key, name
+from tests.unit.node.certificate_factory import END, START, certificate, name
 from ucmlab.node.certificates import (
-    UPLOAD_LIMIT,
     Certificate,
     check_trust_certificate,
     parse,
     pem,
-    read_upload,
     trust_file_stem,
 )
 from ucmlab.node.errors import Refusal
@@ -75,20 +65,10 @@ NAMES = (
 )
 
 
-def refused(data: bytes) -> str:
-    with pytest.raises(Refusal) as refusal:
-        read_upload(data)
-    return refusal.value.reason
-
-
 def judged(der: bytes, *, wall: int = NOW) -> str:
     with pytest.raises(Refusal) as refusal:
         check_trust_certificate(parse(der), wall)
     return refusal.value.reason
-
-
-def private_key(encoding: Encoding, form: PrivateFormat, protection: KeySerializationEncryption | None = None) -> bytes:
-    return ec_key().private_bytes(encoding, form, protection or NoEncryption())
 
 
 def stem(common_name: str) -> str:
@@ -147,115 +127,9 @@ def test_a_serial_of_zero_is_read_without_a_warning() -> None:
     assert parse(der.replace(b"\x02\x01\x01\x30", b"\x02\x01\x00\x30", 1)).serial == "0"
 
 
-@pytest.mark.rule("R-028")
-def test_pem_and_der_are_accepted() -> None:
-    assert read_upload(ROOT) == read_upload(pem(ROOT).encode()) == (parse(ROOT),)
-
-
 def test_pem_is_written_as_openssl_writes_it() -> None:
     loaded = x509.load_der_x509_certificate(ROOT)
     assert pem(ROOT).encode() == loaded.public_bytes(Encoding.PEM)
-
-
-def test_a_pem_file_may_hold_several_certificates_and_text_around_them() -> None:
-    other = certificate("Corp Issuing CA")
-    text = f"Certificate:\n    Data:\n        Version: 3\n{pem(ROOT)}\n subject=CN = x\r\n{pem(other)} end"
-    assert read_upload(text.replace("\n", "\r\n").encode()) == (parse(ROOT), parse(other))
-
-
-@pytest.mark.parametrize(
-    ("data", "reason"),
-    [
-        (b"", "empty"),
-        (b" \r\n\t", "empty"),
-        (b"hello", "format"),
-        (b"\x00\x01\x02", "format"),
-        (b"0", "format"),
-        (b"0\x82", "format"),
-        (b"-----BEGIN CERTIFICATE-----", "format"),
-        (pem(ROOT).encode()[:-30], "format"),
-        (pem(ROOT).replace("MII", "M!I", 1).encode(), "format"),
-        (pem(ROOT).replace("CERTIFICATE", "CERTIFICATE REQUEST").encode(), "format"),
-        (pem(ROOT).encode() + b"-----BEGIN CERTIFICATE-----\n", "format"),
-        (ROOT[:-1], "format"),
-        (b"0\x03\x02\x01\x05", "format"),
-        (ROOT + b"\n", "trailing_data"),
-        (ROOT + ROOT, "trailing_data"),
-        (pem(ROOT + b"\0").encode(), "trailing_data"),
-        (b"0" * (UPLOAD_LIMIT + 1), "too_large"),
-        (pem(ROOT).encode() * 10_000, "too_large"),
-    ],
-)
-def test_what_is_no_certificate_is_refused(data: bytes, reason: str) -> None:
-    assert refused(data) == reason
-
-
-@pytest.mark.rule("X-15", "R-028")
-def test_containers_are_no_certificates() -> None:
-    loaded = x509.load_der_x509_certificate(ROOT)
-    assert refused(pkcs7.serialize_certificates([loaded], Encoding.PEM)) == "format"
-    assert refused(pkcs7.serialize_certificates([loaded], Encoding.DER)) == "format"
-    assert refused(pkcs12.serialize_key_and_certificates(b"x", ec_key(), loaded, None, NoEncryption())) == "format"
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        private_key(Encoding.PEM, PrivateFormat.PKCS8),
-        private_key(Encoding.PEM, PrivateFormat.TraditionalOpenSSL),
-        private_key(Encoding.PEM, PrivateFormat.OpenSSH),
-        private_key(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")),
-        private_key(Encoding.DER, PrivateFormat.PKCS8),
-        private_key(Encoding.DER, PrivateFormat.TraditionalOpenSSL),
-        private_key(Encoding.DER, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")),
-        ED25519.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
-        pem(ROOT).encode() + private_key(Encoding.PEM, PrivateFormat.PKCS8),
-        private_key(Encoding.PEM, PrivateFormat.PKCS8)[:60],
-        private_key(Encoding.PEM, PrivateFormat.PKCS8).lower(),
-        pem(private_key(Encoding.DER, PrivateFormat.PKCS8)).encode(),
-        ROOT + private_key(Encoding.DER, PrivateFormat.PKCS8),
-        private_key(Encoding.DER, PrivateFormat.PKCS8) + ROOT,
-    ],
-)
-def test_a_private_key_is_refused_and_never_quoted(data: bytes) -> None:
-    with pytest.raises(Refusal) as refusal:
-        read_upload(data)
-    assert refusal.value.reason == "private_key"
-    assert refusal.value.text in ("a PEM block is a private key", "it is a private key in DER")
-    assert refusal.value.__cause__ is None
-
-
-Mutation = tuple[int, bytes]
-
-
-def as_pem(der: bytes) -> bytes:
-    return pem(der).encode()
-
-
-@given(
-    st.sampled_from([ROOT, certificate("pub", sans=SANS, ca=True), certificate(subject=NAMES[-1], key=ED25519)]),
-    st.lists(st.tuples(st.integers(0, 700), st.binary(max_size=2)), max_size=4),
-    st.integers(0, 700),
-    st.sampled_from([bytes, as_pem]),
-)
-def test_damaged_certificates_are_refused_and_nothing_else(
-    der: bytes, mutations: list[Mutation], cut: int, wrap: Callable[[bytes], bytes]
-) -> None:
-    damaged = bytearray(der)
-    for at, replacement in mutations:
-        damaged[at : at + 1] = replacement
-    data = bytes(damaged[: cut or None])
-    # A Refusal is an answer; whatever else is raised fails the test.
-    with contextlib.suppress(Refusal):
-        for read in read_upload(wrap(data)):
-            trust_file_stem(read.der, "cn_serial")
-            check_trust_certificate(read, NOW)
-
-
-@given(st.binary(max_size=200))
-def test_any_bytes_are_refused_and_nothing_else(data: bytes) -> None:
-    with pytest.raises(Refusal):
-        read_upload(b"0" + data)
 
 
 @pytest.mark.rule("B.10")

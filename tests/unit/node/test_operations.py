@@ -3,13 +3,17 @@
 from collections.abc import Callable
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, pkcs7, pkcs12
 
 from tests.playbook import TOPICS, WALL, LogBook, Playbook, config, file_of, follower, message, publisher, root, row
+from tests.unit.node.certificate_factory import certificate, ec_key
 from ucmlab.broker.messages import Answer, Proposal, Row
 from ucmlab.node.certificates import parse, pem
 from ucmlab.node.commands import AnyCommand, Publish, RemoveFile, Reply, SettleFile, WriteFile
 from ucmlab.node.events import CommandFailed, Delete, DiskImage, Upload
-from ucmlab.node.instant import DAY, MINUTE, SECOND, Instant
+from ucmlab.node.instant import DAY, MINUTE, SECOND, Instant, to_datetime
 
 CA = row("Corp Root CA")
 OLD, NEW = row("Corp Root CA"), row("Corp Root CA", days=10)
@@ -428,6 +432,37 @@ def test_several_certificates_in_one_file_are_one_operation() -> None:
     (said,) = proposed(sub, wanted)
     assert [each.der for each in said.adds] == chain
     assert sub.files() == sorted(parse(der).fingerprint for der in chain)
+
+
+@pytest.mark.rule("R-014")
+@pytest.mark.rule("R-028")
+def test_a_pkcs7_chain_of_cas_is_one_operation_with_a_row_for_each() -> None:
+    sub, _ = sub1()
+    chain = [x509.load_der_x509_certificate(root(each)) for each in ("Corp Root CA", "Corp Issuing CA")]
+    wanted = sub.does(Upload("op-1", "tomcat-trust", pkcs7.serialize_certificates(chain, Encoding.PEM)))
+    (said,) = proposed(sub, wanted)
+    assert {(each.unit, each.der) for each in said.adds} == {
+        ("tomcat-trust", each.public_bytes(Encoding.DER)) for each in chain
+    }
+    assert said.op_id == "op-1"
+
+
+@pytest.mark.rule("C-45")
+@pytest.mark.rule("X-15")
+def test_four_bad_files_stop_at_four_checks_and_change_nothing() -> None:
+    huge = rsa.RSAPublicNumbers(65537, (1 << 4104) - 1).public_key()
+    loaded = x509.load_der_x509_certificate(CA.der)
+    files = {
+        "wildcard": certificate("*.lab.example"),
+        "key_over_4096": certificate(public=huge),
+        "expired": certificate(start=to_datetime(WALL - 2 * DAY), end=to_datetime(WALL - DAY)),
+        "format": pkcs12.serialize_key_and_certificates(b"x", ec_key(), loaded, None, NoEncryption()),
+    }
+    sub, _ = sub1(CA)
+    commands = [command for reason, data in files.items() for command in sub.uploads(reason, data)]
+    assert sub.replies() == [(reason, "refused", reason) for reason in files]
+    assert (files_only(commands), proposed(sub, commands), sub.files()) == ([], [], [CA.fingerprint])
+    assert "it is a PKCS#12 file (.pfx, .p12)" in sub.all(Reply)[-1].text
 
 
 # -- already there; copies
