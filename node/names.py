@@ -11,6 +11,7 @@ from typing import NamedTuple
 SEQUENCE = 0x30
 _UTF8 = 0x0C
 _VERSION = 0xA0
+_OBJECT_IDENTIFIER = 0x06
 _LONG_FORM = 0x80
 _HEADER = 2
 """Bytes of the shortest header: tag and length."""
@@ -24,9 +25,10 @@ _ENCODINGS = {
     0x1C: "utf-32-be",  # UniversalString
     0x1E: "utf-16-be",  # BMPString
 }
-_COMMON_NAME = b"\x55\x04\x03"
+COMMON_NAME = b"\x55\x04\x03"
+EMAIL_ADDRESS = b"\x2a\x86\x48\x86\xf7\x0d\x01\x09\x01"
 _SHORT = {
-    _COMMON_NAME: "CN",
+    COMMON_NAME: "CN",
     b"\x55\x04\x06": "C",
     b"\x55\x04\x07": "L",
     b"\x55\x04\x08": "ST",
@@ -95,6 +97,48 @@ def cut(certificate: bytes) -> Cut:
     return Cut(parts[at], parts[at + 2], parts[at + 4])
 
 
+class Signing(NamedTuple):
+    """What a signature is checked with, each as encoded."""
+
+    algorithm: bytes
+    """As the certificate says it inside, where it is signed."""
+    outer_algorithm: bytes
+    """As it says it outside; equal, or somebody changed it."""
+    public_key: bytes
+    """SubjectPublicKeyInfo of the certificate's own key."""
+
+
+def cut_signing(certificate: bytes) -> Signing:
+    """Cut algorithms and public key out of a DER certificate."""
+    to_be_signed, outer_algorithm = _values(_contents(certificate), count=2)
+    parts = _values(_contents(to_be_signed), count=7)
+    at = 1 if _contents(to_be_signed)[0] == _VERSION else 0
+    return Signing(parts[at + 1], outer_algorithm, parts[at + 5])
+
+
+def curve_is_named(public_key: bytes) -> bool:
+    """Whether an EC key (SubjectPublicKeyInfo) names its curve; spelling one out is forbidden (RFC 5480, 2.1.1)."""
+    algorithm = _values(_contents(public_key), count=1)[0]
+    parameters = _values(_contents(algorithm))[1:]
+    return [value[0] for value in parameters] == [_OBJECT_IDENTIFIER]
+
+
+Canonical = tuple[tuple[tuple[bytes, bytes], ...], ...]
+"""A name as names are compared: groups of attributes, of each the kind and the value."""
+
+
+@lru_cache(maxsize=4096)
+def canonical(raw: bytes) -> Canonical:
+    """Bring a DER name into the form in which equal names are equal: as OpenSSL compares them (RFC 5280, 7.1).
+
+    Neither the string's encoding counts, nor the case of ASCII letters, nor how many blanks stand somewhere.
+
+    Raises:
+        ValueError: it is malformed, or a string is not in the encoding that it claims.
+    """
+    return tuple(tuple(map(_compared, _values(_contents(group)))) for group in _values(_contents(raw)))
+
+
 @lru_cache(maxsize=4096)
 def read(raw: bytes) -> Name:
     """Read a DER name.
@@ -110,6 +154,12 @@ def read(raw: bytes) -> Name:
     )
 
 
+def values_of(raw: bytes, kind: bytes) -> tuple[str, ...]:
+    """All values of one kind of attribute (`COMMON_NAME`, `EMAIL_ADDRESS`) in a DER name that `read` takes."""
+    attributes = [_attribute(part) for group in _values(_contents(raw)) for part in _values(_contents(group))]
+    return tuple(_text(attribute) for attribute in attributes if attribute.oid == kind)
+
+
 class _Relative(NamedTuple):
     """One group of attributes, read."""
 
@@ -121,7 +171,7 @@ class _Relative(NamedTuple):
 @lru_cache(maxsize=4096)  # of the names in a lab most differ in one group only
 def _relative(raw: bytes) -> _Relative:
     attributes = [_attribute(part) for part in _values(_contents(raw))]
-    common = [_text(attribute) for attribute in attributes if attribute.oid == _COMMON_NAME]
+    common = [_text(attribute) for attribute in attributes if attribute.oid == COMMON_NAME]
     return _Relative(
         "+".join(map(_rfc4514, attributes)),
         common[-1] if common else None,
@@ -132,6 +182,14 @@ def _relative(raw: bytes) -> _Relative:
 def _attribute(raw: bytes) -> Attribute:
     oid, value = _values(_contents(raw))
     return Attribute(_contents(oid), value[0], _contents(value))
+
+
+def _compared(raw: bytes) -> tuple[bytes, bytes]:
+    attribute = _attribute(raw)
+    if attribute.tag not in _ENCODINGS:
+        return attribute.oid, bytes((attribute.tag,)) + attribute.value
+    # `bytes.lower` and `bytes.split` know ASCII alone, as OpenSSL does.
+    return attribute.oid, b" ".join(_text(attribute).encode().lower().split())
 
 
 def _rfc4514(attribute: Attribute) -> str:
