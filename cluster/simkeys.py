@@ -14,9 +14,10 @@ import math
 from collections.abc import Callable
 from functools import lru_cache
 
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+SimPublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 SEED = b"ucmlab simulation keys 1: public on purpose, protects nothing"
 EXPONENT = 65537
 SIEVE_BOUND = 20_000
@@ -77,10 +78,22 @@ def sim_ec(number: int, curve: str) -> ec.EllipticCurvePrivateKey:
     return _ec(number % POOL, curve)
 
 
-def is_simulation_key(public: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> bool:
+def sim_ed25519(number: int) -> ed25519.Ed25519PrivateKey:
+    """The Ed25519 key of that number; numbers that are equal modulo `POOL` name one key."""
+    return ed25519.Ed25519PrivateKey.from_private_bytes(_stream(f"ed25519/{number % POOL}", 32))
+
+
+def is_simulation_key(public: SimPublicKey) -> bool:
     """Whether anybody can know the private half, because it is one of the simulation's keys."""
     # By kind: who checks RSA keys only, as each start of a lab does, need not make the others.
-    return _spki_digest(public) in (_rsa_digests() if isinstance(public, rsa.RSAPublicKey) else _ec_digests())
+    match public:
+        case rsa.RSAPublicKey():
+            known = _rsa_digests()
+        case ec.EllipticCurvePublicKey():
+            known = _ec_digests()
+        case ed25519.Ed25519PublicKey():
+            known = _ed25519_digests()
+    return _spki_digest(public) in known
 
 
 def find_step(number: int, which: int, bits: int = USUAL_BITS) -> int:
@@ -138,7 +151,12 @@ def _ec_digests() -> frozenset[bytes]:
     return frozenset(_spki_digest(sim_ec(number, curve).public_key()) for number in range(POOL) for curve in CURVES)
 
 
-def _spki_digest(public: rsa.RSAPublicKey | ec.EllipticCurvePublicKey) -> bytes:
+@lru_cache(maxsize=1)
+def _ed25519_digests() -> frozenset[bytes]:
+    return frozenset(_spki_digest(sim_ed25519(number).public_key()) for number in range(POOL))
+
+
+def _spki_digest(public: SimPublicKey) -> bytes:
     return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
 
 

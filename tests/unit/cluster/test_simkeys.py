@@ -1,6 +1,6 @@
 import pytest
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 from ucmlab.cluster.simkeys import (
     CURVES,
@@ -11,6 +11,7 @@ from ucmlab.cluster.simkeys import (
     is_prime,
     is_simulation_key,
     sim_ec,
+    sim_ed25519,
     sim_key,
     sim_rsa,
 )
@@ -27,6 +28,7 @@ def test_the_modulus_of_a_key_never_changes() -> None:
     # A changed key would change every certificate, and with it every recorded digest of a simulated run.
     assert sim_rsa(0).public_key().public_numbers().n % 2**64 == 0xD046C5C6926BC69F
     assert sim_ec(0, "ec-384").public_key().public_numbers().x % 2**64 == 0x683D22D0BBABF369
+    assert sim_ed25519(0).public_key().public_bytes_raw()[:8].hex() == "14f055298ad2a26d"
 
 
 @pytest.mark.slow
@@ -72,6 +74,8 @@ def test_numbers_name_keys_modulo_the_pool() -> None:
 def test_simulation_keys_are_recognised_and_others_are_not() -> None:
     assert is_simulation_key(sim_rsa(POOL - 1).public_key())
     assert is_simulation_key(sim_ec(3, "ec-384").public_key())
+    assert is_simulation_key(sim_ed25519(POOL - 1).public_key())
+    assert not is_simulation_key(ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key())
     assert not is_simulation_key(ec.derive_private_key(3, ec.SECP384R1()).public_key())
     assert not is_simulation_key(rsa.RSAPublicNumbers(65537, (1 << 2048) - 1).public_key())
 
