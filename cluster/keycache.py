@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
 )
 
+from ucmlab.cluster.ca.keys import RSA, KeySource, PrivateKey, make_key
 from ucmlab.cluster.simkeys import is_simulation_key
 from ucmlab.node.privatefile import TEMPORARY, private_folder, read_private, write_private
 
@@ -155,6 +156,20 @@ class KeyCache:
 
     def _shelf(self, bits: int) -> Path:
         return private_folder(self._folder / f"rsa-{bits}")
+
+
+def throwaway_keys(cache: KeyCache) -> KeySource:
+    """Keys that nobody else has, for real labs: from the user's cache while it lasts, else made."""
+
+    def next_key(kind: str) -> PrivateKey:
+        for der in cache.take(1, RSA[kind]) if kind in RSA else ():
+            # Validation would cost more than half of what making a key costs, and the file is our own.
+            key = load_der_private_key(der, None, unsafe_skip_rsa_key_validation=True)
+            if isinstance(key, rsa.RSAPrivateKey):
+                return key
+        return make_key(kind)
+
+    return next_key
 
 
 def _is_usable(der: bytes, bits: int) -> bool:

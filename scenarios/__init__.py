@@ -7,18 +7,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ucmlab.scenarios.ca import CA
+    from ucmlab.scenarios.ca import CA, Leaf
     from ucmlab.scenarios.lab import Broker, BusMessage, Lab
     from ucmlab.scenarios.node import Node
     from ucmlab.scenarios.reply import Reply
     from ucmlab.scenarios.story import Story, scenario
 
-__all__ = ["CA", "Broker", "BusMessage", "Lab", "Node", "Reply", "Story", "scenario"]
+__all__ = ["CA", "Broker", "BusMessage", "Lab", "Leaf", "Node", "Reply", "Story", "scenario"]
 _MODULES = {
     "CA": "ca",
     "Broker": "lab",
     "BusMessage": "lab",
     "Lab": "lab",
+    "Leaf": "ca",
     "Node": "node",
     "Reply": "reply",
     "Story": "story",

@@ -8,16 +8,16 @@ Times are text: `90s`, `31m`, `1h30m`.
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
 from ucmlab.broker.messages import AnyMessage, Envelope
 from ucmlab.cluster import state
-from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.ca.keys import KeySource
 from ucmlab.node.instant import duration, to_datetime
 from ucmlab.node.services import CHANGE_NOTIFICATION
-from ucmlab.scenarios.ca import CA, CLOCK_MARGIN, KINDS, YEARS_VALID, KeySource, serial_number
+from ucmlab.scenarios.ca import CA, Founder
 from ucmlab.scenarios.node import Node
 from ucmlab.scenarios.telling import StoryOver, Telling
 
@@ -63,8 +63,7 @@ class Lab:
     def __init__(self, telling: Telling, keys: KeySource) -> None:
         self._telling = telling
         self._port = telling.port
-        self._keys = keys
-        self._authorities: dict[str, int] = {}
+        self._founder = Founder(keys=keys, now=lambda: self.now, seed=telling.seed, record=telling.names.made)
         self.broker = Broker(telling)
 
     @property
@@ -92,26 +91,34 @@ class Lab:
         *,
         parent: CA | None = None,
         key: str = "rsa-2048",
+        hash: str = "sha256",  # noqa: A002  as `CA.sign` has it
         not_before: datetime | None = None,
         not_after: datetime | None = None,
+        honours_extension_request: bool = True,
     ) -> CA:
         """Found a certification authority: a root, or below `parent`. By default it is valid for ten years.
 
+        Args:
+            name: its common name; a second one of the same name has another key.
+            parent: who signs it.
+            key: `rsa-2048`, `rsa-3072`, `rsa-4096`, `ec-256`, `ec-384`, `ec-521` or `ed25519`.
+            hash: of the signature under its own certificate.
+            not_before: a day ago, if not said.
+            not_after: in ten years, or when `parent` ends.
+            honours_extension_request: whether it gives what a request asks for (R-032).
+
         Raises:
-            Unusable: there is no such kind of key.
+            Unusable: an option cannot be.
         """
-        if key not in KINDS:
-            raise Unusable(f"no CA with a key {key!r}; there are {', '.join(KINDS)}")
-        number = self._authorities[name] = self._authorities.get(name, 0) + 1
-        authority = CA(
+        return self._founder.found(
             name,
-            self._keys(key),
-            serial=serial_number(self._telling.seed, name, number),
-            validity=(not_before or self.now - CLOCK_MARGIN, not_after or self.now + timedelta(days=365 * YEARS_VALID)),
             parent=parent,
+            key=key,
+            digest=hash,
+            not_before=not_before,
+            not_after=not_after,
+            honours_request=honours_extension_request,
         )
-        self._telling.names.made(f"ca:{name}", authority.der)
-        return authority
 
     @asynccontextmanager
     async def step(self, title: str, expect: str = "") -> AsyncGenerator[None]:

@@ -13,11 +13,12 @@ from types import FrameType
 
 import msgspec
 
+from ucmlab.cluster.ca.keys import simulation_keys
 from ucmlab.cluster.carriers.choice import read_carrier
 from ucmlab.cluster.carriers.keeping import read_authority
 from ucmlab.cluster.carriers.mosquitto import find_mosquitto
 from ucmlab.cluster.errors import Unusable
-from ucmlab.cluster.keycache import KeyCache, cache_folder
+from ucmlab.cluster.keycache import KeyCache, cache_folder, throwaway_keys
 from ucmlab.cluster.local import LabLost, LocalLab, ProcessCrashed
 from ucmlab.cluster.provision import provision
 from ucmlab.cluster.search.plants import PLANTS, Plant
@@ -29,7 +30,6 @@ from ucmlab.cluster.stocking import stock_keys
 from ucmlab.cluster.topology import Settings, Topology, topology
 from ucmlab.node.instant import SECOND, duration
 from ucmlab.scenarios.budget import machine_time
-from ucmlab.scenarios.ca import simulation_keys, throwaway_keys
 from ucmlab.scenarios.result import Options, Result
 from ucmlab.scenarios.runner import tell
 from ucmlab.scenarios.story import Story

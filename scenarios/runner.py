@@ -16,6 +16,7 @@ from typing import TextIO, cast
 
 import msgspec
 
+from ucmlab.cluster.ca.keys import KeySource
 from ucmlab.cluster.carriers.choice import read_carrier
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.local import LabLost, ProcessCrashed
@@ -23,7 +24,7 @@ from ucmlab.cluster.port import LabPort
 from ucmlab.node.instant import HOUR
 from ucmlab.scenarios import names
 from ucmlab.scenarios.budget import Overrun
-from ucmlab.scenarios.ca import CA, KeySource
+from ucmlab.scenarios.ca import CA, Leaf
 from ucmlab.scenarios.lab import Broker, Lab
 from ucmlab.scenarios.node import Node
 from ucmlab.scenarios.processes import processes
@@ -36,7 +37,7 @@ HEALTHY_WITHIN = HOUR
 """More than the slowest start of a service takes."""
 NEVER_AWAITED = r"coroutine '.*' was never awaited"
 """How Python begins its warning."""
-BUILT = (Lab, Node, CA, Broker, Reply)
+BUILT = (Lab, Node, CA, Leaf, Broker, Reply)
 """What a story holds; a name that one of these lacks is not built."""
 
 

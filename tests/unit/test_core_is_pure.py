@@ -17,6 +17,7 @@ from typing import NoReturn, TypeVar
 import pytest
 
 from ucmlab.broker.core import BrokerCore
+from ucmlab.cluster.ca.keys import simulation_keys
 from ucmlab.cluster.sim.lab import START_OF_LAB, SimLab, configs_of
 from ucmlab.cluster.sim.loop import VirtualLoop
 from ucmlab.cluster.sim.world import World
@@ -26,7 +27,6 @@ from ucmlab.node.core import NodeCore
 from ucmlab.node.events import AnyEvent
 from ucmlab.node.instant import Instant
 from ucmlab.publisher.core import PublisherCore
-from ucmlab.scenarios.ca import simulation_keys
 from ucmlab.scenarios.labs import topology_for
 from ucmlab.scenarios.loading import library_story
 from ucmlab.scenarios.result import Options, Result

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from tests.fakes import FakeLab
+from ucmlab.cluster.ca.keys import simulation_keys
 from ucmlab.scenarios import Lab, scenario
-from ucmlab.scenarios.ca import simulation_keys
 from ucmlab.scenarios.result import Options, Result
 from ucmlab.scenarios.runner import tell
 from ucmlab.scenarios.story import Story
