@@ -1,6 +1,5 @@
 """`ucmlab cert list|show|download`: reading a node's certificates. It changes nothing (R-063)."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -24,8 +23,8 @@ from ucmlab.cluster.cli.listing import (
     find,
 )
 from ucmlab.cluster.cli.options import directory_option, json_option, wall_instant
+from ucmlab.cluster.cli.output import output_option, to_standard_output, write_file
 from ucmlab.cluster.cli.printing import print_result, print_table
-from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.provision import LabHome, open_lab
 from ucmlab.node.certificates import pem
 from ucmlab.node.errors import Refusal
@@ -103,9 +102,7 @@ def show(node: str, unit: str, name: str | None, *, directory: Path, as_json: bo
 @click.argument("unit")
 @click.argument("name", metavar="[FP|NAME]", required=False)
 @click.option("--der", is_flag=True, help="DER instead of PEM.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write this file, not standard output."
-)
+@output_option
 @directory_option
 @json_option
 def download(
@@ -115,12 +112,12 @@ def download(
     entry = _found(open_lab(directory), node, unit, name, as_json=as_json)
     content = entry.certificate.der if der else pem(entry.certificate.der).encode()
     if output is not None:
-        _write(output, content)
+        write_file(output, content)
     if as_json:
         summary = details.as_json(entry) if output is None else details.summary(entry)
         print_result({"node": node, "output": None if output is None else str(output), **summary})
     elif output is None:
-        _to_standard_output(content, der=der)
+        to_standard_output(content, binary=der)
     else:
         click.echo(f"{output}: {entry.name}, {entry.certificate.fingerprint}", err=True)
 
@@ -145,16 +142,3 @@ def _row(entry: Entry) -> tuple[str, ...]:
     expires = rfc3339(certificate.not_after)[:10]
     name = entry.name if entry.usage == "identity" else f"{entry.name} / {entry.file}"
     return (entry.unit, name, issuer, entry.kind, certificate.key, expires, certificate.fingerprint[:SHOWN_DIGITS])
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise Unusable(f"{path} cannot be written: {error.strerror}") from error
-
-
-def _to_standard_output(content: bytes, *, der: bool) -> None:
-    if der and sys.stdout.isatty():
-        raise Unusable("DER on a terminal helps nobody; name a file with -o, or send the output into a pipe")
-    sys.stdout.buffer.write(content)

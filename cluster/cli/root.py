@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, Entry] = {
     "bus": Entry(f"{_CLI}.bus:bus", "Show what travels on the bus, decoded."),
     "events": Entry(f"{_CLI}.watching:events", "The journal: what happened, and why."),
     "cert": Entry(f"{_CLI}.cert:cert", "List, show, download, upload and delete certificates."),
+    "ca": Entry(f"{_CLI}.ca:ca", "The lab's own third-party CAs: sign requests, revoke."),
     "service": Entry(f"{_CLI}.service:service", "List services and order them about."),
     "fault": Entry(f"{_CLI}.fault:fault", "Break something, or mend it."),
     "explore": Entry(f"{_CLI}.explore:explore", "Search thousands of failure schedules in virtual time."),
