@@ -20,6 +20,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from cryptography import x509
@@ -27,15 +28,16 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
+from ucmlab.broker.codec import UNREADABLE
 from ucmlab.cluster.ca.authority import Authority, der_of, pem_of
 from ucmlab.cluster.ca.keys import PrivateKey, make_key
 from ucmlab.cluster.ca.office import Books, Clock, Office, open_root
 from ucmlab.cluster.errors import Unusable
-from ucmlab.cluster.labfile import read_json
 from ucmlab.node.certificates import trust_file_stem
-from ucmlab.node.privatefile import TEMPORARY, private_folder, read_private, write_private
+from ucmlab.node.privatefile import TEMPORARY, read_private, write_private
 
 SCHEMA = 1
+_Value = TypeVar("_Value")
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -61,14 +63,22 @@ class Kept:
         return der_of(self.office.authority.certificate)
 
     def enter(self, certificate: x509.Certificate) -> None:
-        """Keep a certificate that it issued, and the books that name it."""
+        """Keep a certificate that it issued, and the books that name it.
+
+        Raises:
+            Unusable: they cannot be written; the books from before are still there.
+        """
         content = pem_of([certificate])
-        write_private(self.path / "issued" / f"{certificate.serial_number:x}.pem", content)
+        _write(self.path / "issued" / f"{certificate.serial_number:x}.pem", content)
         self.save_books()
 
     def save_books(self) -> None:
-        """Keep the books after a change."""
-        write_private(self.path / "books.json", msgspec.json.encode(self.office.books))
+        """Keep the books after a change.
+
+        Raises:
+            Unusable: they cannot be written; those from before are still there.
+        """
+        _write(self.path / "books.json", msgspec.json.encode(self.office.books))
 
     def issued(self, serial: str) -> bytes:
         """A certificate that it issued, PEM.
@@ -79,8 +89,12 @@ class Kept:
         return _read(self.path / "issued" / f"{serial}.pem")
 
     def keep_cross(self, issuer: "Kept", crossed: Authority) -> None:
-        """Keep the way up by way of another authority."""
-        write_private(self.path / "cross" / f"{issuer.path.name}.pem", pem_of(crossed.chain))
+        """Keep the way up by way of another authority.
+
+        Raises:
+            Unusable: it cannot be written.
+        """
+        _write(self.path / "cross" / f"{issuer.path.name}.pem", pem_of(crossed.chain))
 
     def cross_chain(self, issuer: "Kept") -> tuple[x509.Certificate, ...]:
         """The chain by way of another authority.
@@ -207,20 +221,19 @@ class CAFolder:
     def _keep(self, path: Path, note: Note, office: Office) -> Kept:
         unfinished = self._folder / f"{TEMPORARY}{secrets.token_hex(4)}"
         try:
-            private_folder(unfinished)
-            write_private(unfinished / "key.pem", _key_pem(office.authority.key))
-            write_private(unfinished / "chain.pem", pem_of(office.authority.chain))
-            write_private(unfinished / "books.json", msgspec.json.encode(office.books))
-            write_private(unfinished / "authority.json", msgspec.json.encode(note))
-            unfinished.rename(path)
-        except OSError as error:
+            _write(unfinished / "key.pem", _key_pem(office.authority.key))
+            _write(unfinished / "chain.pem", pem_of(office.authority.chain))
+            _write(unfinished / "books.json", msgspec.json.encode(office.books))
+            _write(unfinished / "authority.json", msgspec.json.encode(note))
+        except Unusable:
             shutil.rmtree(unfinished, ignore_errors=True)
-            raise Unusable(f"{path} cannot be written: {error.strerror or error}") from error
+            raise
+        unfinished.rename(path)
         return Kept(path, note, office)
 
     def _open(self, path: Path) -> Kept:
-        note = read_json(path / "authority.json", Note)
-        books = read_json(path / "books.json", Books)
+        note = _json(path / "authority.json", Note)
+        books = _json(path / "books.json", Books)
         chain = _certificates(path / "chain.pem")
         authority = Authority(chain[0], _key(path / "key.pem"), above=chain[1:])
         office = Office(authority, books, now=self.now, serials=_at_random, honours_request=note.honours_request)
@@ -260,3 +273,17 @@ def _read(path: Path) -> bytes:
         return read_private(path)
     except OSError as error:
         raise Unusable(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        write_private(path, content)
+    except OSError as error:
+        raise Unusable(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _json(path: Path, kind: type[_Value]) -> _Value:
+    try:
+        return msgspec.json.decode(_read(path), type=kind)
+    except UNREADABLE as error:
+        raise Unusable(f"{path} was not made by this version of ucmlab; found the CA anew") from error

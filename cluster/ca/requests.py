@@ -1,6 +1,7 @@
 """What a customer asks a certification authority for: a PKCS#10 request, read and found to be its own."""
 
 import re
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from cryptography.x509.oid import NameOID
 from ucmlab.cluster.ca.keys import PublicKey
 from ucmlab.cluster.ca.usages import alternative_names, extended_usages, key_usage_extension, key_usages
 from ucmlab.cluster.errors import Unusable
+from ucmlab.node import names
 from ucmlab.node.errors import Refusal
 
 REQUEST_LIMIT = 1 << 20
@@ -40,15 +42,11 @@ def read_request(data: bytes) -> Request:
     Raises:
         Refusal: `empty`, `too_large`, `private_key`, `format`, `key_type`, or `signature`: its own key did not sign it.
     """
-    csr = _load(data)
-    try:
-        public_key = csr.public_key()
-        valid = _is_its_own(csr, public_key)
-    except (UnsupportedAlgorithm, TypeError, ValueError):
-        raise Refusal("key_type", "the request has a key or a signature of a kind that is not supported") from None
-    if not valid:
-        raise Refusal("signature", "the request is not signed with the key that it holds; make it anew") from None
-    return Request(subject=csr.subject, public_key=public_key, extensions=_extensions(csr))
+    # Countries of three letters and the like: cryptography warns, we accept, as with certificates.
+    with warnings.catch_warnings(action="ignore"):
+        csr = _load(data)
+        public_key = _own_key(csr)
+        return Request(subject=_subject(csr), public_key=public_key, extensions=_extensions(csr))
 
 
 def server_request(
@@ -71,14 +69,14 @@ def server_request(
     Raises:
         Unusable: a word or a name is none.
     """
-    names = alternative_names(([] if " " in name else [name]) if san is None else san)
+    alternatives = alternative_names(([] if " " in name else [name]) if san is None else san)
     wanted: list[x509.Extension[x509.ExtensionType]] = []
     if bits := key_usages(key_usage):
         wanted.append(_wanted(key_usage_extension(bits), critical=True))
     if usages := extended_usages(eku):
         wanted.append(_wanted(x509.ExtendedKeyUsage(usages)))
-    if names:
-        wanted.append(_wanted(x509.SubjectAlternativeName(names)))
+    if alternatives:
+        wanted.append(_wanted(x509.SubjectAlternativeName(alternatives)))
     return Request(subject=common_name(name), public_key=public_key, extensions=tuple(wanted))
 
 
@@ -107,6 +105,27 @@ def _load(data: bytes) -> x509.CertificateSigningRequest:
         return x509.load_pem_x509_csr(data) if b"-----BEGIN " in data else x509.load_der_x509_csr(data)
     except (ValueError, x509.InvalidVersion):
         raise Refusal("format", "it is no certificate signing request (PKCS#10) in PEM or DER") from None
+
+
+def _own_key(csr: x509.CertificateSigningRequest) -> CertificatePublicKeyTypes:
+    try:
+        public_key = csr.public_key()
+        valid = _is_its_own(csr, public_key)
+    except (UnsupportedAlgorithm, TypeError, ValueError):
+        raise Refusal("key_type", "the request has a key or a signature of a kind that is not supported") from None
+    if not valid:
+        raise Refusal("signature", "the request is not signed with the key that it holds; make it anew")
+    return public_key
+
+
+def _subject(csr: x509.CertificateSigningRequest) -> x509.Name:
+    try:
+        subject = csr.subject
+        # What nobody here could read in a certificate is not put into one.
+        names.read(subject.public_bytes())
+    except ValueError:
+        raise Refusal("format", "the subject that the request names is malformed") from None
+    return subject
 
 
 def _is_its_own(csr: x509.CertificateSigningRequest, key: CertificatePublicKeyTypes) -> bool:

@@ -72,7 +72,7 @@ def new(
 @ca.command("list")
 @place_options
 def list_authorities(*, directory: Path, folder: Path | None, as_json: bool) -> None:
-    """List the CAs; with --json also what each issued and revoked."""
+    """List the CAs; with --json what they issued too."""
     authorities = ca_place(directory, folder).all()
     if as_json:
         print_result({"authorities": [_listed(kept) for kept in authorities]})
@@ -100,7 +100,10 @@ def cross_sign(
     folder: Path | None,
     as_json: bool,
 ) -> None:
-    """Let a CA vouch for another one: same subject and key, another issuer. `ca chain NAME --by` has the way up."""
+    """Let a CA vouch for another one.
+
+    The certificate has the same subject and key, and another issuer. `ca chain NAME --by` prints the way up.
+    """
     check_output(output, binary=False)
     place = ca_place(directory, folder)
     start, end = dates_of(place, not_before, not_after, days)

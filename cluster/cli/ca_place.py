@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import click
@@ -63,8 +64,13 @@ def ca_place(directory: Path, folder: Path | None) -> CAFolder:
     if folder is not None:
         return CAFolder(folder.absolute(), now=lambda: to_datetime(machine_wall()))
     home = open_lab(directory)
-    now = to_datetime(from_rfc3339(attaching.state(home).now))
-    return CAFolder(home.path / "ca", now=lambda: now)
+
+    @cache
+    def now() -> datetime:
+        # Asked only by what signs or lists, and once: the lab's state is large.
+        return to_datetime(from_rfc3339(attaching.state(home).now))
+
+    return CAFolder(home.path / "ca", now=now)
 
 
 def dates_of(

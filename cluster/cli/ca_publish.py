@@ -63,7 +63,10 @@ def crl(
     folder: Path | None,
     as_json: bool,
 ) -> None:
-    """Print the list of the certificates that a CA has revoked, valid for a week from now."""
+    """Print the CRL of a CA.
+
+    It lists what the CA has revoked, and is valid for a week from now.
+    """
     kept = ca_place(directory, folder).find(name)
     made = kept.office.crl(digest=digest)
     if output is not None or not as_json:

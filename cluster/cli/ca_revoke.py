@@ -25,7 +25,10 @@ from ucmlab.node.instant import rfc3339
 def revoke(
     certificate: str, *, ca: str | None, reason: str, directory: Path, folder: Path | None, as_json: bool
 ) -> None:
-    """Revoke a certificate: a file, a serial number, a fingerprint (or its beginning) or a common name."""
+    """Revoke a certificate.
+
+    CERT is a file, a serial number, a fingerprint (or its beginning) or a common name.
+    """
     place = ca_place(directory, folder)
     with place.locked():
         kept, issued = issued_by(place, ca, certificate)
@@ -41,7 +44,10 @@ def revoke(
 @click.option("--ca", metavar="NAME", help="Look at this CA only.")
 @place_options
 def unhold(certificate: str, *, ca: str | None, directory: Path, folder: Path | None, as_json: bool) -> None:
-    """Lift the hold of a certificate that was revoked with the reason certificateHold."""
+    """Lift the hold of a certificate.
+
+    CERT, as in `revoke`, was revoked with the reason certificateHold.
+    """
     place = ca_place(directory, folder)
     with place.locked():
         kept, issued = issued_by(place, ca, certificate)

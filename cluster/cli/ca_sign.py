@@ -68,9 +68,10 @@ def sign(
     folder: Path | None,
     as_json: bool,
 ) -> None:
-    """Sign a certificate signing request (PKCS#10, PEM or DER), and print the certificate.
+    """Sign a request from wherever it comes.
 
-    It is valid for two years, not beyond its CA. What it has otherwise than was asked for is said.
+    It is PKCS#10 in PEM or DER; the certificate is printed. That is valid for two years, not beyond its CA. What it has
+    otherwise than was asked for is said.
     """
     if der and chain and not pkcs7:
         raise Unusable("DER holds one certificate; for a chain say --pkcs7 --der, or leave --der out")

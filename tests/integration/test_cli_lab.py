@@ -19,8 +19,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tests.openssl import new_request, verify
 from tests.unit.node.certificate_factory import certificate, ec_key
 from ucmlab.node.certificates import pem
+from ucmlab.node.clock import machine_wall
+from ucmlab.node.instant import rfc3339
 
 pytestmark = pytest.mark.slow
 NODES = ("pub", "sub1", "sub2")
@@ -127,6 +130,20 @@ def test_a_users_own_ca_reaches_every_node_and_nothing_is_left_behind(tmp_path: 
         after = lab.json("dump")
         assert {node["state"] for node in after["nodes"].values()} == {"down"}
         assert fingerprint in {each["fingerprint"] for each in after["nodes"]["sub2"]["trust"]["tomcat-trust"]}
+
+
+@pytest.mark.rule("R-145")
+def test_a_ca_of_the_labs_own_goes_by_the_labs_clock(lab: CommandLine, tmp_path: Path) -> None:
+    lab.must("time", "advance", "2d")
+    root = tmp_path / "root.pem"
+    made = lab.json("ca", "new", "Lab Root CA", "--key", "ec-256", "--days", "30", "-o", root)
+    assert made["not_before"] > rfc3339(machine_wall())
+    leaf = lab.run("ca", "sign", "-", stdin=new_request(tmp_path)).stdout
+    now = datetime.fromisoformat(lab.json("time", "now")["now"])
+    assert verify(tmp_path, leaf, roots=root.read_bytes(), at=now).endswith(": OK\n")
+    reply = lab.json("cert", "upload", "sub1", "tomcat-trust", root, "--wait")
+    assert (reply["outcome"], reply["nodes"]) == ("done", dict.fromkeys(NODES, "done"))
+    lab.must("cert", "delete", "sub1", "tomcat-trust", "Lab Root CA", "--yes", "--wait")
 
 
 def private_key() -> bytes:

@@ -10,6 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.openssl import EC, RSA, new_request, openssl, verify
 from tests.unit.node.certificate_factory import name
@@ -21,6 +23,7 @@ from ucmlab.cluster.ca.requests import REQUEST_LIMIT, Request, common_name, read
 from ucmlab.cluster.ca.terms import CLOCK_MARGIN, LEAF_LIFETIME, Terms
 from ucmlab.cluster.ca.usages import key_usage_extension, usages_of
 from ucmlab.cluster.errors import Unusable
+from ucmlab.node.certificates import parse
 from ucmlab.node.errors import Refusal
 
 NOW = datetime(2026, 1, 5, 8, tzinfo=UTC)
@@ -279,6 +282,52 @@ def test_an_extension_that_is_malformed_is_no_format() -> None:
     broken = x509.UnrecognizedExtension(x509.KeyUsage.oid, b"\x05\x00")
     with pytest.raises(Refusal, match=r"^format: the extensions that the request asks for are malformed"):
         read_request(csr((broken, False)))
+
+
+def with_subject(before: bytes, after: bytes) -> bytes:
+    """A request with some bytes of its subject changed, signed anew by its own key."""
+    made = x509.load_pem_x509_csr(tomcat())
+    content = made.tbs_certrequest_bytes.replace(before, after, 1)
+    signature = customer().sign(content, ec.ECDSA(SHA256()))
+    algorithm = bytes.fromhex("300a06082a8648ce3d040302")
+    bits = b"\x03" + bytes([len(signature) + 1]) + b"\0" + signature
+    length = len(content) + len(algorithm) + len(bits)
+    return b"\x30\x82" + length.to_bytes(2) + content + algorithm + bits
+
+
+def test_a_request_signed_anew_is_a_request() -> None:
+    assert read_request(with_subject(b"Lab, Inc.", b"Lob, Inc.")).subject != name("pub.lab.test")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"Lab, Inc.", b"Lab, \xff\xfe\xfd."),
+        (b"\x0c\x09Lab, Inc.", "\x13\x09Löb, Inc".encode()),  # PrintableString has no such letters
+        (b"\x55\x04\x0a", b"\x55\x04\x8a"),
+    ],
+    ids=["no UTF-8", "no ASCII", "no identifier"],
+)
+def test_a_subject_that_nobody_can_read_is_refused(before: bytes, after: bytes) -> None:
+    with pytest.raises(Refusal, match=r"^format: "):
+        read_request(with_subject(before, after))
+
+
+def test_a_subject_with_a_long_country_is_signed_as_it_is() -> None:
+    asked = read_request(with_subject(b"\x55\x04\x0a", b"\x55\x04\x06"))
+    made = office().sign(asked, Terms())
+    assert parse(der_of(made)).subject == "CN=pub.lab.test,C=Lab\\, Inc.,C=US"
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(at=st.integers(0, 1023), byte=st.integers(0, 255))
+def test_a_request_with_a_byte_changed_is_refused_and_never_more(at: int, byte: int) -> None:
+    der = bytearray(x509.load_pem_x509_csr(tomcat()).public_bytes(Encoding.DER))
+    before = bytes(der)
+    der[at % len(der)] = byte
+    if bytes(der) != before:
+        with pytest.raises(Refusal):
+            read_request(bytes(der))
 
 
 # -- dates

@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.openssl import new_request, openssl, verify
+from tests.rules import ROOT
 from tests.unit.cluster.cli_lab import Bench, FakeLink, make_home, run
 from ucmlab.cluster.ca.folder import CAFolder
 from ucmlab.cluster.ca.keys import make_key
@@ -157,6 +158,8 @@ def test_a_chain_comes_as_pem_and_as_pkcs7_with_or_without_the_leaf(desk: Author
         bundle = desk.out("chain", "--leaf", serial, *options)
         printed = openssl("pkcs7", "-inform", form, "-print_certs", stdin=bundle).encode()
         assert set(x509.load_pem_x509_certificates(printed)) == set(whole)
+    bundle = desk.out("sign", "-", "--ca", "Corp Root CA", "--pkcs7", stdin=csr)
+    assert openssl("pkcs7", "-print_certs", "-noout", stdin=bundle).count("subject=") == 2
     alone = desk.out("sign", "-", "--ca", "Corp Root CA", "--der", stdin=csr)
     assert x509.load_der_x509_certificate(alone).subject == whole[0].subject
 
@@ -281,6 +284,8 @@ def test_what_is_no_request_is_refused_and_nothing_is_issued(desk: Authorities, 
         (["new", "Odd", "--key", "ed25519", "--hash", "sha1"], "an Ed25519 key signs in its own way, never with sha1"),
         (["cross-sign", "One", "--by", "One"], "an authority cannot cross-sign itself; name another one"),
         (["chain", "One", "--der"], "DER holds one certificate; for a chain say --pkcs7 --der, or leave --der out"),
+        (["revoke", "/dev/null"], "no CA here issued '/dev/null'; `ucmlab ca list` tells what they issued"),
+        (["chain", "--leaf", str(ROOT / "LICENSE")], "LICENSE is no certificate: it is neither PEM nor DER"),
         (["revoke", "nobody"], "no CA here issued 'nobody'; `ucmlab ca list` tells what they issued"),
         (["unhold", "One"], "is not revoked, so no hold can be lifted"),
     ],
@@ -358,6 +363,27 @@ def test_a_broken_folder_is_named(desk: Authorities, file: str, content: bytes |
     result = desk.run("list")
     assert result.exit_code == 2
     assert text in result.stderr
+
+
+def test_books_that_cannot_be_written_stay_as_they_were(desk: Authorities, csr: bytes) -> None:
+    desk.new("Corp Root CA")
+    before = (desk.folder / "Corp_Root_CA" / "books.json").read_bytes()
+    # Its folder was opened to others, so nothing more is put into it.
+    (desk.folder / "Corp_Root_CA").chmod(0o755)
+    for arguments in (["sign", "-"], ["revoke", "Corp Root CA"]):
+        result = desk.run(*arguments, stdin=csr)
+        assert result.exit_code == 2
+        assert "Corp_Root_CA must belong to you alone" in result.stderr
+    assert (desk.folder / "Corp_Root_CA" / "books.json").read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_is_said(desk: Authorities, tmp_path: Path) -> None:
+    (tmp_path / "cas").write_bytes(b"")
+    assert "is a file" in desk.run("list").stderr
+    desk.folder = tmp_path / "cas" / "below"
+    result = desk.run("new", "Corp Root CA")
+    assert result.exit_code == 2
+    assert "below cannot be used: Not a directory; name another folder" in result.stderr
 
 
 def test_a_key_that_others_may_read_is_not_used(desk: Authorities, csr: bytes) -> None:
