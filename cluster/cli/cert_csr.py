@@ -1,6 +1,5 @@
 """`ucmlab cert csr`: make a certificate signing request on a node, or show the one that waits (R-142, R-151..R-153)."""
 
-import os
 from pathlib import Path
 
 import click
@@ -9,8 +8,8 @@ from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.answering import end_with, operation_id, refused
 from ucmlab.cluster.cli.listing import check_unit
 from ucmlab.cluster.cli.options import directory_option, json_option
+from ucmlab.cluster.cli.output import check_output, output_option, write_file
 from ucmlab.cluster.cli.printing import print_result
-from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.provision import LabHome, open_lab
 from ucmlab.node.csr import csr_pem
 from ucmlab.node.errors import Refusal
@@ -28,9 +27,7 @@ from ucmlab.node.layout import HomeLayout, read_csrs
 @click.option("--san", multiple=True, metavar="NAME", help="A further DNS name or IP address; may be given often.")
 @click.option("--include-ou", is_flag=True, help="Name the organizational unit; earlier releases than 14SU1 always do.")
 @click.option("--show", "only_show", is_flag=True, help="Show the request that waits; make none.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write this file, not standard output."
-)
+@output_option
 @directory_option
 @json_option
 def csr(
@@ -49,8 +46,7 @@ def csr(
     """Make a request for a certificate of an identity such as tomcat; it takes the place of the last one."""
     home = open_lab(directory)
     home.node_home(node)
-    if output is not None and not os.access(output.parent, os.W_OK):
-        raise Unusable(f"{output} cannot be written; name a file in a folder that is there, and yours")
+    check_output(output, binary=False)
     if only_show:
         check_unit(home.topology.rulebook, unit)
     else:
@@ -74,10 +70,7 @@ def _waiting(home: LabHome, node: str, unit: str, *, as_json: bool) -> str:
 
 def _tell(pem: str, node: str, unit: str, *, output: Path | None, as_json: bool) -> None:
     if output is not None:
-        try:
-            output.write_text(pem)
-        except OSError as error:
-            raise Unusable(f"{output} cannot be written: {error.strerror}") from error
+        write_file(output, pem.encode())
     if as_json:
         print_result({"node": node, "unit": unit, "csr": pem, "output": None if output is None else str(output)})
     elif output is None:

@@ -38,7 +38,7 @@ def check_output(output: Path | None, *, binary: bool) -> None:
     if output is None:
         _check_text(binary=binary)
     elif not os.access(output if output.exists() else output.parent, os.W_OK):
-        raise Unusable(f"{output} cannot be written; name another file with -o")
+        raise Unusable(f"{output} cannot be written; name a file in a folder that is there, and yours")
 
 
 def write_file(path: Path, content: bytes) -> None:
