@@ -20,92 +20,17 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
-from ucmlab.broker.codec import UNREADABLE
 from ucmlab.cluster.ca.authority import Authority, der_of, pem_of
-from ucmlab.cluster.ca.keys import PrivateKey, make_key
+from ucmlab.cluster.ca.kept import Kept, Note, key_pem, read_certificates, read_kept_json, read_key, write_kept
+from ucmlab.cluster.ca.keys import make_key
 from ucmlab.cluster.ca.office import Books, Clock, Office, open_root
 from ucmlab.cluster.errors import Unusable
 from ucmlab.node.certificates import trust_file_stem
-from ucmlab.node.privatefile import TEMPORARY, read_private, write_private
-
-SCHEMA = 1
-_Value = TypeVar("_Value")
-
-
-class Note(msgspec.Struct, frozen=True):
-    """Which authority it is: `authority.json`."""
-
-    name: str
-    honours_request: bool
-    schema: int = SCHEMA
-
-
-class Kept:
-    """An authority of a folder."""
-
-    def __init__(self, path: Path, note: Note, office: Office) -> None:
-        """Use `CAFolder`."""
-        self.path = path
-        self.name = note.name
-        self.office = office
-
-    @property
-    def der(self) -> bytes:
-        """Its certificate."""
-        return der_of(self.office.authority.certificate)
-
-    def enter(self, certificate: x509.Certificate) -> None:
-        """Keep a certificate that it issued, and the books that name it.
-
-        Raises:
-            Unusable: they cannot be written; the books from before are still there.
-        """
-        content = pem_of([certificate])
-        _write(self.path / "issued" / f"{certificate.serial_number:x}.pem", content)
-        self.save_books()
-
-    def save_books(self) -> None:
-        """Keep the books after a change.
-
-        Raises:
-            Unusable: they cannot be written; those from before are still there.
-        """
-        _write(self.path / "books.json", msgspec.json.encode(self.office.books))
-
-    def issued(self, serial: str) -> bytes:
-        """A certificate that it issued, PEM.
-
-        Raises:
-            Unusable: its file is gone.
-        """
-        return _read(self.path / "issued" / f"{serial}.pem")
-
-    def keep_cross(self, issuer: "Kept", crossed: Authority) -> None:
-        """Keep the way up by way of another authority.
-
-        Raises:
-            Unusable: it cannot be written.
-        """
-        _write(self.path / "cross" / f"{issuer.path.name}.pem", pem_of(crossed.chain))
-
-    def cross_chain(self, issuer: "Kept") -> tuple[x509.Certificate, ...]:
-        """The chain by way of another authority.
-
-        Raises:
-            Unusable: that one never cross-signed it.
-        """
-        path = self.path / "cross" / f"{issuer.path.name}.pem"
-        if not path.exists():
-            raise Unusable(f"{issuer.name} did not cross-sign {self.name}; it does with `ucmlab ca cross-sign`")
-        return tuple(_certificates(path))
+from ucmlab.node.privatefile import TEMPORARY
 
 
 class CAFolder:
@@ -221,10 +146,10 @@ class CAFolder:
     def _keep(self, path: Path, note: Note, office: Office) -> Kept:
         unfinished = self._folder / f"{TEMPORARY}{secrets.token_hex(4)}"
         try:
-            _write(unfinished / "key.pem", _key_pem(office.authority.key))
-            _write(unfinished / "chain.pem", pem_of(office.authority.chain))
-            _write(unfinished / "books.json", msgspec.json.encode(office.books))
-            _write(unfinished / "authority.json", msgspec.json.encode(note))
+            write_kept(unfinished / "key.pem", key_pem(office.authority.key))
+            write_kept(unfinished / "chain.pem", pem_of(office.authority.chain))
+            write_kept(unfinished / "books.json", msgspec.json.encode(office.books))
+            write_kept(unfinished / "authority.json", msgspec.json.encode(note))
         except Unusable:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise
@@ -232,58 +157,13 @@ class CAFolder:
         return Kept(path, note, office)
 
     def _open(self, path: Path) -> Kept:
-        note = _json(path / "authority.json", Note)
-        books = _json(path / "books.json", Books)
-        chain = _certificates(path / "chain.pem")
-        authority = Authority(chain[0], _key(path / "key.pem"), above=chain[1:])
+        note = read_kept_json(path / "authority.json", Note)
+        books = read_kept_json(path / "books.json", Books)
+        chain = read_certificates(path / "chain.pem")
+        authority = Authority(chain[0], read_key(path / "key.pem"), above=chain[1:])
         office = Office(authority, books, now=self.now, serials=_at_random, honours_request=note.honours_request)
         return Kept(path, note, office)
 
 
 def _at_random(_count: int) -> int:
     return x509.random_serial_number()
-
-
-def _key_pem(key: PrivateKey) -> bytes:
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-
-
-def _key(path: Path) -> PrivateKey:
-    content = _read(path)
-    try:
-        # Validation of an RSA key costs 40 ms, and the file is our own.
-        key = load_pem_private_key(content, None, unsafe_skip_rsa_key_validation=True)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        key = None
-    if isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey)):
-        return key
-    raise Unusable(f"{path} is no key that a CA can have; found the CA anew")
-
-
-def _certificates(path: Path) -> list[x509.Certificate]:
-    content = _read(path)
-    try:
-        return x509.load_pem_x509_certificates(content)
-    except ValueError as error:
-        raise Unusable(f"{path} holds no certificate; found the CA anew") from error
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return read_private(path)
-    except OSError as error:
-        raise Unusable(f"{path} cannot be read: {error.strerror or error}") from error
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        write_private(path, content)
-    except OSError as error:
-        raise Unusable(f"{path} cannot be written: {error.strerror or error}") from error
-
-
-def _json(path: Path, kind: type[_Value]) -> _Value:
-    try:
-        return msgspec.json.decode(_read(path), type=kind)
-    except UNREADABLE as error:
-        raise Unusable(f"{path} was not made by this version of ucmlab; found the CA anew") from error

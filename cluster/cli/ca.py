@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from ucmlab.cluster.ca.authority import der_of
-from ucmlab.cluster.ca.folder import Kept
+from ucmlab.cluster.ca.kept import Kept
 from ucmlab.cluster.ca.keys import KINDS
 from ucmlab.cluster.cli.ca_place import ca_place, dates_of, dates_options, described, hash_option, place_options
 from ucmlab.cluster.cli.ca_publish import chain, crl

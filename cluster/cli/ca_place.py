@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from ucmlab.cluster.ca.folder import CAFolder, Kept
+from ucmlab.cluster.ca.folder import CAFolder
+from ucmlab.cluster.ca.kept import Kept
 from ucmlab.cluster.ca.office import Issued
 from ucmlab.cluster.ca.requests import REQUEST_LIMIT
 from ucmlab.cluster.ca.signatures import DEFAULT_HASH, HASHES
