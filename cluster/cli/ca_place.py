@@ -18,10 +18,11 @@ from ucmlab.cluster.cli.listing import SHORTEST_PREFIX, fingerprint_of
 from ucmlab.cluster.cli.options import Command, directory_option, json_option, wall_instant
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.provision import open_lab
-from ucmlab.node.certificates import Certificate, parse, read_upload
+from ucmlab.node.certificates import Certificate, parse
 from ucmlab.node.clock import machine_wall
 from ucmlab.node.errors import Refusal
 from ucmlab.node.instant import from_rfc3339, rfc3339, to_datetime
+from ucmlab.node.upload_files import read_upload
 
 Fits = Callable[[Issued], bool]
 READ_LIMIT = REQUEST_LIMIT + 1
