@@ -59,6 +59,8 @@ BATCH = 200
 """Entries, or rows of a snapshot, in one message."""
 BATCH_BYTES = 1 << 19
 """And so many bytes of entries, as an entry may hold a whole chain: well below any broker's packet limit."""
+KEPT_REACHES = 256
+"""Different words about all members that are kept for the answers to come: with few away, they are few."""
 
 
 class PublisherCore(NodeCore):
@@ -75,6 +77,9 @@ class PublisherCore(NodeCore):
         self.distribution = KeyDistribution(self.context)
         self._births: dict[str, Birth] = {}
         self._acks: dict[str, tuple[int, int]] = {}
+        self._names = tuple(member.name for member in self.config.members)
+        self._reaches: dict[tuple[str, ...], dict[str, str]] = {}
+        """What answers say of the members."""
         self._line = (0, 0)
         """Where the floor is worth telling: so far from the one that was told last."""
         self._before_line: set[str] = set()
@@ -291,11 +296,15 @@ class PublisherCore(NodeCore):
     def _make_answer(
         self, op_id: str, outcome: str, reason: str, seq: int, text: str = "", *, origin: str = ""
     ) -> Answer:
-        nodes: dict[str, str] = {}
-        if outcome == "done":
-            for member in self.config.members:
-                nodes[member.name] = self._reach(member.name, origin)
+        nodes = self._reach_of_all(origin) if outcome == "done" else {}
         return Answer(op_id, outcome, reason, text, self.log.epoch, seq, nodes)  # type: ignore[arg-type]  # callers' literals
+
+    def _reach_of_all(self, origin: str) -> dict[str, str]:
+        """Per member. One dictionary for the same words, as thousands of answers are remembered; not to be changed."""
+        words = tuple(self._reach(name, origin) for name in self._names)
+        if len(self._reaches) > KEPT_REACHES:
+            self._reaches.clear()
+        return self._reaches.setdefault(words, dict(zip(self._names, words, strict=True)))
 
     def _reach(self, member: str, origin: str) -> str:
         if member in (self.config.name, origin):
