@@ -40,11 +40,12 @@ SAMPLE_EVERY_S = 1.0
 FAULT_EVERY_S = 1.0
 MORE_MEMORY = 0.03
 """Of a process's memory, that it may seem to grow over the last two thirds: what an allocator scatters."""
-MORE_BYTES = (1 if LOAD_MINUTES >= 10 else 6) << 20
+LONG = 10
+"""Minutes of load that tell a leak from an allocator that has not found its size."""
+MORE_BYTES = (1 if LOAD_MINUTES >= LONG else 6) << 20
 """And besides, for what grows lawfully up to its bound: see the head of this file.
 
-In minutes an allocator has not found its size: 3.4 MB were seen of a supervisor in its second one, which grew by 1.8 MB in
-the last twenty of thirty. A leak worth the name is told by the long run.
+In its second minute 3.4 MB were seen of a supervisor, which grew by 1.8 MB in the last twenty of thirty.
 """
 ANSWER_BYTES = 500
 """What the publisher remembers of an answer, at most: 390 bytes each were seen in nine minutes."""
