@@ -101,8 +101,8 @@ def trust_unit(context: Context, purpose: str) -> Unit:
     if context.config.role not in unit.roles:
         raise Refusal("wrong_purpose", f"{context.config.name} has no such unit")
     if unit.kind == "identity":
-        # Certificate requests come with the rule book's issue; until then no node ever has one, and the product's
-        # answer to a leaf without a request is this (B.10).
+        # Identities cannot be installed yet, whether a request waits or not. This is the product's answer to a leaf
+        # without a request (B.10), and until the upload of identities is built it is given to every leaf.
         raise Refusal("csr_missing", "no certificate request was made")
     return unit
 

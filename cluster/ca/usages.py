@@ -7,6 +7,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ucmlab.cluster.errors import Unusable
+from ucmlab.node.identity import KEY_USAGE
 
 KEY_USAGES = (
     "digitalSignature",
@@ -20,23 +21,7 @@ KEY_USAGES = (
     "decipherOnly",
 )
 """RFC 5280, 4.2.1.3, in the order of the bits."""
-_ATTRIBUTES = dict(
-    zip(
-        KEY_USAGES,
-        (
-            "digital_signature",
-            "content_commitment",
-            "key_encipherment",
-            "data_encipherment",
-            "key_agreement",
-            "key_cert_sign",
-            "crl_sign",
-            "encipher_only",
-            "decipher_only",
-        ),
-        strict=True,
-    )
-)
+_ATTRIBUTES = dict(zip(KEY_USAGES, KEY_USAGE, strict=True))
 _NEEDS_AGREEMENT = ("encipherOnly", "decipherOnly")
 EXTENDED = {
     "serverAuth": ExtendedKeyUsageOID.SERVER_AUTH,

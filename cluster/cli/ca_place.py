@@ -1,6 +1,5 @@
 """What the commands of `ucmlab ca` share: where the authorities are, what time it is there, and their options."""
 
-import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cache
@@ -16,6 +15,7 @@ from ucmlab.cluster.ca.signatures import DEFAULT_HASH, HASHES
 from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.listing import SHORTEST_PREFIX, fingerprint_of
 from ucmlab.cluster.cli.options import Command, directory_option, json_option, wall_instant
+from ucmlab.cluster.cli.reading import read_file
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.provision import open_lab
 from ucmlab.node.certificates import Certificate, parse
@@ -130,21 +130,6 @@ def issued_by(place: CAFolder, ca: str | None, named: str) -> tuple[Kept, Issued
     return found[0]
 
 
-def read_file(file: str) -> bytes:
-    """What a file holds, or standard input for `-`; never without end.
-
-    Raises:
-        Unusable: it cannot be read.
-    """
-    try:
-        if file == "-":
-            return sys.stdin.buffer.read(READ_LIMIT)
-        with Path(file).open("rb") as source:
-            return source.read(READ_LIMIT)
-    except OSError as error:
-        raise Unusable(f"{file} cannot be read: {error.strerror}; name a file, or - for standard input") from error
-
-
 def _fits(named: str) -> Fits:
     if Path(named).is_file():
         fingerprint = _certificate(named).fingerprint
@@ -160,6 +145,6 @@ def _fits(named: str) -> Fits:
 
 def _certificate(file: str) -> Certificate:
     try:
-        return read_upload(read_file(file))[0]
+        return read_upload(read_file(file, READ_LIMIT))[0]
     except Refusal as refusal:
         raise Unusable(f"{file} is no certificate: {refusal.text}") from refusal

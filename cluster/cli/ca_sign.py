@@ -11,16 +11,17 @@ from ucmlab.cluster.ca.requests import Request, read_request
 from ucmlab.cluster.ca.terms import Terms
 from ucmlab.cluster.cli.answering import end_with
 from ucmlab.cluster.cli.ca_place import (
+    READ_LIMIT,
     ca_place,
     dates_of,
     dates_options,
     described,
     hash_option,
     place_options,
-    read_file,
 )
 from ucmlab.cluster.cli.output import check_output, hand_over, output_option
 from ucmlab.cluster.cli.printing import print_result
+from ucmlab.cluster.cli.reading import read_file
 from ucmlab.cluster.errors import Unusable
 from ucmlab.node.certificates import parse
 from ucmlab.node.commands import Reply
@@ -99,7 +100,7 @@ def sign(
 
 
 def _request(file: str, *, as_json: bool) -> Request:
-    data = read_file(file)
+    data = read_file(file, READ_LIMIT)
     try:
         return read_request(data)
     except Refusal as refusal:

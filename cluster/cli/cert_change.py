@@ -1,6 +1,5 @@
 """`ucmlab cert upload|delete`: the two operations that change trust stores."""
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from ucmlab.cluster.cli.answering import end_with, operation_id, refused
 from ucmlab.cluster.cli.converging import WITHIN, Change, end_converged
 from ucmlab.cluster.cli.listing import Entry, check_unit, entries, find, fingerprint_of
 from ucmlab.cluster.cli.options import directory_option, json_option, yes_option
-from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.cli.reading import read_file
 from ucmlab.cluster.provision import open_lab
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import Delete, Upload
@@ -42,7 +41,7 @@ def upload(
     """Upload certificates (PEM, PKCS#7 in PEM, or one in DER) to a node for a purpose such as tomcat-trust."""
     home = open_lab(directory)
     home.node_home(node)
-    data = _read(file)
+    data = read_file(file, READ_LIMIT)
     with attaching.attach(home) as lab:
         reply = lab.operate(node, Upload(operation_id(), purpose, data, description))
         if waits and reply.outcome == "done":
@@ -86,16 +85,6 @@ def dependants(listed: Iterable[Entry], fingerprint: str) -> list[Entry]:
     if doomed is None:
         return []
     return [entry for entry in by_fingerprint.values() if entry.certificate.issuer == doomed.certificate.subject]
-
-
-def _read(file: str) -> bytes:
-    try:
-        if file == "-":
-            return sys.stdin.buffer.read(READ_LIMIT)
-        with Path(file).open("rb") as source:
-            return source.read(READ_LIMIT)
-    except OSError as error:
-        raise Unusable(f"{file} cannot be read: {error.strerror}; name a file, or - for standard input") from error
 
 
 def _meant(listed: list[Entry], unit: str, name: str) -> str:

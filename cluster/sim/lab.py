@@ -16,12 +16,12 @@ from ucmlab.cluster.port import LabFacts, NodeLife, NodeView, Operation, Service
 from ucmlab.cluster.sim.faults.performing import SimFaults
 from ucmlab.cluster.sim.keyring import authz_digests
 from ucmlab.cluster.sim.world import SimNode, World
+from ucmlab.cluster.standing import services, services_at_rest, standing
 from ucmlab.cluster.state import db_digest
 from ucmlab.cluster.topology import Topology
 from ucmlab.node.commands import Reply
 from ucmlab.node.config import Member, NodeConfig
 from ucmlab.node.instant import DAY, SECOND, from_rfc3339, rfc3339
-from ucmlab.node.rulebook import RuleBook
 
 START_OF_LAB = from_rfc3339("2026-01-05T08:00:00Z")
 """Where stories begin in every mode, so that runs can be compared: a Monday morning."""
@@ -114,19 +114,7 @@ class SimLab:
         """How a node stands, as its core tells now."""
         found = self._node(node)
         status = found.core.status() if found.core is not None else None
-        return Standing(
-            name=node,
-            role=found.config.role,
-            state=self._life(found),
-            epoch=status.epoch if status else 0,
-            seq=status.seq if status else 0,
-            digest=status.digest if status else "",
-            services=self._services(found) if status else {},
-            open_operations=status.open_operations if status else 0,
-            replication_broken=found.replication_broken,
-            files_agree=status.files_agree if status else False,
-            change_notification=status.change_notification if status else False,
-        )
+        return standing(found.config, self._life(found), status, replication_broken=found.replication_broken)
 
     def view(self, node: str) -> NodeView:
         """Look at a node."""
@@ -164,18 +152,8 @@ class SimLab:
 
     def _services(self, node: SimNode) -> dict[str, ServiceView]:
         if node.core is None:
-            rulebook = RuleBook.load(node.config.release, node.config.profile)
-            activated = rulebook.activated(node.name, {each.name: each.role for each in node.config.members})
-            return {
-                rule.name: ServiceView(
-                    "stopped", rule.kind, node.disk.enabled.get(rule.name, rule.name in activated), self.now(), {}, ()
-                )
-                for rule in rulebook.services_of(node.config.role)
-            }
-        return {
-            name: ServiceView(each.state, each.kind, each.enabled, each.since, each.loaded, each.pending)
-            for name, each in node.core.status().services.items()
-        }
+            return services_at_rest(node.config, node.disk.enabled, self.now())
+        return services(node.core.status())
 
     def _life(self, node: SimNode) -> NodeLife:
         if node.life == "up" and not self.world.network.on_bus(node.name):
