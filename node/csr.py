@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ucmlab.node.commands import CsrForm
-from ucmlab.node.identity import EXTENDED_KEY_USAGE, KEY_USAGE, Organization, subject_name
+from ucmlab.node.identity import EXTENDED_KEY_USAGE, Organization, subject_name
 from ucmlab.node.keyring import IdentityKey
-from ucmlab.node.rulebook import CsrProfile
+from ucmlab.node.rulebook import KEY_USAGE, CsrProfile
 
 HASHES: dict[str, hashes.SHA256 | hashes.SHA384 | hashes.SHA512] = {
     "sha256": hashes.SHA256(),

@@ -14,24 +14,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ucmlab.node.keyring import IdentityKey
-from ucmlab.node.rulebook import IdentityProfile
+from ucmlab.node.rulebook import KEY_USAGE, IdentityProfile
 
 EXTENDED_KEY_USAGE = {
     "server": ExtendedKeyUsageOID.SERVER_AUTH,
     "client": ExtendedKeyUsageOID.CLIENT_AUTH,
     "ipsec": x509.ObjectIdentifier("1.3.6.1.5.5.7.3.5"),
 }
-KEY_USAGE = (
-    "digital_signature",
-    "content_commitment",
-    "key_encipherment",
-    "data_encipherment",
-    "key_agreement",
-    "key_cert_sign",
-    "crl_sign",
-    "encipher_only",
-    "decipher_only",
-)
 
 
 class Organization(msgspec.Struct, frozen=True):

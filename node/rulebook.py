@@ -25,6 +25,18 @@ ExtendedKeyUsage = Literal["server", "client", "ipsec"]
 Mark = Literal["Y", "N", "."]
 PROFILES: tuple[str, ...] = get_args(Profile)
 EXTENDED_KEY_USAGES: tuple[ExtendedKeyUsage, ...] = get_args(ExtendedKeyUsage)
+KEY_USAGE = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
+"""RFC 5280, 4.2.1.3, in the order of the bits, as cryptography spells them."""
 CSR_KEY_USAGES = ("digital_signature", "key_encipherment", "data_encipherment", "key_cert_sign", "key_agreement")
 CSR_COLUMNS = ("multi_server", *EXTENDED_KEY_USAGES, *CSR_KEY_USAGES)
 """Columns of tables T-1 and T-2, in their order."""

@@ -7,7 +7,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from ucmlab.cluster.errors import Unusable
-from ucmlab.node.identity import KEY_USAGE
+from ucmlab.node.rulebook import KEY_USAGE
 
 KEY_USAGES = (
     "digitalSignature",
