@@ -14,21 +14,15 @@ from ucmlab.node.commands import Reply
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.events import (
     OPERATIONS,
-    Delete,
-    GenerateCsr,
-    OrderService,
-    RegenerateAuthz,
+    AnyOperation,
     ReplicationSet,
     ServiceTroubled,
     StopRequested,
-    Upload,
 )
 from ucmlab.node.shell import Pulse
 from ucmlab.node.status import NodeStatus
 
-ActEvent = (
-    Upload | Delete | GenerateCsr | OrderService | RegenerateAuthz | ReplicationSet | ServiceTroubled | StopRequested
-)
+ActEvent = AnyOperation | ReplicationSet | ServiceTroubled | StopRequested
 
 
 class _Message(msgspec.Struct, frozen=True, array_like=True, tag=True):

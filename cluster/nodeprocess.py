@@ -71,7 +71,7 @@ class Node:
         self.disk = NodeDisk(home, rulebook, publisher=config.is_publisher)
         ring = KeyRing(home)
         keys = KeyCommands(home, config, rulebook, ring)
-        self.image: DiskImage = msgspec.structs.replace(self.disk.load(), keys=keys.generations())
+        self.image: DiskImage = self.disk.load()
         codec = BusCodec(
             cluster=config.cluster,
             sender=config.name,

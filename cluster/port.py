@@ -12,9 +12,9 @@ import msgspec
 
 from ucmlab.broker.messages import Row
 from ucmlab.node.commands import Reply
-from ucmlab.node.events import Delete, FileImage, GenerateCsr, OrderService, RegenerateAuthz, Upload
+from ucmlab.node.events import AnyOperation, FileImage
 
-Operation = Upload | Delete | GenerateCsr | OrderService | RegenerateAuthz
+Operation = AnyOperation
 NodeLife = Literal["starting", "up", "paused", "isolated", "down"]
 
 

@@ -22,6 +22,7 @@ from ucmlab.node.commands import ReadFiles
 from ucmlab.node.context import Context
 from ucmlab.node.events import FilesRead
 from ucmlab.node.filing import NO_FILES, Filing
+from ucmlab.node.identity_rows import IDENTITY_KINDS
 from ucmlab.node.replica import Replica
 from ucmlab.node.row_table import NO_ROWS
 
@@ -146,7 +147,8 @@ class ChangeNotification:
     def _react(self, entry: LogEntry, added: tuple[RowKey, ...]) -> None:
         """Look at the rows as they are now: a later entry may have overtaken this notice."""
         units, me = self._context.rulebook.units, self._context.config
-        for unit, fingerprint in entry.removes if me.replication != "legacy" else ():
+        # Before 11.0 a delete is one node's affair; what an identity took the place of goes everywhere (B.6.4).
+        for unit, fingerprint in entry.removes if me.replication != "legacy" or entry.kind in IDENTITY_KINDS else ():
             if units[unit].replicated and (unit, fingerprint) not in self._replica.rows:
                 self._filing.remove(unit, fingerprint, op_id=entry.op_id)
         for key in added:

@@ -148,10 +148,40 @@ class SyncDisk(Command, frozen=True, gc=False):
     files: bool
 
 
+class IdentityForm(msgspec.Struct, frozen=True):
+    """What a self-signed certificate is to be, where an operator asked for one; the rest is its unit's profile."""
+
+    key: str
+    """`rsa-2048`, `ec-384`: as in `Certificate.key`."""
+    digest: str
+    """`sha256`, `sha384` or `sha512`."""
+    years: int
+    cn_serial: bool = False
+    """Whether the serial number follows the common name (B.4)."""
+    ou: bool = False
+    """Whether the organizational unit is in the subject."""
+
+
 class MakeIdentity(Command, frozen=True):
-    """Make a key and a self-signed certificate by the unit's profile, and write both; answered by `IdentityMade`."""
+    """Make a key and a self-signed certificate, and put both in the place of what is there, durably.
+
+    By the unit's profile and, where an operator asked for it (`op_id`), the form. Answered by `IdentityMade`.
+    """
 
     unit: str
+    op_id: str = ""
+    form: IdentityForm | None = None
+
+
+class InstallIdentity(Command, frozen=True):
+    """Put a certificate and the key of its waiting request in the place of what is there, durably; forget the request.
+
+    Answered by `IdentityMade`.
+    """
+
+    op_id: str
+    unit: str
+    der: bytes
 
 
 class CsrForm(msgspec.Struct, frozen=True):
@@ -252,6 +282,7 @@ AnyCommand = (
     | ReadFiles
     | SyncDisk
     | MakeIdentity
+    | InstallIdentity
     | MakeAuthz
     | MakeCsr
     | SealKeys

@@ -25,7 +25,18 @@ from ucmlab.broker.messages import (
 )
 from ucmlab.node.certificates import parse
 from ucmlab.node.change_notification import COMPARE, REACTION_TIMER, RESYNC_TIMER, ChangeNotification
-from ucmlab.node.commands import FILE_COMMANDS, AnyCommand, Halt, MakeCsr, OpenKeys, ReadFiles, Reply, Subscribe
+from ucmlab.node.commands import (
+    FILE_COMMANDS,
+    AnyCommand,
+    Halt,
+    InstallIdentity,
+    MakeCsr,
+    MakeIdentity,
+    OpenKeys,
+    ReadFiles,
+    Reply,
+    Subscribe,
+)
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.context import Context
 from ucmlab.node.csr_requests import CsrRequests
@@ -41,11 +52,13 @@ from ucmlab.node.events import (
     DiskSynced,
     FilesRead,
     GenerateCsr,
+    GenerateSelfSigned,
     IdentityMade,
     KeysOpened,
     KeysSealed,
     MessageArrived,
     OrderService,
+    Regenerate,
     RegenerateAuthz,
     ReplicationSet,
     ServiceTroubled,
@@ -57,6 +70,8 @@ from ucmlab.node.events import (
 )
 from ucmlab.node.filing import Filing
 from ucmlab.node.following import Follower
+from ucmlab.node.identity_changes import IdentityChanges
+from ucmlab.node.identity_rows import IDENTITY_KINDS
 from ucmlab.node.installation import Installation
 from ucmlab.node.instant import Instant
 from ucmlab.node.operations import TIMER as OPERATION_TIMER
@@ -67,6 +82,9 @@ from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.services import CHANGE_NOTIFICATION, Order, Services
 from ucmlab.node.status import NodeStatus
 
+_IDENTITY_COMMANDS = (MakeIdentity.__name__, InstallIdentity.__name__)
+_OF_OPERATIONS = (*(each.__name__ for each in FILE_COMMANDS), *_IDENTITY_COMMANDS)
+"""Commands that leave node and disk of one mind when they fail."""
 RELOAD = "reload"
 """Token of a reading of the files that only tells what is there."""
 
@@ -103,6 +121,7 @@ class NodeCore:
             installed=self._installed,
         )
         self.csr_requests = CsrRequests(self.context, self.identities)
+        self.installed_by: dict[str, str] = {}
         self.ordering = Ordering(self.context)
         units = rulebook.units_of(config.role)
         self._unlisted = tuple(unit.name for unit in units if unit.kind == "trust" and not unit.replicated)
@@ -117,10 +136,19 @@ class NodeCore:
         self.context.boot = image.boot
         self.identities.update(image.identities)
         self.csr_requests.made_for.update(image.csrs)
+        self.installed_by.update(image.installed_by)
         self.keys = dict(image.keys)
         self.filing.take(image.files)
         self.replica = self.replica_class(image.replica)
         self.follower = self._make_follower()
+        self.identity_changes = IdentityChanges(
+            self.context,
+            self.filing,
+            self.replica,
+            identities=self.identities,
+            requests=self.csr_requests.made_for,
+            installed_by=self.installed_by,
+        )
         self.operations = self._make_operations()
         self.change_notification = self.change_notification_class(
             self.context,
@@ -150,6 +178,7 @@ class NodeCore:
             self.context,
             self.filing,
             self.replica,
+            identity_changes=self.identity_changes,
             submit=self._submit,
             publisher_away=self.believes_publisher_away,
         )
@@ -205,7 +234,7 @@ class NodeCore:
                 self._synced()
             case FilesRead():
                 self._files_read(event)
-            case Upload() | Delete():
+            case Upload() | Delete() | Regenerate() | GenerateSelfSigned():
                 self.operations.ask(event)
             case GenerateCsr():
                 self.csr_requests.ask(event)
@@ -245,7 +274,7 @@ class NodeCore:
         the disk is safe.
         """
         self.context.record("alarm", event.op_id, alarm="command_failed", command=event.command, text=event.text)
-        if event.command in (each.__name__ for each in FILE_COMMANDS):
+        if event.command in _OF_OPERATIONS and (event.op_id or event.command not in _IDENTITY_COMMANDS):
             self.operations.failed(event.op_id, event.text)
             # A file that could not be removed is still there, and must keep this node from acknowledging the delete.
             self.context.ask(ReadFiles(RELOAD))
@@ -386,6 +415,8 @@ class NodeCore:
                 self._follow_unlisted(entry, key)
         if entry.kind == "install":
             self._write_installed(new)
+        elif entry.kind in IDENTITY_KINDS and entry.origin == self.config.name:
+            self._follow_own_identity(entry)
         if live:
             self.change_notification.notice(entry, new)
         self.change_notification.replica_caught_up()
@@ -404,6 +435,17 @@ class NodeCore:
             self.filing.settle(*key)
         elif file is not None and not file.op_id and (own or everywhere):
             self.filing.remove(*key, op_id=entry.op_id)
+
+    def _follow_own_identity(self, entry: LogEntry) -> None:
+        """Copies of this node's own identity: certificate management changes them itself, after the rows (B.6.4)."""
+        for key in entry.removes:
+            if key not in self.replica.rows:
+                self.filing.remove(*key, op_id=entry.op_id)
+        for row in entry.adds:
+            unit = self.context.rulebook.units[row.unit]
+            held = unit.kind == "trust" and self.config.role in unit.roles and row.held_by(self.config.name)
+            if held and row.key in self.replica.rows:
+                self.filing.write(row, op_id="")
 
     def _mend_unlisted(self) -> None:
         """Files that are not Change Notification's to move, but its comparison is the time to finish or undo changes.
@@ -459,6 +501,7 @@ class NodeCore:
         elif event.token == COMPARE:
             self.change_notification.compare(event)
             self._mend_unlisted()
+            self.operations.propose_identities()
             self.follower.acknowledge_soon()
 
     def _may_acknowledge(self) -> bool:
@@ -471,8 +514,13 @@ class NodeCore:
     def _identity_made(self, event: IdentityMade) -> None:
         self.identities[event.unit] = event.der
         self._fingerprints = {}
-        self.context.record("identity_made", unit=event.unit, fingerprint=parse(event.der).fingerprint)
-        self.installation.made(event.unit)
+        self.context.record("identity_made", event.op_id, unit=event.unit, fingerprint=parse(event.der).fingerprint)
+        if not event.op_id:
+            self.installation.made(event.unit)
+            return
+        self.installed_by[event.unit] = event.op_id
+        self.csr_requests.consumed(event.unit, event.der)
+        self.operations.identity_made(event.op_id)
 
     def fingerprints(self) -> dict[str, str]:
         """Identity units and the fingerprints of what is on disk."""
@@ -563,7 +611,7 @@ class NodeCore:
             epoch=self.replica.epoch,
             seq=self.replica.seq,
             digest=self.replica.digest(),
-            files_agree=self.change_notification.agrees(),
+            files_agree=self.change_notification.agrees() and self.identity_changes.agree(),
             change_notification=self.change_notification.running,
             open_operations=self.open_operations(),
             catching_up=self.follower.busy(),

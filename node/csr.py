@@ -7,20 +7,14 @@ import ipaddress
 
 import msgspec
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ucmlab.node.commands import CsrForm
-from ucmlab.node.identity import EXTENDED_KEY_USAGE, Organization, subject_name
+from ucmlab.node.identity import HASHES, Organization, subject_name
 from ucmlab.node.keyring import IdentityKey
 from ucmlab.node.rulebook import KEY_USAGE, CsrProfile
-
-HASHES: dict[str, hashes.SHA256 | hashes.SHA384 | hashes.SHA512] = {
-    "sha256": hashes.SHA256(),
-    "sha384": hashes.SHA384(),
-    "sha512": hashes.SHA512(),
-}
+from ucmlab.node.usages import OF_THE_TABLES
 
 
 def make_csr(form: CsrForm, profile: CsrProfile, key: IdentityKey, organization: Organization | None = None) -> bytes:
@@ -31,7 +25,7 @@ def make_csr(form: CsrForm, profile: CsrProfile, key: IdentityKey, organization:
     """
     owner = organization or Organization()
     subject = subject_name(form.common_name, owner if form.ou else msgspec.structs.replace(owner, unit=""))
-    usages = [EXTENDED_KEY_USAGE[usage] for usage in profile.extended_key_usage]
+    usages = [OF_THE_TABLES[usage] for usage in profile.extended_key_usage]
     builder = (
         x509.CertificateSigningRequestBuilder()
         .subject_name(subject)

@@ -3,11 +3,13 @@
 The answer comes when key and request are on the disk. Nothing of it concerns other nodes.
 """
 
+from ucmlab.node.certificates import parse
 from ucmlab.node.commands import MakeCsr, Reply
 from ucmlab.node.context import Context
 from ucmlab.node.csr_rules import judge_csr
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import CsrMade, GenerateCsr
+from ucmlab.node.leaf_rules import has_key_of
 from ucmlab.node.trust_rules import product_text
 
 
@@ -50,6 +52,12 @@ class CsrRequests:
         self.made_for[unit] = event.der
         self._context.record("csr_made", event.op_id, unit=unit)
         self._reply(event.op_id, "done")
+
+    def consumed(self, unit: str, der: bytes) -> None:
+        """An identity (DER) was put in place: the request that it was made of has had its use (R-020)."""
+        csr = self.made_for.get(unit)
+        if csr is not None and has_key_of(parse(der), csr):
+            del self.made_for[unit]
 
     def failed(self, op_id: str, text: str) -> None:
         """The disk did not take it: the one before is still there."""

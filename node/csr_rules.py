@@ -26,12 +26,12 @@ def judge_csr(context: Context, identities: dict[str, bytes], request: GenerateC
         Refusal: the unit, the node, the key, the hash or a name does not allow it.
     """
     unit = _unit(context, request.unit)
-    key = _key(context, unit, request.key)
+    key = judge_key(context, unit, request.key)
     profile = context.rulebook.identities[unit.name]
     names = _with_own(_own_names(context, unit), request.san)
     return CsrForm(
         key=key.name,
-        digest=_digest(key, request.digest),
+        digest=judge_digest(key, request.digest),
         common_name=_common_name(context, identities, unit),
         names=names,
         ou=context.rulebook.ou_in_request(asked=request.include_ou),
@@ -51,8 +51,12 @@ def _unit(context: Context, name: str) -> Unit:
     return unit
 
 
-def _key(context: Context, unit: Unit, asked: str) -> KeyKind:
-    """The unit fixes the family, the operator the length."""
+def judge_key(context: Context, unit: Unit, asked: str) -> KeyKind:
+    """The kind of key that was asked for; empty, the usual one. The unit fixes the family, the operator the length.
+
+    Raises:
+        Refusal: `key_type` or `key_length`.
+    """
     usual = context.rulebook.identities[unit.name].key
     kinds = context.rulebook.keys
     family = kinds[usual].family
@@ -65,9 +69,14 @@ def _key(context: Context, unit: Unit, asked: str) -> KeyKind:
     return kind
 
 
-def _digest(key: KeyKind, asked: str) -> str:
+def judge_digest(key: KeyKind, asked: str) -> str:
+    """The hash that was asked for; empty, the key's usual one.
+
+    Raises:
+        Refusal: `hash_algorithm`, the key is not signed with by that.
+    """
     if asked and asked not in key.hashes:
-        raise Refusal("hash_algorithm", f"a request for {key.name} is signed with {', '.join(key.hashes)}")
+        raise Refusal("hash_algorithm", f"{key.name} signs with {', '.join(key.hashes)}")
     return asked or key.hashes[0]
 
 

@@ -7,6 +7,7 @@ Below the node's home:
     log/entries, log/answers                  the cluster's log (`LogFile`), on the publisher only
     state/node.json                           boot number, installation, services whose start at boot was changed
     state/orders                              ids of service orders that took effect
+    state/identities.json                     which operations identity certificates are from
     private/                                  what the key ring keeps; only tidied up here
 
 This file decides nothing: what is written, and whether it may be, is the core's. It is also used by no other process
@@ -21,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from ucmlab.broker.codec import UNREADABLE
+from ucmlab.node.certificates import parse
 from ucmlab.node.commands import (
     AppendLog,
     ApplyEntry,
@@ -38,10 +40,12 @@ from ucmlab.node.commands import (
     SyncDisk,
     WriteFile,
 )
-from ucmlab.node.durable import RecordFile, make_folder, remove_temporaries, replace_file
+from ucmlab.node.durable import RecordFile, make_folder, remove_file, remove_temporaries, replace_file
 from ucmlab.node.events import DiskImage, DiskSynced, Event, FilesRead, LogImage, ReplicaImage
+from ucmlab.node.installed_by import read_installed_by
 from ucmlab.node.keyring import KeyRing
 from ucmlab.node.layout import HomeLayout, read_csrs, read_identities, read_key_generations
+from ucmlab.node.leaf_rules import has_key_of
 from ucmlab.node.log_file import LogFile
 from ucmlab.node.replica_db import ReplicaDb
 from ucmlab.node.rulebook import RuleBook
@@ -87,18 +91,20 @@ class NodeDisk:
             orders, torn = self._orders.open()
             replica, log, cuts = self._load_database()
             identities = read_identities(self._layout)
+            csrs = self._waiting_requests(identities)
             cuts += [f"orders: {torn} torn bytes at the end were cut"] if torn else []
             self.load_warnings = (*strays, *cuts)
             return DiskImage(
                 boot=self._state.boot,
                 identities=identities,
-                csrs=read_csrs(self._layout),
+                csrs=csrs,
+                installed_by=read_installed_by(self._layout.installed_by, identities),
                 files=files,
                 replica=replica,
                 log=log,
                 enabled=self._state.enabled,
                 done_orders=tuple(dict.fromkeys(order.decode() for order in orders)),
-                keys=read_key_generations(self._layout.home, self._rulebook, identities),
+                keys=read_key_generations(self._layout, self._rulebook, identities),
                 installed=self._state.installed,
             )
 
@@ -185,6 +191,16 @@ class NodeDisk:
             remove_temporaries(folder)
         KeyRing(self._layout.home).clean(self._rulebook.units.values())
         self._files.recover()
+
+    def _waiting_requests(self, identities: dict[str, bytes]) -> dict[str, bytes]:
+        """Without those whose certificate is in place: a kill came before they were removed (R-020)."""
+        csrs = read_csrs(self._layout)
+        there = {unit: parse(identities[unit]) for unit in csrs if unit in identities}
+        for unit in [unit for unit, identity in there.items() if has_key_of(identity, csrs[unit])]:
+            remove_file(self._layout.csr_files[unit])
+            KeyRing(self._layout.home).drop_csr_keys(self._rulebook.units[unit])
+            del csrs[unit]
+        return csrs
 
     def _load_database(self) -> tuple[ReplicaImage, LogImage, list[str]]:
         replica = self._replica.open()

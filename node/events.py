@@ -3,7 +3,7 @@
 An event that answers a command carries that command's `token`; an unknown or repeated token is ignored by the core.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -53,6 +53,8 @@ class DiskImage(msgspec.Struct, frozen=True):
     identities: dict[str, bytes] = {}
     csrs: dict[str, bytes] = {}
     """Certificate signing requests (DER) by identity unit."""
+    installed_by: dict[str, str] = {}
+    """Identity unit to the id of the operation that its certificate is from; those of the installation have none."""
     files: tuple[FileImage, ...] = ()
     replica: ReplicaImage = ReplicaImage()
     log: LogImage = LogImage()
@@ -110,10 +112,12 @@ class DiskSynced(Event, frozen=True, gc=False):
 
 
 class IdentityMade(Event, frozen=True):
-    """The answer to `MakeIdentity`: the key is in the key ring, the certificate is on disk."""
+    """The answer to `MakeIdentity` and `InstallIdentity`: key and certificate are on disk."""
 
     unit: str
     der: bytes
+    op_id: str = ""
+    """Of the operation; the installation has none."""
 
 
 class CsrMade(Event, frozen=True):
@@ -213,6 +217,32 @@ class GenerateCsr(Event, frozen=True):
     cause: str = ""
 
 
+class Regenerate(Event, frozen=True):
+    """An operator wants a new self-signed certificate in an identity's place, with the same length of key (R-090)."""
+
+    op_id: str
+    unit: str
+    cause: str = ""
+
+
+class GenerateSelfSigned(Event, frozen=True):
+    """An operator wants a new self-signed certificate in an identity's place, of a form of the operator's (R-092)."""
+
+    op_id: str
+    unit: str
+    key: str = ""
+    """`rsa-3072`, `ec-256`; empty: the kind that the unit has from its installation."""
+    digest: str = ""
+    """`sha256`, `sha384`, `sha512`; empty: the usual one of the key."""
+    years: int = 0
+    """How long it is valid; 0: as the unit's from the installation."""
+    cn_serial: bool = False
+    """Whether the serial number follows the common name; from 14SU1."""
+    include_ou: bool = False
+    """From 14SU1; releases before always include it."""
+    cause: str = ""
+
+
 class OrderService(Event, frozen=True):
     """An operator orders a service of `node` about, from this node's Control Center."""
 
@@ -230,8 +260,12 @@ class RegenerateAuthz(Event, frozen=True):
     cause: str = ""
 
 
+AnyOperation = Upload | Delete | GenerateCsr | Regenerate | GenerateSelfSigned | OrderService | RegenerateAuthz
+"""What operators ask for."""
+OPERATIONS = get_args(AnyOperation)
 AnyEvent = (
-    Started
+    AnyOperation
+    | Started
     | StopRequested
     | BusConnected
     | BusDisconnected
@@ -248,10 +282,4 @@ AnyEvent = (
     | TakenOver
     | ServiceTroubled
     | ReplicationSet
-    | Upload
-    | Delete
-    | GenerateCsr
-    | OrderService
-    | RegenerateAuthz
 )
-OPERATIONS = (Upload, Delete, GenerateCsr, OrderService, RegenerateAuthz)

@@ -11,15 +11,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import NameOID
 
+from ucmlab.node.commands import IdentityForm
 from ucmlab.node.keyring import IdentityKey
 from ucmlab.node.rulebook import KEY_USAGE, IdentityProfile
+from ucmlab.node.usages import OF_THE_TABLES
 
-EXTENDED_KEY_USAGE = {
-    "server": ExtendedKeyUsageOID.SERVER_AUTH,
-    "client": ExtendedKeyUsageOID.CLIENT_AUTH,
-    "ipsec": x509.ObjectIdentifier("1.3.6.1.5.5.7.3.5"),
+HASHES: dict[str, hashes.SHA256 | hashes.SHA384 | hashes.SHA512] = {
+    "sha256": hashes.SHA256(),
+    "sha384": hashes.SHA384(),
+    "sha512": hashes.SHA512(),
 }
 
 
@@ -42,6 +44,7 @@ def make_identity(
     serial: int,
     not_before: datetime,
     organization: Organization | None = None,
+    form: IdentityForm | None = None,
 ) -> bytes:
     """Make a self-signed certificate by a profile; return its DER.
 
@@ -52,23 +55,31 @@ def make_identity(
         serial: Positive, at most 159 bits; from the caller's stream of randomness. Names CAPF certificates too.
         not_before: Aware; the node's wall clock. Fractions of a second are dropped.
         organization: What installation asked; the default is the lab's.
+        form: What an operator asked for otherwise than the profile has it.
 
     Raises:
         ValueError: a name is longer than X.509 allows (common name: 64 characters).
     """
     host, _, domain = fqdn.partition(".")
     fields = {"fqdn": fqdn, "host": host, "domain": domain, "hex": f"{serial & 0xFFFFFFFF:08x}"}
-    subject = subject_name(profile.cn.format(**fields).rstrip("."), organization or Organization())
+    common_name = profile.cn.format(**fields).rstrip(".")
+    if form is not None and form.cn_serial:
+        common_name = f"{common_name}_{serial:x}"
+    owner = organization or Organization()
+    if form is not None and not form.ou:
+        owner = msgspec.structs.replace(owner, unit="")
+    subject = subject_name(common_name, owner)
     start = not_before.replace(microsecond=0)
+    years = profile.years if form is None else form.years
     builder = (
         x509.CertificateBuilder(subject_name=subject, issuer_name=subject, serial_number=serial)
         .public_key(key.public_key())
         .not_valid_before(start)
         # Years of 365 days, less a second: so do dates in captured certificates add up (wire-interfaces 3.2).
-        .not_valid_after(start + timedelta(days=365 * profile.years, seconds=-1))
+        .not_valid_after(start + timedelta(days=365 * years, seconds=-1))
     )
     builder = _with_extensions(builder, profile, key=key, dns=[name.format(**fields) for name in profile.dns])
-    return _sign(builder, key).public_bytes(Encoding.DER)
+    return _sign(builder, key, "" if form is None else form.digest).public_bytes(Encoding.DER)
 
 
 def subject_name(common_name: str, organization: Organization) -> x509.Name:
@@ -88,7 +99,7 @@ def subject_name(common_name: str, organization: Organization) -> x509.Name:
 def _with_extensions(
     builder: x509.CertificateBuilder, profile: IdentityProfile, *, key: IdentityKey, dns: list[str]
 ) -> x509.CertificateBuilder:
-    usages = [EXTENDED_KEY_USAGE[usage] for usage in profile.extended_key_usage]
+    usages = [OF_THE_TABLES[usage] for usage in profile.extended_key_usage]
     key_usage = x509.KeyUsage(**{usage: usage in profile.key_usage for usage in KEY_USAGE})
     # The key identifier tells a renewed certificate from the one before it, which has the same subject.
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
@@ -104,9 +115,9 @@ def _with_extensions(
     return builder
 
 
-def _sign(builder: x509.CertificateBuilder, key: IdentityKey) -> x509.Certificate:
+def _sign(builder: x509.CertificateBuilder, key: IdentityKey, digest: str) -> x509.Certificate:
     if isinstance(key, ec.EllipticCurvePrivateKey):
         # B.4: SHA-384 or more for a 384-bit key.
-        digest = hashes.SHA256() if isinstance(key.curve, ec.SECP256R1) else hashes.SHA384()
-        return builder.sign(key, digest, ecdsa_deterministic=True)
-    return builder.sign(key, hashes.SHA256())
+        usual = "sha256" if isinstance(key.curve, ec.SECP256R1) else "sha384"
+        return builder.sign(key, HASHES[digest or usual], ecdsa_deterministic=True)
+    return builder.sign(key, HASHES[digest or "sha256"])

@@ -8,9 +8,9 @@ is installed when the log has them. Until then its services do not start. What t
 from collections.abc import Callable
 
 from ucmlab.broker.messages import Row
-from ucmlab.node.certificates import parse
 from ucmlab.node.commands import MakeIdentity, SetInstalled
 from ucmlab.node.context import Context
+from ucmlab.node.identity_rows import identity_rows
 
 
 class Installation:
@@ -62,18 +62,7 @@ class Installation:
 
     def _rows(self) -> tuple[Row, ...]:
         """The identities' rows and those of their copies."""
-        me = self._context.config
-        rows: dict[tuple[str, str], Row] = {}
-        for profile in self._context.rulebook.identity_profiles(me.role):
-            der = self._identities[profile.unit]
-            fingerprint = parse(der).fingerprint
-            cluster_wide = bool(profile.distributed_to)
-            row = Row(profile.unit, fingerprint, der, "", self._cucm() if cluster_wide else (me.name,))
-            rows[row.key] = row
-            for copy in profile.copies_made_on(me.role):
-                holders = {"all": None, "cucm": self._cucm(), "self": (me.name,)}[copy.holders]
-                rows[copy.unit, fingerprint] = Row(copy.unit, fingerprint, der, "", holders)
-        return tuple(rows.values())
-
-    def _cucm(self) -> tuple[str, ...]:
-        return tuple(member.name for member in self._context.config.members if member.role != "imp")
+        context = self._context
+        profiles = context.rulebook.identity_profiles(context.config.role)
+        made = [identity_rows(context, each.unit, self._identities[each.unit]) for each in profiles]
+        return tuple({row.key: row for rows in made for row in rows}.values())

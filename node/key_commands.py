@@ -11,16 +11,18 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ucmlab.node.commands import Command, MakeAuthz, MakeCsr, MakeIdentity, OpenKeys, SealKeys
+from ucmlab.node.commands import Command, InstallIdentity, MakeAuthz, MakeCsr, MakeIdentity, OpenKeys, SealKeys
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.csr import csr_pem, make_csr
-from ucmlab.node.durable import PUBLIC, make_folder, replace_file
+from ucmlab.node.durable import PUBLIC, make_folder, remove_file, replace_file
 from ucmlab.node.errors import SealBroken
 from ucmlab.node.events import AuthzMade, CsrMade, Event, IdentityMade, KeysOpened, KeysSealed
 from ucmlab.node.identity import make_identity
+from ucmlab.node.installed_by import note_installation
 from ucmlab.node.instant import Instant, to_datetime
 from ucmlab.node.keyring import KeyRing
-from ucmlab.node.privatefile import read_private, write_private
+from ucmlab.node.layout import HomeLayout, read_counted
+from ucmlab.node.privatefile import write_private
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.sealing import sealing_info
 
@@ -38,14 +40,8 @@ class KeyCommands:
         self._config = config
         self._rulebook = rulebook
         self._ring = ring
-        self._generations_file = home / "private" / "generations.json"
+        self._layout = HomeLayout(home, rulebook)
         ring.clean(unit for unit in rulebook.units.values() if unit.kind == "identity")
-
-    def generations(self) -> dict[str, int]:
-        """Generation of each kind of sealed private material at hand, for `DiskImage.keys`."""
-        authz = self._ring.authz()
-        own = {} if authz is None else {AUTHZ: authz.generation}
-        return {**self._opened(), **own}
 
     def perform(self, command: Command, now: Instant) -> Event:
         """Perform one command, completely.
@@ -62,8 +58,10 @@ class KeyCommands:
 
     def _perform(self, command: Command, now: Instant) -> Event:
         match command:
-            case MakeIdentity(unit=unit):
-                return IdentityMade(unit, self._make_identity(unit, now))
+            case MakeIdentity():
+                return IdentityMade(command.unit, self._make_identity(command, now), command.op_id)
+            case InstallIdentity():
+                return self._install_identity(command)
             case MakeCsr():
                 return CsrMade(command.op_id, self._make_csr(command))
             case MakeAuthz(generation=generation):
@@ -76,19 +74,42 @@ class KeyCommands:
             case _:
                 raise TypeError(f"{type(command).__name__} does not concern keys")
 
-    def _make_identity(self, unit: str, now: Instant) -> bytes:
-        profile = self._rulebook.identities[unit]
+    def _make_identity(self, command: MakeIdentity, now: Instant) -> bytes:
+        unit, form = self._rulebook.units[command.unit], command.form
+        profile = self._rulebook.identities[unit.name]
         # The key is durable before the certificate: a certificate without its key serves nobody.
-        key = self._ring.make_identity_key(self._rulebook.units[unit], profile.key)
+        key = self._ring.make_identity_key(unit, profile.key if form is None else form.key)
         der = make_identity(
             profile,
             key=key,
             fqdn=self._config.fqdn,
             serial=1 + secrets.randbits(SERIAL_BITS),
             not_before=to_datetime(now.wall),
+            form=form,
         )
-        self._write_certificate(unit, der)
+        self._put_in_place(unit.name, der, command.op_id)
+        if command.op_id and profile.distributed_to:
+            # Made once more: who has the one before it must be told from who has this one.
+            self._count(unit.name, read_counted(self._layout.generations).get(unit.name, 1) + 1)
         return der
+
+    def _install_identity(self, command: InstallIdentity) -> IdentityMade:
+        unit = self._rulebook.units[command.unit]
+        self._ring.install_csr_key(unit, command.der)
+        self._put_in_place(unit.name, command.der, command.op_id)
+        # From here on the request is consumed (R-020); what a kill leaves of it, `disk` tidies up.
+        remove_file(self._home / unit.csr_file)
+        self._ring.drop_csr_keys(unit)
+        return IdentityMade(unit.name, command.der, command.op_id)
+
+    def _put_in_place(self, unit: str, der: bytes, op_id: str) -> None:
+        if op_id:
+            note_installation(self._layout.installed_by, unit, der, op_id)
+        self._write_certificate(unit, der)
+
+    def _count(self, kind: str, generation: int) -> None:
+        counted = {**read_counted(self._layout.generations), kind: generation}
+        write_private(self._layout.generations, msgspec.json.encode(counted))
 
     def _make_csr(self, command: MakeCsr) -> bytes:
         unit, form = self._rulebook.units[command.unit], command.form
@@ -126,8 +147,7 @@ class KeyCommands:
         except SealBroken:
             return KeysOpened(kind, generation, ok=False)
         if kind != AUTHZ:
-            opened = {**self._opened(), kind: generation}
-            write_private(self._generations_file, msgspec.json.encode(opened))
+            self._count(kind, generation)
         return KeysOpened(kind, generation, ok=True, der=der)
 
     def _store(self, kind: str, blob: bytes, info: bytes) -> bytes:
@@ -142,8 +162,3 @@ class KeyCommands:
         return sealing_info(
             cluster=self._config.cluster, operation=f"{kind}/{generation}", sender=sender, recipient=recipient
         )
-
-    def _opened(self) -> dict[str, int]:
-        if not self._generations_file.exists():
-            return {}
-        return msgspec.json.decode(read_private(self._generations_file), type=dict[str, int])

@@ -163,6 +163,25 @@ class KeyRing:
             if path != kept:
                 path.unlink()
 
+    def install_csr_key(self, unit: Unit, certificate: bytes) -> None:
+        """Make the key of a request the identity's, durably: the certificate (DER) that a CA made of it has come.
+
+        Call it before the certificate is put in place; the request's own key file stays until `drop_csr_keys`.
+
+        Raises:
+            KeyError: the node has no request with this certificate's key.
+            OSError: it could not be stored.
+        """
+        path = self._csr_key_file(unit, x509.load_der_x509_certificate(certificate).public_key())
+        if not path.exists():
+            raise KeyError(f"no request of {unit.name} has the key of this certificate")
+        self._store(unit, _load_pem(read_private(path)))
+
+    def drop_csr_keys(self, unit: Unit) -> None:
+        """Forget the keys of all requests: there is none that waits any more."""
+        for path in (self._home / unit.key_file).parent.glob(f"{unit.name}_csr_*_priv.pem"):
+            path.unlink()
+
     def seal_identity(self, unit: Unit, certificate: bytes, *, recipient_public: bytes, info: bytes) -> bytes:
         """Seal an identity of the cluster, certificate and key, to another member (ITLRecovery, multi-server).
 

@@ -3,10 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ucmlab.broker.codec import UNREADABLE
 from ucmlab.node.keyring import KeyRing
+from ucmlab.node.privatefile import read_private
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.trust_files import read_certificate
 
@@ -46,6 +50,16 @@ class HomeLayout:
         return self.home / "state" / "orders"
 
     @property
+    def installed_by(self) -> Path:
+        """Which operations the identity certificates are from."""
+        return self.state.with_name("identities.json")
+
+    @property
+    def generations(self) -> Path:
+        """Generations of private material that the cluster shares, but for the OAuth keys."""
+        return self.home / "private" / "generations.json"
+
+    @property
     def own_folders(self) -> tuple[Path, ...]:
         """Folders that must be there before anything of ours is written."""
         return self.replica.parent, self.log, self.state.parent
@@ -72,19 +86,37 @@ def read_csrs(layout: HomeLayout) -> dict[str, bytes]:
 
 def _request(path: Path) -> bytes | None:
     try:
-        return x509.load_pem_x509_csr(path.read_bytes()).public_bytes(Encoding.DER)
-    except (OSError, ValueError):
+        request = x509.load_pem_x509_csr(path.read_bytes())
+        # What a rule will ask of it can be read, or people have put something of their own there.
+        request.public_key(), request.extensions
+        return request.public_bytes(Encoding.DER)
+    except (OSError, ValueError, UnsupportedAlgorithm, x509.DuplicateExtension):
         return None
 
 
-def read_key_generations(home: Path, rulebook: RuleBook, identities: Mapping[str, bytes]) -> dict[str, int]:
+def read_key_generations(layout: HomeLayout, rulebook: RuleBook, identities: Mapping[str, bytes]) -> dict[str, int]:
     """Generation of each kind of private material that the cluster shares: `authz`, and identities like ITLRecovery.
 
     Raises:
-        OSError: the OAuth keys are there and cannot be read.
+        OSError: it is there and cannot be read.
     """
-    authz = KeyRing(home).authz()
-    # An identity of the cluster is made once and has no second generation yet, so its presence says it all.
+    authz = KeyRing(layout.home).authz()
+    counted = read_counted(layout.generations)
     shared = [profile.unit for profile in rulebook.identities.values() if profile.distributed_to]
-    generations = {unit: 1 for unit in shared if unit in identities}
+    # The first is not counted: that it is there says it all.
+    generations = {unit: counted.get(unit, 1) for unit in shared if unit in identities}
     return generations if authz is None else {"authz": authz.generation, **generations}
+
+
+def read_counted(file: Path) -> dict[str, int]:
+    """The generations that `HomeLayout.generations` counts.
+
+    Raises:
+        OSError: it is there and cannot be read.
+    """
+    try:
+        return msgspec.json.decode(read_private(file), type=dict[str, int])
+    except FileNotFoundError:
+        return {}
+    except UNREADABLE as error:
+        raise OSError(f"{file} was not written by ucmlab: {error}") from error

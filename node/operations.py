@@ -14,19 +14,25 @@ from collections.abc import Callable
 from itertools import dropwhile
 
 from ucmlab.broker.messages import Answer, Proposal, Row, RowKey
-from ucmlab.node.commands import AnyCommand, Reply, WriteFile
+from ucmlab.node.commands import AnyCommand, InstallIdentity, MakeIdentity, Reply, WriteFile
 from ucmlab.node.context import Context
 from ucmlab.node.errors import Refusal
-from ucmlab.node.events import Delete, Upload
+from ucmlab.node.events import Delete, GenerateSelfSigned, Regenerate, Upload
 from ucmlab.node.filing import Filing
+from ucmlab.node.identity_changes import CHAIN, IdentityChange, IdentityChanges, IdentityRequest, touched
+from ucmlab.node.identity_rows import CHANGED, FOUND
 from ucmlab.node.instant import SECOND
 from ucmlab.node.replica import Replica
 from ucmlab.node.trust_rules import Wanted, judge_delete, judge_upload, product_text
 
+Request = Upload | Delete | Regenerate | GenerateSelfSigned
 DEADLINE = 60 * SECOND
+TOLD_BESIDE = ("chain_incomplete", "san_mismatch")
+"""Refusals whose text is the product's word for word; what exactly is wrong is told beside it."""
 REMEMBERED = 256
 """Operations that ended `indefinite` and may be asked for again under their id."""
 TIMER = "operation:"
+_CHANGES = (WriteFile, InstallIdentity, MakeIdentity)
 
 
 class OpenOperation:
@@ -56,18 +62,25 @@ class Operations:
         filing: Filing,
         replica: Replica,
         *,
+        identity_changes: IdentityChanges,
         submit: Callable[[Proposal], bool],
         publisher_away: Callable[[], bool],
     ) -> None:
         """`submit` hands a proposal to the publisher and tells whether it left this node."""
         self._context = context
+        self._identity_changes = identity_changes
         self._filing = filing
         self._replica = replica
         self._submit = submit
         self._publisher_away = publisher_away
         self._open: dict[str, OpenOperation] = {}
         self._occupied: dict[str, str] = {}
-        self._line: deque[Upload | Delete] = deque()
+        self._line: deque[Request] = deque()
+        self._changing: dict[str, tuple[IdentityChange, list[AnyCommand]]] = {}
+        """By operation id: changes of identities whose files are being changed, and the list that does it.
+
+        The next event of all says whether it was done.
+        """
         self._unanswered: dict[str, OpenOperation] = {}
         self._at_once: dict[str, OpenOperation] = {}
         """Operations of the latest list that ended in the very list in which they began."""
@@ -75,7 +88,7 @@ class Operations:
 
     def open(self) -> int:
         """How many are under way or wait in line."""
-        return len(self._open) + len(self._line)
+        return len(self._open) + len(self._line) + len(self._changing)
 
     def occupied(self, unit: str) -> bool:
         """Whether an operation is changing the unit."""
@@ -83,17 +96,26 @@ class Operations:
 
     # -- what operators ask for
 
-    def ask(self, request: Upload | Delete) -> None:
+    def ask(self, request: Request) -> None:
         """Take an operator's request, or put it in line behind the one that changes its unit."""
-        if request.op_id in self._open or any(waiting.op_id == request.op_id for waiting in self._line):
+        known = request.op_id in self._open or request.op_id in self._changing
+        if known or any(waiting.op_id == request.op_id for waiting in self._line):
             return
-        unit = request.purpose if isinstance(request, Upload) else request.unit
-        if unit in self._occupied or any(line_unit(waiting) == unit for waiting in self._line):
+        ahead = {unit for waiting in self._line for unit in self._units_of(waiting)} | self._occupied.keys()
+        if not ahead.isdisjoint(self._units_of(request)):
             self._line.append(request)
             return
         self._begin(request)
 
-    def _begin(self, request: Upload | Delete) -> None:
+    def _units_of(self, request: Request) -> tuple[str, ...]:
+        """The units that must not be under another change meanwhile."""
+        name = line_unit(request)
+        unit = self._context.rulebook.units.get(name)
+        if unit is None or unit.kind != "identity" or isinstance(request, Delete):
+            return (name,)
+        return touched(self._context.rulebook, unit)
+
+    def _begin(self, request: Request) -> None:
         self._context.cause = request.cause or self._context.cause
         self._context.record("operation", request.op_id, phase="begun", kind=type(request).__name__.lower())
         unanswered = self._unanswered.pop(request.op_id, None)
@@ -101,15 +123,64 @@ class Operations:
             self._take_up(unanswered)
             return
         try:
-            if isinstance(request, Upload):
-                wanted = judge_upload(self._context, self._replica, self._filing, request)
-            else:
-                wanted = judge_delete(self._context, self._replica, self._filing, request)
+            self._judge(request)
         except Refusal as refusal:
             text = product_text(self._context.rulebook, refusal.reason, line_unit(request), refusal.text)
-            self._reply(request.op_id, "refused", reason=refusal.reason, text=text)
+            if refusal.reason == "same_cn_older_start":
+                self._context.record("same_cn_older_start_ignored", request.op_id, unit=line_unit(request))  # C-46
+            # The product's text names no certificate; which one is missing must be said nevertheless (R-013).
+            told = (refusal.text,) if refusal.reason in TOLD_BESIDE else ()
+            self._reply(request.op_id, "refused", reason=refusal.reason, text=text, warnings=told)
+
+    def _judge(self, request: Request) -> None:
+        if isinstance(request, Delete):
+            self._propose(request.op_id, judge_delete(self._context, self._replica, self._filing, request), asked=True)
+        elif isinstance(request, Upload) and not self._is_identity(request.purpose):
+            self._propose(request.op_id, judge_upload(self._context, self._replica, self._filing, request), asked=True)
+        else:
+            self._change_identity(request)
+
+    def _is_identity(self, purpose: str) -> bool:
+        unit = self._context.rulebook.units.get(purpose)
+        return unit is not None and unit.kind == "identity"
+
+    # -- identities: files first, and the rows when they are in place
+
+    def _change_identity(self, request: IdentityRequest) -> None:
+        change = self._identity_changes.judge(request)
+        self._changing[request.op_id] = (change, self._context.commands)
+        self._occupied.update(dict.fromkeys(self._units_of(request), request.op_id))
+        if self._identity_changes.is_done(request):
+            self.identity_made(request.op_id)
+        else:
+            self._identity_changes.begin(request.op_id, change)
+
+    def identity_made(self, op_id: str) -> None:
+        """The certificate is on disk: the rows are to follow."""
+        change, _ = self._changing.pop(op_id, (None, []))
+        if change is None:
             return
-        self._propose(request.op_id, wanted, asked=True)
+        self._release(op_id)
+        rows = self._identity_changes.rows(change)
+        self._propose(op_id, Wanted(CHANGED, change.replaced, rows, change.warnings), asked=True)
+
+    def propose_identities(self) -> None:
+        """Put identities forward that no row names: a kill or a publisher that was away came between."""
+        for unit in self._identity_changes.unnamed():
+            if unit not in self._occupied:
+                rows = self._identity_changes.rows(IdentityChange(unit=unit))
+                self._propose(self._own_id("identity"), Wanted(FOUND, (), rows), asked=False)
+
+    def _nothing_changed(self, text: str) -> None:
+        """A command of a list failed, and what was to change identities is dropped: that very command, or after it.
+
+        What was changed before it has told so by now.
+        """
+        changing, self._changing = self._changing, {}
+        for op_id, (change, _) in changing.items():
+            self._identity_changes.undo(change)
+            self._release(op_id)
+            self._reply(op_id, "refused", reason="permission", text=f"The file could not be written: {text}")
 
     # -- what Change Notification and the installation ask for
 
@@ -167,7 +238,8 @@ class Operations:
         self._open[op_id] = operation
         if asked:
             self._occupied.update(dict.fromkeys(units, op_id))
-            operation.warnings = wanted.warnings
+            operation.warnings, operation.commands = wanted.warnings, self._context.commands
+        if asked and wanted.kind != CHANGED:
             self._change_files(operation)
         if asked and self._publisher_away():
             self._context.record("db_write_failed", op_id, reason="publisher_unreachable")
@@ -179,7 +251,7 @@ class Operations:
 
     def _change_files(self, operation: OpenOperation) -> None:
         """This node's files first, the database after (domain.md 0.3, fact 2)."""
-        proposal, operation.commands = operation.proposal, self._context.commands
+        proposal = operation.proposal
         for unit, fingerprint in proposal.removes:
             row = self._replica.rows.get((unit, fingerprint))
             if row is not None and self._filing.get(unit, fingerprint) is not None:
@@ -254,10 +326,14 @@ class Operations:
 
         What followed in the list of commands was dropped, replies too, so whoever else is open asks again.
         """
+        op_id = op_id.removesuffix(CHAIN)
         operation = self._open.get(op_id) or self._at_once.get(op_id)
+        _, commands = self._changing.get(op_id, (None, [] if operation is None else operation.commands))
+        if op_id:
+            self._nothing_changed(text)
         if operation is not None:
             self._undo(operation, text)
-            self._make_good(op_id, operation.commands, text)
+        self._make_good(op_id, commands, text)
         for other in list(self._open.values()):
             self._send(other)
 
@@ -272,7 +348,8 @@ class Operations:
 
     def _make_good(self, op_id: str, commands: list[AnyCommand], text: str) -> None:
         """Of what came after the file that could not be written nothing was performed: say again what was said."""
-        dropped = dropwhile(lambda each: not isinstance(each, WriteFile) or each.op_id != op_id, commands)
+        own = (op_id, op_id + CHAIN)
+        dropped = dropwhile(lambda each: not isinstance(each, _CHANGES) or each.op_id not in own, commands)
         for reply in [each for each in dropped if isinstance(each, Reply) and each.op_id != op_id]:
             if reply.op_id in self._at_once:
                 self._undo(self._at_once[reply.op_id], text)
@@ -315,9 +392,7 @@ class Operations:
         op_id = operation.proposal.op_id
         self._close(op_id)
         self._context.cancel_timer(TIMER + op_id)
-        for unit in operation.units:
-            if self._occupied.get(unit) == op_id:
-                del self._occupied[unit]
+        self._release(op_id)
         if operation.asked:
             if reason and not text:
                 text = product_text(self._context.rulebook, reason, operation.units[0])
@@ -325,6 +400,11 @@ class Operations:
             self._next_in_line()
         else:
             self._context.record("operation", op_id, phase="ended", outcome=outcome, reason=reason)
+
+    def _release(self, op_id: str) -> None:
+        """Its units may be changed by others."""
+        for unit in [unit for unit, holder in self._occupied.items() if holder == op_id]:
+            del self._occupied[unit]
 
     def _remember(self, operation: OpenOperation) -> None:
         self._unanswered[operation.proposal.op_id] = operation
@@ -354,6 +434,6 @@ class Operations:
             self.ask(request)
 
 
-def line_unit(request: Upload | Delete) -> str:
+def line_unit(request: Request) -> str:
     """The unit that a waiting request wants to change."""
     return request.purpose if isinstance(request, Upload) else request.unit

@@ -246,6 +246,11 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return _microseconds(service.start_s) if self.service_start else (0, 0)
 
 
+class _Validity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    rule: str
+    years: tuple[int, ...]
+
+
 class _Refusal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rule: str
     text: str
@@ -258,6 +263,7 @@ class _Rules(msgspec.Struct, frozen=True):
     identities: tuple[IdentityProfile, ...]
     csrs: tuple[CsrProfile, ...]
     keys: tuple[KeyKind, ...]
+    validity: _Validity
     services: tuple[Service, ...]
     releases: tuple[Release, ...]
     limits: Limits
@@ -278,6 +284,8 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     csrs: dict[tuple[Role, str], CsrProfile]
     """By role and identity unit; a unit without a row has no requests (ITLRecovery)."""
     keys: dict[str, KeyKind]
+    validity_years: tuple[int, ...]
+    """How long a self-signed certificate may be valid, where an operator says it."""
     services: dict[str, Service]
     timings: dict[str, Timing]
     """`instant` and `product`."""
@@ -339,6 +347,11 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Whether a certificate request names the organizational unit (A.19)."""
         return asked if self.release.ou_option else True
 
+    @property
+    def offers_cn_serial(self) -> bool:
+        """Whether an operator may have the serial number follow the common name (A.19)."""
+        return self.release.trust_file_names == "cn_serial"
+
     def refusal_text(self, reason: str, **fields: str) -> str:
         """What the product says; `detail` is `Refusal.text`, other fields are named in `refusals.toml`.
 
@@ -376,6 +389,7 @@ def _load(release: str, profile: str) -> RuleBook:
         identities={made.unit: made for made in valid(rules.identities) if made.unit in units},
         csrs={(role, unit): row for role, unit, row in csrs if unit in units and role in units[unit].roles},
         keys={kind.name: kind for kind in valid(rules.keys)},
+        validity_years=rules.validity.years,
         services={service.name: service for service in services},
         timings=rules.timings,
         limits=rules.limits,
@@ -413,7 +427,8 @@ def _rules() -> _Rules:
     tables["units"] = _table("units")["unit"]
     tables["identities"] = _table("identities")["identity"]
     tables["csrs"] = _table("csrs")["csr"]
-    tables["keys"] = _table("keys")["key"]
+    keys = _table("keys")
+    tables["keys"], tables["validity"] = keys["key"], keys["validity"]
     tables["services"] = _table("services")["service"]
     releases = _table("releases")
     return msgspec.convert({**tables, "releases": releases["release"], "limits": releases["limits"]}, _Rules)

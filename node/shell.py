@@ -22,6 +22,7 @@ from ucmlab.node.commands import (
     CancelTimer,
     Command,
     Halt,
+    InstallIdentity,
     MakeAuthz,
     MakeCsr,
     MakeIdentity,
@@ -346,7 +347,7 @@ class NodeShell:
                 self._die()
             case Subscribe(filters=filters):
                 self._bus.subscribe(filters)
-            case MakeIdentity() | MakeCsr() | MakeAuthz() | SealKeys() | OpenKeys():
+            case MakeIdentity() | InstallIdentity() | MakeCsr() | MakeAuthz() | SealKeys() | OpenKeys():
                 return self._keys.perform(command, now)
             case _:
                 return self._disk.perform(command)

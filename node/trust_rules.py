@@ -92,7 +92,7 @@ def trust_unit(context: Context, purpose: str) -> Unit:
     """The trust unit that an upload's purpose names, on this node.
 
     Raises:
-        Refusal: there is no such unit here, it is an identity without a CSR, or only the publisher may.
+        Refusal: there is no such unit here, or only the publisher may.
     """
     unit = context.rulebook.units.get(purpose)
     if unit is None:
@@ -100,10 +100,6 @@ def trust_unit(context: Context, purpose: str) -> Unit:
     check_publisher_only(context, unit, "upload")
     if context.config.role not in unit.roles:
         raise Refusal("wrong_purpose", f"{context.config.name} has no such unit")
-    if unit.kind == "identity":
-        # Identities cannot be installed yet, whether a request waits or not. This is the product's answer to a leaf
-        # without a request (B.10), and until the upload of identities is built it is given to every leaf.
-        raise Refusal("csr_missing", "no certificate request was made")
     return unit
 
 

@@ -5,6 +5,7 @@ proposer believed about other nodes' rows does not count, and holders are decide
 """
 
 from ucmlab.broker.messages import Proposal, Row, RowKey
+from ucmlab.node import identity_rows
 from ucmlab.node.certificates import check_trust_certificate, names_content, parse
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.errors import Refusal
@@ -12,6 +13,7 @@ from ucmlab.node.instant import Instant
 from ucmlab.node.replica import Replica
 from ucmlab.node.rulebook import Operation, RuleBook, Unit
 from ucmlab.node.trust_rules import Wanted, same_name_rule
+from ucmlab.publisher.identity_judging import Judgement
 
 
 def judge(  # all of it is read, none of it belongs together
@@ -31,6 +33,9 @@ def judge(  # all of it is read, none of it belongs together
             return judge_mapping(rulebook, config, replica, proposal, origin=origin)
         case "install":
             return judge_installation(rulebook, config, replica, proposal, origin=origin)
+        case identity_rows.CHANGED | identity_rows.FOUND:
+            removes, adds = Judgement(rulebook, config, replica, origin=origin, now=now).of(proposal)
+            return Wanted(proposal.kind, removes=removes, adds=adds)
         case _:
             raise Refusal("wrong_purpose", "there is no such proposal")
 

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ucmlab.cluster.port import NodeView
 from ucmlab.node import commands
 from ucmlab.node.csr import csr_pem
-from ucmlab.node.events import Delete, GenerateCsr, OrderService, Upload
+from ucmlab.node.events import Delete, GenerateCsr, GenerateSelfSigned, OrderService, Regenerate, Upload
 from ucmlab.scenarios.names import fingerprint as fingerprint_of
 from ucmlab.scenarios.reply import CsrReply, Reply
 from ucmlab.scenarios.telling import Telling
@@ -144,6 +144,38 @@ class Node:
         reply = await self._telling.operate(self._name, operation, what)
         der = self._view().csrs.get(unit) if reply.outcome == "done" else None
         return CsrReply(self._telling, what, reply, None if der is None else csr_pem(der).encode())
+
+    async def regenerate(self, unit: str) -> Reply:
+        """Make a new self-signed certificate for an identity, with a key of the same length (R-090)."""
+        operation = Regenerate(self._telling.operation_id(), unit)
+        what = f"regenerate {unit} on {self._name}"
+        return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
+
+    async def generate_self_signed(
+        self,
+        unit: str,
+        *,
+        key: str | None = None,
+        years: int | None = None,
+        digest: str | None = None,
+        cn_serial: bool = False,
+        ou: bool = False,
+    ) -> Reply:
+        """Make a new self-signed certificate for an identity as an operator wants it (R-092, R-093).
+
+        Args:
+            unit: the identity unit.
+            key: its kind, as in `rsa-3072`; the unit's usual one when None.
+            years: 5, 10, 15 or 20; the unit's usual validity when None.
+            digest: what signs it, as in `sha384`; the key's usual one when None.
+            cn_serial: whether the serial number follows the common name; from 14SU1.
+            ou: whether the organizational unit is named; releases before 14SU1 always name it.
+        """
+        operation = GenerateSelfSigned(
+            self._telling.operation_id(), unit, key or "", digest or "", years or 0, cn_serial, ou
+        )
+        what = f"self-signed {unit} on {self._name}"
+        return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
 
     async def download(self, unit: str, name: str, encoding: str = "pem") -> bytes:
         """Download a certificate by its file name or fingerprint.

@@ -12,7 +12,16 @@ from ucmlab.cluster.simkeys import sim_ec
 from ucmlab.cluster.state import db_digest
 from ucmlab.node.commands import CsrForm, Reply
 from ucmlab.node.csr import make_csr
-from ucmlab.node.events import Delete, FileImage, GenerateCsr, OrderService, RegenerateAuthz, Upload
+from ucmlab.node.events import (
+    Delete,
+    FileImage,
+    GenerateCsr,
+    GenerateSelfSigned,
+    OrderService,
+    Regenerate,
+    RegenerateAuthz,
+    Upload,
+)
 from ucmlab.node.instant import MINUTE, SECOND, from_rfc3339
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.services import CHANGE_NOTIFICATION
@@ -199,7 +208,7 @@ class FakeLab:
                 self.nodes[operation.node].service = "stopped" if operation.action == "stop" else "started"
             case GenerateCsr():
                 it.csrs[operation.unit] = _request(node)
-            case RegenerateAuthz():
+            case RegenerateAuthz() | Regenerate() | GenerateSelfSigned():
                 pass
         return Reply(operation.op_id, "done")
 

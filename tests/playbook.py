@@ -37,6 +37,7 @@ from ucmlab.node.events import (
     AnyEvent,
     BusConnected,
     BusDisconnected,
+    CommandFailed,
     Delete,
     DiskImage,
     DiskSynced,
@@ -242,6 +243,10 @@ class Playbook:
         self.keeps_answers = False
         """Whether the disk's answers wait (`answer`), instead of coming at once."""
         self._answers: list[AnyEvent] = []
+        self.fails: type[c.Command] | None = None
+        """A kind of command that cannot be performed; what follows it in its list is dropped."""
+        self.dies_after: type[c.Command] | None = None
+        """A kind of command that the process does not outlive."""
         self.core: NodeCore
 
     # -- life
@@ -287,7 +292,12 @@ class Playbook:
             wanted = self.core.handle(waiting.pop(0), Instant(self.lab, WALL + self.lab + self.wall_offset))
             for command in wanted:
                 self.commands.append(command)
+                if type(command) is self.fails:
+                    waiting.append(CommandFailed(type(command).__name__, getattr(command, "op_id", ""), "disk full"))
+                    break
                 waiting += self._perform(command)
+                if type(command) is self.dies_after:
+                    return self.commands[first:]
         return self.commands[first:]
 
     def expect(self, event: AnyEvent, *wanted: c.AnyCommand) -> None:
@@ -412,7 +422,7 @@ class Playbook:
             case c.SyncDisk(token, files):
                 disk.sync(files=files)
                 answers.append(DiskSynced(token))
-            case c.MakeIdentity() | c.MakeCsr() | c.MakeAuthz() | c.SealKeys() | c.OpenKeys():
+            case c.MakeIdentity() | c.InstallIdentity() | c.MakeCsr() | c.MakeAuthz() | c.SealKeys() | c.OpenKeys():
                 answers.append(self.ring.perform(command, disk, wall=WALL))
             case _:
                 pass

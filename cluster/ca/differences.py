@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from cryptography import x509
 
 from ucmlab.cluster.ca.requests import Request
-from ucmlab.cluster.ca.usages import KEY_USAGES, extended_name, usages_of
+from ucmlab.node.usages import KEY_USAGES, extended_name, usages_of
 
 _COMPARED = {
     x509.KeyUsage.oid: "keyUsage",

@@ -9,8 +9,9 @@ from cryptography import x509
 
 from ucmlab.cluster.ca.requests import Request
 from ucmlab.cluster.ca.signatures import DEFAULT_HASH, check_hash
-from ucmlab.cluster.ca.usages import alternative_names, extended_usages, key_usage_extension, key_usages, usages_of
+from ucmlab.cluster.ca.usages import alternative_names, extended_usages, key_usage_extension, key_usages
 from ucmlab.cluster.errors import Unusable
+from ucmlab.node.usages import usages_of
 
 CLOCK_MARGIN = timedelta(days=1)
 """How long before now a validity begins, so that a node with a slow clock accepts it."""

@@ -8,6 +8,7 @@ from ucmlab.cluster.cli import details
 from ucmlab.cluster.cli.answering import end_with, refused
 from ucmlab.cluster.cli.cert_change import delete, upload
 from ucmlab.cluster.cli.cert_csr import csr
+from ucmlab.cluster.cli.cert_identity import regenerate, selfsigned
 from ucmlab.cluster.cli.ending import REFUSED
 from ucmlab.cluster.cli.listing import (
     ORDERS,
@@ -37,7 +38,7 @@ SHOWN_DIGITS = 16
 
 @click.group()
 def cert() -> None:
-    """List, show, download, upload and delete the certificates of a node, and request them."""
+    """List, show, download, upload, delete, request and make the certificates of a node."""
 
 
 @cert.command("list")
@@ -125,6 +126,8 @@ def download(
 cert.add_command(upload)
 cert.add_command(delete)
 cert.add_command(csr)
+cert.add_command(regenerate)
+cert.add_command(selfsigned)
 
 
 def _found(home: LabHome, node: str, unit: str, name: str | None, *, as_json: bool) -> Entry:

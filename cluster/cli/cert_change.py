@@ -1,4 +1,4 @@
-"""`ucmlab cert upload|delete`: the two operations that change trust stores."""
+"""`ucmlab cert upload|delete`: what comes into trust stores and identities from outside, and what goes."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +8,7 @@ import click
 from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.answering import end_with, operation_id, refused
 from ucmlab.cluster.cli.converging import WITHIN, Change, end_converged
+from ucmlab.cluster.cli.lablink import state_of
 from ucmlab.cluster.cli.listing import Entry, check_unit, entries, find, fingerprint_of
 from ucmlab.cluster.cli.options import directory_option, json_option, yes_option
 from ucmlab.cluster.cli.reading import read_file
@@ -38,7 +39,7 @@ _WAIT = f"Return when the cluster has converged, at most after {WITHIN} of lab t
 def upload(
     node: str, purpose: str, file: str, *, description: str, waits: bool, directory: Path, as_json: bool
 ) -> None:
-    """Upload certificates (PEM, PKCS#7 in PEM, or one in DER) to a node for a purpose such as tomcat-trust."""
+    """Upload certificates (PEM, PKCS#7 in PEM, one in DER) to a node for a purpose such as tomcat or tomcat-trust."""
     home = open_lab(directory)
     home.node_home(node)
     data = read_file(file, READ_LIMIT)
@@ -47,6 +48,9 @@ def upload(
         if waits and reply.outcome == "done":
             # The node has accepted it, so it can be read here.
             fingerprints = frozenset(certificate.fingerprint for certificate in read_upload(data))
+            if home.topology.rulebook.units[purpose].kind == "identity":
+                # Of the file one certificate is the identity; the node has found out which.
+                fingerprints = fingerprints & state_of(lab).node(node).in_files(purpose) or fingerprints
             end_converged(lab, home.topology, reply, Change("present", purpose, node, fingerprints), as_json=as_json)
     end_with(reply, as_json=as_json, done=f"done: uploaded to {purpose} on {node}")
 

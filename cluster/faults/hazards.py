@@ -26,6 +26,7 @@ WRITES: tuple[type[c.Command], ...] = (
     c.SetEnabled,
     c.SetInstalled,
     c.MakeIdentity,
+    c.InstallIdentity,
     c.MakeCsr,
     c.MakeAuthz,
     c.OpenKeys,

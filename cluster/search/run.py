@@ -20,7 +20,7 @@ from ucmlab.cluster.search.tape import Deck
 from ucmlab.cluster.search.workload import SPAN, Act
 from ucmlab.cluster.sim.world import World
 from ucmlab.node.core import NodeCore
-from ucmlab.node.events import Delete, OrderService, Upload
+from ucmlab.node.events import Delete, OrderService, Regenerate, Upload
 from ucmlab.node.instant import MILLISECOND, MINUTE, SECOND
 from ucmlab.node.ordering import PATIENCE
 from ucmlab.node.services import CHANGE_NOTIFICATION
@@ -224,6 +224,12 @@ class SeedRun:
             self.monitor.asked_for(op_id, "upload", act.node, act.unit, brought=chosen.fingerprint)
             cause = self.world.act("operation", op_id, kind="upload", target=act.node, unit=act.unit)
             self.world.deliver(node, Upload(op_id, act.unit, chosen.pem, cause=cause))
+            return
+        if act.kind == "regenerate":
+            self.done.append((act, range(0)))
+            self.monitor.asked_for(op_id, "regenerate", act.node, act.unit)
+            cause = self.world.act("operation", op_id, kind="regenerate", target=act.node, unit=act.unit)
+            self.world.deliver(node, Regenerate(op_id, act.unit, cause))
             return
         fingerprint = act.text or self._chosen(act)
         self.done.append((act if act.text else replace(act, text=fingerprint), range(0)))

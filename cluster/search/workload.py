@@ -19,10 +19,14 @@ OPERATIONS = 40
 SPAN = 50 * MINUTE
 UNITS = ("tomcat-trust", "tomcat-trust", "CallManager-trust", "Phone-SAST-trust", "CAPF-trust", "ipsec-trust")
 """Replicated units more often than the others."""
-Kind = Literal["upload", "delete", "service", "inject"]
+Kind = Literal["upload", "delete", "service", "regenerate", "inject"]
 RENEWALS = 0.15
 """How many seeds have one."""
 RESTARTED_WITHIN = 10 * MINUTE
+REGENERATED = ("tomcat", "tomcat-ECDSA", "ipsec")
+"""Identities of every role: with copies that everybody has, and with one that stays."""
+REGENERATIONS = 0.3
+"""How many seeds have some."""
 
 
 class Act(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -49,7 +53,7 @@ def draw_schedule(
     chance = random.Random(f"workload {seed}")  # noqa: S311  # a simulation's, not a secret's
     names = [config.name for config in configs]
     acts = [_operation(chance, names) for _ in range(operations)]
-    acts += _renewal(seed, names)
+    acts += _renewal(seed, names) + _regenerations(seed, names)
     for fault in draw_faults(names, seed, span=SPAN, families=families):
         parameters = fault.parameters
         acts.append(Act(fault.at, "inject", fault.target, fault.family, fault.lasts, parameters, fault.fault))
@@ -64,6 +68,15 @@ def _renewal(seed: int, names: list[str]) -> list[Act]:
     at, node = chance.randrange(SPAN), chance.choice(names)
     restart = Act(at + chance.randrange(RESTARTED_WITHIN), "service", node, "Cisco Tomcat", text="restart")
     return [Act(at, "inject", node, text="renew"), restart]
+
+
+def _regenerations(seed: int, names: list[str]) -> list[Act]:
+    """Operators regenerate an identity on up to three nodes."""
+    chance = random.Random(f"regenerations {seed}")  # noqa: S311  # a simulation's, not a secret's
+    if chance.random() >= REGENERATIONS:
+        return []
+    draws = range(chance.randint(1, 3))
+    return [Act(chance.randrange(SPAN), "regenerate", chance.choice(names), chance.choice(REGENERATED)) for _ in draws]
 
 
 def _operation(chance: random.Random, names: list[str]) -> Act:

@@ -53,6 +53,7 @@ class SimDisk:
         self._op_ids: dict[int, str] = {}
         self._answers = list(image.log.answers)
         self.csrs = dict(image.csrs)
+        self.installed_by = dict(image.installed_by)
         self.enabled = dict(image.enabled)
         self._done_orders = list(image.done_orders)
         self.keys = dict(image.keys)
@@ -71,6 +72,7 @@ class SimDisk:
             boot=self.boot,
             identities=dict(self.identities),
             csrs=dict(self.csrs),
+            installed_by=dict(self.installed_by),
             files=self.read_files(),
             replica=self.replica(),
             log=self.log_image(),

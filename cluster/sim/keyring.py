@@ -12,13 +12,15 @@ import msgspec
 from ucmlab.broker.codec import UNREADABLE
 from ucmlab.cluster.sim.disk import SimDisk
 from ucmlab.cluster.simkeys import sim_key
-from ucmlab.node.commands import MakeAuthz, MakeCsr, MakeIdentity, OpenKeys, SealKeys
+from ucmlab.node.commands import InstallIdentity, MakeAuthz, MakeCsr, MakeIdentity, OpenKeys, SealKeys
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.csr import make_csr
 from ucmlab.node.events import AuthzMade, CsrMade, IdentityMade, KeysOpened, KeysSealed
 from ucmlab.node.identity import make_identity
 from ucmlab.node.instant import to_datetime
 from ucmlab.node.rulebook import RuleBook
+
+KeyCommand = MakeIdentity | InstallIdentity | MakeCsr | MakeAuthz | SealKeys | OpenKeys
 
 
 class Sealed(msgspec.Struct, frozen=True, array_like=True):
@@ -41,12 +43,14 @@ class SimKeyRing:
         self._made: dict[str, int] = {}
 
     def perform(
-        self, command: MakeIdentity | MakeCsr | MakeAuthz | SealKeys | OpenKeys, disk: SimDisk, *, wall: int
+        self, command: KeyCommand, disk: SimDisk, *, wall: int
     ) -> IdentityMade | CsrMade | AuthzMade | KeysSealed | KeysOpened:
         """Do the private part of a command; the event that answers it."""
         match command:
             case MakeIdentity():
-                return self._make_identity(command.unit, disk, wall)
+                return self._make_identity(command, disk, wall)
+            case InstallIdentity():
+                return self._install_identity(command, disk)
             case MakeCsr():
                 return self._make_csr(command, disk)
             case MakeAuthz():
@@ -57,16 +61,29 @@ class SimKeyRing:
             case OpenKeys():
                 return self._open(command, disk)
 
-    def _make_identity(self, unit: str, disk: SimDisk, wall: int) -> IdentityMade:
+    def _make_identity(self, command: MakeIdentity, disk: SimDisk, wall: int) -> IdentityMade:
+        unit, form = command.unit, command.form
         profile = self._rulebook.identities[unit]
         self._made[unit] = generation = self._made.get(unit, unit in disk.identities) + 1
         number = self._number(unit, generation)
-        key = sim_key(number, profile.key)
-        der = make_identity(profile, key=key, fqdn=self._config.fqdn, serial=number, not_before=to_datetime(wall))
-        disk.identities[unit] = der
+        key = sim_key(number, profile.key if form is None else form.key)
+        start = to_datetime(wall)
+        der = make_identity(profile, key=key, fqdn=self._config.fqdn, serial=number, not_before=start, form=form)
+        self._put_in_place(unit, der, command.op_id, disk)
         if profile.scope == "cluster" and profile.distributed_to:
             disk.keys[unit] = generation
-        return IdentityMade(unit, der)
+        return IdentityMade(unit, der, command.op_id)
+
+    def _install_identity(self, command: InstallIdentity, disk: SimDisk) -> IdentityMade:
+        self._put_in_place(command.unit, command.der, command.op_id, disk)
+        del disk.csrs[command.unit]
+        return IdentityMade(command.unit, command.der, command.op_id)
+
+    def _put_in_place(self, unit: str, der: bytes, op_id: str, disk: SimDisk) -> None:
+        disk.identities[unit] = der
+        disk.installed_by.pop(unit, None)
+        if op_id:
+            disk.installed_by[unit] = op_id
 
     def _make_csr(self, command: MakeCsr, disk: SimDisk) -> CsrMade:
         # Numbered as identities are, in a row of their own: a new request has another key than the one before.

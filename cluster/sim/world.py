@@ -20,7 +20,7 @@ from ucmlab.cluster.access_rules import access_list
 from ucmlab.cluster.network import Network
 from ucmlab.cluster.sim.bus import SimBroker, SimBus
 from ucmlab.cluster.sim.disk import SimDisk
-from ucmlab.cluster.sim.keyring import SimKeyRing
+from ucmlab.cluster.sim.keyring import KeyCommand, SimKeyRing
 from ucmlab.cluster.sim.timeline import Timeline
 from ucmlab.node import commands as c
 from ucmlab.node.config import NodeConfig
@@ -389,6 +389,7 @@ class World(Timeline):
             c.ReadFiles: self._read_files,
             c.SyncDisk: self._sync,
             c.MakeIdentity: self._key_work,
+            c.InstallIdentity: self._key_work,
             c.MakeAuthz: self._key_work,
             c.MakeCsr: self._key_work,
             c.SealKeys: self._key_work,
@@ -434,9 +435,7 @@ class World(Timeline):
         """Have a node's key ring make an identity again; what the node is to be told."""
         return node.ring.perform(c.MakeIdentity(unit), node.disk, wall=self.wall_start + self.now + node.clock_offset)
 
-    def _key_work(
-        self, node: SimNode, command: c.MakeIdentity | c.MakeCsr | c.MakeAuthz | c.SealKeys | c.OpenKeys
-    ) -> None:
+    def _key_work(self, node: SimNode, command: KeyCommand) -> None:
         wall = self.wall_start + self.now + node.clock_offset
         self._waiting.append(node.ring.perform(command, node.disk, wall=wall))
 

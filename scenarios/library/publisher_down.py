@@ -12,15 +12,19 @@ async def publisher_down(lab: Lab) -> None:
     node hears of it (B.6.5). When the publisher is back, the comparison every 30 minutes finds a file without a row
     and proposes it under the operation's own id (C-08).
 
-    Left to later issues: the refusals of CAPF and ITLRecovery regeneration, of the authz keys and of the CTL update.
+    Left to later issues: the refusals of the authz keys by CLI and of the CTL update.
     """
     pub, sub1, sub2 = lab.nodes
     edge, root = await lab.ca("Edge Root CA"), await lab.ca("Corp Root CA")
     await pub.stop()
 
-    async with lab.step("A Phone-Edge-trust upload on sub1", expect="refused, and nothing changes"):
+    async with lab.step(
+        "A Phone-Edge-trust upload and two regenerations on sub1", expect="refused, and nothing changes"
+    ):
         before = [(node.files("Phone-Edge-trust"), node.database("Phone-Edge-trust")) for node in lab.nodes]
         (await sub1.upload("Phone-Edge-trust", edge.pem)).must_be("refused", "publisher_only")
+        for unit in ("CAPF", "ITLRecovery"):
+            (await sub1.regenerate(unit)).must_be("refused", "publisher_only")
         after = [(node.files("Phone-Edge-trust"), node.database("Phone-Edge-trust")) for node in lab.nodes]
         lab.check(before == after, "no node's files or rows changed")
 

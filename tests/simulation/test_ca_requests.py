@@ -1,43 +1,20 @@
 """The product's own requests at a third-party CA: a whole cluster in virtual time."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from tests.unit.scenarios.told import as_story
+from tests.simulation.stories import told
 from ucmlab.cluster.ca.authority import der_of
 from ucmlab.cluster.ca.differences import differences
-from ucmlab.cluster.ca.keys import simulation_keys
 from ucmlab.cluster.ca.requests import read_request
-from ucmlab.cluster.sim.lab import SimLab
-from ucmlab.cluster.sim.loop import VirtualLoop
-from ucmlab.cluster.topology import Settings, topology
 from ucmlab.node.certificates import parse
 from ucmlab.scenarios import Lab
-from ucmlab.scenarios.result import Options
-from ucmlab.scenarios.runner import tell
 
 UNITS = {
     "pub": ("tomcat", "tomcat-ECDSA", "CallManager", "CallManager-ECDSA", "CAPF", "ipsec", "TVS"),
     "imp1": ("cup", "cup-ECDSA", "cup-xmpp", "cup-xmpp-s2s", "ipsec", "tomcat"),
 }
-
-
-def told(script: Callable[[Lab], Awaitable[None]]) -> None:
-    """Tell it in a simulated cluster; it must come to its end."""
-    lab = SimLab(topology(Settings(nodes="pub,sub1,imp1")), seed=1)
-
-    async def whole() -> None:
-        await lab.open()
-        keys = simulation_keys()
-        result = await tell(as_story(script), Options(), port=lab, keys=keys, listener=lambda *_: None)
-        assert (result.verdict, result.trouble) == ("held", None)
-
-    with asyncio.Runner(loop_factory=lambda: VirtualLoop(lab.world)) as runner:
-        runner.run(whole())
 
 
 @pytest.mark.rule("R-142", "R-145", "R-039", "X-01")

@@ -46,7 +46,7 @@ class Monitor:
             "file_written": self._files.written,
             "file_removed": self._files.removed,
             "service_command": self._services.ordered,
-            "identity_made": lambda node, _record: self._services.identity_made(node),
+            "identity_made": self._identity_made,
         }
         self._attach()
 
@@ -96,6 +96,10 @@ class Monitor:
         self._log.suffered(fault, node)
 
     # -- what was performed
+
+    def _identity_made(self, node: SimNode, record: Record) -> None:
+        self._facts.brought.add(str(record.fields["fingerprint"]))
+        self._services.identity_made(node)
 
     def _appended(self, node: SimNode, command: AppendLog) -> None:
         entry = self._log.appended(node, command)

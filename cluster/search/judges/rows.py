@@ -5,6 +5,7 @@ from ucmlab.cluster.search.judges.facts import Facts
 from ucmlab.cluster.sim.world import SimNode
 from ucmlab.node.commands import Reply
 from ucmlab.node.events import DiskImage
+from ucmlab.node.identity_rows import FOUND
 
 
 class RowsJudge:
@@ -64,6 +65,8 @@ class RowsJudge:
             self._check_zombie(node, entry, key, f"came back on {entry.origin}")
 
     def _check_zombie(self, node: SimNode, entry: LogEntry, key: RowKey, what: str) -> None:
+        if entry.kind == FOUND:
+            return  # an identity on disk is right, and its copies go with it; it was no operator who took it away
         # A backup from before a change of epoch cannot tell what was deleted since from what the publisher lost.
         excused = self._facts.lost and entry.origin in self._facts.from_backup
         if entry.op_id not in self._facts.asked and not excused:
@@ -85,7 +88,7 @@ class RowsJudge:
         facts.replies[reply.op_id] = reply
         asked = facts.asked.get(reply.op_id)
         acknowledged = reply.outcome == "done" and reply.reason != "already_present"
-        changes = asked is not None and asked.kind in ("upload", "delete")
+        changes = asked is not None and asked.kind in ("upload", "delete", "regenerate")
         if changes and acknowledged and reply.op_id not in self._logged:
             facts.violate("S6", node.name, f"{reply.op_id} was answered done and is not in the log")
         elif changes and reply.outcome == "refused" and reply.op_id in self._logged and reply.op_id not in self._lost:

@@ -134,6 +134,10 @@ class _Script:
             case "delete":
                 what = f"{named.called(act.text)} is deleted from {act.unit} on {act.node}"
                 yield Step(act.at, what, (f'await {node}.delete("{act.unit}", {named.fingerprint(act.text)})',))
+            case "regenerate":
+                yield Step(
+                    act.at, f"{act.unit} is regenerated on {act.node}", (f'await {node}.regenerate("{act.unit}")',)
+                )
             case "service":
                 call = "restart" if act.text == "restart" else f"{act.text}_service"
                 what = f"{act.node} is told to {act.text} {act.unit}"

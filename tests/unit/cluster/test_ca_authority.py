@@ -21,10 +21,11 @@ from ucmlab.cluster.ca.keys import simulation_keys
 from ucmlab.cluster.ca.office import Books, Office, open_root
 from ucmlab.cluster.ca.requests import REQUEST_LIMIT, Request, common_name, read_request, server_request
 from ucmlab.cluster.ca.terms import CLOCK_MARGIN, LEAF_LIFETIME, Terms
-from ucmlab.cluster.ca.usages import key_usage_extension, usages_of
+from ucmlab.cluster.ca.usages import key_usage_extension
 from ucmlab.cluster.errors import Unusable
 from ucmlab.node.certificates import parse
 from ucmlab.node.errors import Refusal
+from ucmlab.node.usages import usages_of
 
 NOW = datetime(2026, 1, 5, 8, tzinfo=UTC)
 BESIDES = "keyUsage has besides"

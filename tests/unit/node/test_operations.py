@@ -351,7 +351,12 @@ def test_the_publisher_alone_changes_phone_edge_trust() -> None:
 @pytest.mark.rule("B.10")
 @pytest.mark.parametrize(
     ("purpose", "reason"),
-    [("no-such-purpose", "wrong_purpose"), ("cup-trust", "wrong_purpose"), ("tomcat", "csr_missing")],
+    [
+        ("no-such-purpose", "wrong_purpose"),
+        ("cup-trust", "wrong_purpose"),
+        ("tomcat", "key_type"),
+        ("tomcat-ECDSA", "csr_missing"),
+    ],
 )
 def test_a_purpose_that_does_not_fit_is_refused(purpose: str, reason: str) -> None:
     sub, _ = sub1()

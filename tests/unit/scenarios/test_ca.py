@@ -14,8 +14,9 @@ from tests.openssl import openssl, verify
 from tests.unit.node.certificate_factory import name
 from tests.unit.scenarios.told import Script, told
 from ucmlab.cluster.ca.keys import KINDS
-from ucmlab.cluster.ca.usages import key_usage_extension, usages_of
+from ucmlab.cluster.ca.usages import key_usage_extension
 from ucmlab.cluster.errors import Unusable
+from ucmlab.node.usages import usages_of
 from ucmlab.scenarios import Lab
 from ucmlab.scenarios.ca import Chained
 

@@ -1,0 +1,140 @@
+"""Identities of a real lab, from the command line: keys and certificates on disk, signed and judged by OpenSSL."""
+
+import stat
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.integration.test_cli_lab import CommandLine, running
+from tests.openssl import RSA, openssl, verify
+
+FOLDER = "usr/local/platform/.security/tomcat"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    with running(tmp_path_factory.mktemp("identities")) as made:
+        yield made
+
+
+class Authority:
+    """A root and an issuing CA that know nothing of ucmlab: `openssl req -x509` and `openssl x509 -req`."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder
+        self.root, self.issuing = folder / "root.pem", folder / "issuing.pem"
+        new = ("-nodes", "-keyout", folder / "root.key", "-days", "3000", "-subj", f"/CN={name} Root")
+        openssl("req", "-x509", *RSA, *new, "-addext", "basicConstraints=critical,CA:TRUE", "-out", self.root)
+        new = ("-nodes", "-keyout", folder / "issuing.key", "-subj", f"/CN={name} Issuing")
+        openssl("req", "-new", *RSA, *new, "-out", folder / "issuing.csr")
+        self._signed(folder / "issuing.csr", self.issuing, by="root", extensions="basicConstraints=critical,CA:TRUE")
+
+    def sign(self, csr: Path) -> Path:
+        """As administrators do it who have OpenSSL and no CA product: the request's own extensions are copied."""
+        leaf = csr.with_suffix(".pem")
+        self._signed(csr, leaf, by="issuing", extensions="authorityKeyIdentifier=keyid")
+        return leaf
+
+    def _signed(self, csr: Path, into: Path, *, by: str, extensions: str) -> None:
+        (self.folder / "extensions").write_text(extensions + "\n")
+        issuer = ("-CA", self.folder / f"{by}.pem", "-CAkey", self.folder / f"{by}.key", "-CAcreateserial")
+        copied = ("-copy_extensions", "copyall", "-extfile", self.folder / "extensions")
+        openssl("x509", "-req", "-in", csr, *issuer, *copied, "-days", "700", "-sha256", "-out", into)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"), "OpenSSL")
+
+
+def home(lab: CommandLine, node: str) -> Path:
+    return Path(lab.json("dump")["nodes"][node]["home"])
+
+
+def identity(lab: CommandLine, node: str, unit: str = "tomcat") -> dict[str, object]:
+    found: dict[str, object] = lab.json("dump")["nodes"][node]["identities"][unit]
+    return found
+
+
+def public_key(path: Path, *kind: str) -> str:
+    return subprocess.run(["openssl", *kind, "-in", path], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.rule("R-012", "R-017", "R-020", "R-021", "R-028", "R-039", "R-142")
+def test_openssl_signs_a_request_and_its_leaf_takes_the_identitys_place(
+    lab: CommandLine, authority: Authority, tmp_path: Path
+) -> None:
+    csr = tmp_path / "tomcat.csr"
+    lab.must("cert", "csr", "sub1", "tomcat", "--san", "web.lab.test", "-o", csr)
+    leaf = authority.sign(csr)
+    refused = lab.run("cert", "upload", "sub1", "tomcat", leaf)
+    assert (refused.returncode, refused.stdout) == (1, b"")
+    warning, line, *_ = refused.stderr.decode().splitlines()
+    assert "CN=OpenSSL Issuing is missing" in warning
+    assert line == "refused chain_incomplete: CA certificate is not available in the trust-store"
+
+    chain = tmp_path / "chain.p7b"
+    openssl("crl2pkcs7", "-nocrl", "-certfile", authority.issuing, "-certfile", authority.root, "-out", chain)
+    lab.must("cert", "upload", "pub", "tomcat-trust", chain, "--wait")
+    lab.must("cert", "upload", "sub1", "tomcat", leaf, "--wait")
+    told = identity(lab, "sub1")
+    assert (told["origin"], told["csr"], told["issuer"]) == ("ca-signed", False, "CN=OpenSSL Issuing")
+
+    files = home(lab, "sub1") / FOLDER
+    key = files / "keys" / "tomcat_priv.pem"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert public_key(key, "pkey", "-pubout") == public_key(files / "certs" / "tomcat.pem", "x509", "-noout", "-pubkey")
+    assert not list(files.glob("keys/tomcat*csr*"))
+
+    served = lab.must("cert", "download", "sub1", "tomcat").encode()
+    assert openssl("x509", "-outform", "DER", stdin=served) == openssl("x509", "-outform", "DER", "-in", leaf)
+    roots, above = authority.root.read_bytes(), authority.issuing.read_bytes()
+    assert verify(tmp_path, served, roots=roots, above=above, at=datetime.now(UTC)).endswith(": OK\n")
+    again = lab.run("cert", "upload", "sub1", "tomcat", leaf)
+    assert b"csr_missing" in again.stderr
+
+
+@pytest.mark.rule("R-089", "R-090", "R-092", "B.4", "B.6")
+def test_a_regenerated_identity_is_trusted_by_every_node(lab: CommandLine, tmp_path: Path) -> None:
+    before = identity(lab, "pub")
+    assert lab.run("cert", "regenerate", "pub", "tomcat").returncode == 1  # nobody said yes
+    assert identity(lab, "pub") == before
+    lab.must("cert", "regenerate", "pub", "tomcat", "--yes")
+    lab.must("wait", "--converged")
+    after = identity(lab, "pub")
+    assert after["fingerprint"] != before["fingerprint"]
+    assert (after["key"], after["origin"]) == (before["key"], "self-signed")
+    for node in lab.json("dump")["nodes"].values():
+        held = {each["fingerprint"] for each in node["trust"]["tomcat-trust"]}
+        assert after["fingerprint"] in held
+        assert before["fingerprint"] not in held
+    lab.must(
+        "cert", "selfsigned", "pub", "CallManager", "--key", "rsa-3072", "--years", "10", "--hash", "sha512", "--yes"
+    )
+    served = lab.must("cert", "download", "pub", "CallManager").encode()
+    text = openssl("x509", "-noout", "-text", stdin=served)
+    assert "(3072 bit)" in text
+    assert "sha512WithRSAEncryption" in text
+    assert verify(tmp_path, served, roots=served, at=datetime.now(UTC)).endswith(": OK\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["regenerate", "sub1", "tomcat-trust"], "not_regenerable"),
+        (["regenerate", "sub1", "ITLRecovery"], "publisher_only"),
+        (["regenerate", "sub1", "cows"], "wrong_purpose"),
+        (["selfsigned", "sub1", "tomcat", "--key", "ec-256"], "key_type"),
+        (["selfsigned", "sub1", "tomcat", "--key", "rsa-512"], "key_length"),
+        (["selfsigned", "sub1", "tomcat", "--years", "7"], "validity"),
+        (["selfsigned", "sub1", "tomcat-ECDSA", "--hash", "sha256"], "hash_algorithm"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_in_one_line(lab: CommandLine, arguments: list[str], word: str) -> None:
+    done = lab.run("cert", *arguments, "--yes")
+    assert (done.returncode, done.stdout) == (1, b"")
+    (line,) = done.stderr.decode().splitlines()
+    assert line.startswith(f"refused {word}: ")
