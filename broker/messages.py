@@ -199,6 +199,35 @@ class KeysInstalled(Message, frozen=True):
     kind: str
 
 
+class PeerRequest(Message, frozen=True):
+    """A multi-server certificate request with its private key, sealed to one of the nodes that it is for (B.8).
+
+    Repeated under one op_id until answered, like `PeerCertificate`.
+    """
+
+    op_id: str
+    unit: str
+    blob: bytes
+
+
+class PeerCertificate(Message, frozen=True):
+    """What an operator uploaded on the sender for a multi-server request, for a node that has the request too."""
+
+    op_id: str
+    unit: str
+    data: bytes
+    """The file as it was uploaded."""
+    description: str
+
+
+class PeerAnswer(Message, frozen=True):
+    """What became of a `PeerRequest` or `PeerCertificate`; the same for every repetition of one op_id."""
+
+    op_id: str
+    outcome: Literal["done", "refused", "partial", "indefinite"]
+    reason: str
+
+
 AnyMessage = (
     Birth
     | Ack
@@ -213,4 +242,7 @@ AnyMessage = (
     | ServiceReport
     | SealedKeys
     | KeysInstalled
+    | PeerRequest
+    | PeerCertificate
+    | PeerAnswer
 )

@@ -7,6 +7,7 @@ cucm/v1/{cluster}/node/{node}/ack              that node        retained
 cucm/v1/{cluster}/req/{node}/{verb}            that node        proposals, catch-up requests, key receipts
 cucm/v1/{cluster}/answer/{node}/{verb}         publisher        answers to that node
 cucm/v1/{cluster}/keys/{node}                  publisher        sealed keys for that node
+cucm/v1/{cluster}/peer/{node}/{to}             that node        multi-server requests and certificates, for another node
 cucm/v1/{cluster}/svc/{node}/{service}/cmd     publisher, or    orders to that node's services
                                                that node
 cucm/v1/{cluster}/svc/{node}/{service}/state   that node        retained
@@ -70,6 +71,10 @@ class Topics(NamedTuple):
         """Sealed private material for `node`."""
         return f"{PREFIX}/{self.cluster}/keys/{node}"
 
+    def peer(self, node: str, to: str) -> str:
+        """What `node` says to one other node."""
+        return f"{PREFIX}/{self.cluster}/peer/{node}/{to}"
+
     def service_order(self, node: str, service: str) -> str:
         """Orders to a service of `node`."""
         return f"{PREFIX}/{self.cluster}/svc/{node}/{slug(service)}/cmd"
@@ -87,10 +92,11 @@ class Topics(NamedTuple):
             f"{root}/node/{publisher}/birth",
             f"{root}/answer/{node}/+",
             f"{root}/keys/{node}",
+            f"{root}/peer/+/{node}",
             f"{root}/svc/{node}/+/cmd",
         )
 
-    def publisher_filters(self) -> tuple[str, ...]:
+    def publisher_filters(self, publisher: str) -> tuple[str, ...]:
         """What the publisher subscribes to; no two overlap."""
         root = self.root
         return (
@@ -98,6 +104,7 @@ class Topics(NamedTuple):
             f"{root}/node/+/birth",
             f"{root}/node/+/ack",
             f"{root}/req/+/+",
+            f"{root}/peer/+/{publisher}",
             f"{root}/svc/+/+/cmd",
             f"{root}/svc/+/+/state",
         )
@@ -105,7 +112,7 @@ class Topics(NamedTuple):
     def writable(self, node: str, *, publisher: bool) -> tuple[str, ...]:
         """Filters that cover what a member may publish (design: a node only under its own topics)."""
         root = self.root
-        own = (f"{root}/node/{node}/+", f"{root}/req/{node}/+", f"{root}/svc/{node}/+/+")
+        own = (f"{root}/node/{node}/+", f"{root}/req/{node}/+", f"{root}/peer/{node}/+", f"{root}/svc/{node}/+/+")
         if not publisher:
             return own
         return (
@@ -119,7 +126,7 @@ class Topics(NamedTuple):
 
     def readable(self, node: str, *, publisher: bool, publisher_name: str) -> tuple[str, ...]:
         """Filters that a member may subscribe to and receive."""
-        return self.publisher_filters() if publisher else self.follower_filters(node, publisher_name)
+        return self.publisher_filters(node) if publisher else self.follower_filters(node, publisher_name)
 
 
 class Address(NamedTuple):
@@ -151,6 +158,8 @@ def parse(topic: str) -> Address | None:  # noqa: PLR0911  one return for each k
             return Address(kind, node, verb)
         case ["keys", node]:
             return Address("keys", node, "")
+        case ["peer", node, to]:
+            return Address("peer", node, to)
         case ["svc", node, service, ("cmd" | "state") as leaf]:
             return Address(leaf, node, service)
         case _:

@@ -33,7 +33,7 @@ from ucmlab.cluster.control_messages import (
     Spawned,
 )
 from ucmlab.cluster.nodeprocess import node_main
-from ucmlab.cluster.processes import close_inherited, default_signals, die_with_parent, entitle
+from ucmlab.cluster.processes import close_inherited, default_signals, die_with_parent, entitle, settle_memory
 from ucmlab.cluster.simkeys import sim_ec, sim_rsa
 from ucmlab.node.certificates import parse
 from ucmlab.node.identity import make_identity
@@ -158,6 +158,7 @@ def serve(spec: ForkServerSpec) -> None:
     default_signals()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the lab ends us by closing the socket, after it ended the nodes
     entitle(spec.lab, "fork server")
+    settle_memory()
     warm(spec.release, spec.profile)
     # Children write to pages that the collector's marks would otherwise touch, each time, in each of them.
     gc.collect()

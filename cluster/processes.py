@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from setproctitle import setproctitle
 
 _PR_SET_PDEATHSIG = 1
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+_LARGE = 128 << 10
+"""Bytes: glibc's own threshold, which it raises unless it is set."""
 _HIGHEST_FD = 65_536
 
 
@@ -28,6 +31,18 @@ def die_with_parent(parent: int) -> None:
 def entitle(lab: str, member: str) -> None:
     """What `ps` shows: `ucmlab: <lab> <member>`, and nothing that was ever in argv."""
     setproctitle(f"ucmlab: {lab} {member}")
+
+
+def settle_memory() -> None:
+    """Have the C library give large buffers back, for this process and all that it forks.
+
+    By itself glibc keeps a freed buffer of a snapshot's size among the small blocks from the second one on, and gives
+    each thread a heap of its own: a supervisor grew by 3 kB with each node that was killed, and none of it was in use.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's; elsewhere there is nothing to settle
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _LARGE)
+        mallopt(_M_ARENA_MAX, 1)
 
 
 def close_inherited(keep: Iterable[int]) -> None:

@@ -12,6 +12,7 @@ import msgspec
 from ucmlab.broker.messages import Row
 from ucmlab.cluster.port import LabFacts, LabPort, NodeView, ServiceView, Standing
 from ucmlab.node.certificates import Certificate, parse
+from ucmlab.node.csr_rules import is_multi_server
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import FileImage
 from ucmlab.node.instant import SECOND, rfc3339
@@ -20,8 +21,6 @@ from ucmlab.node.services import CHANGE_NOTIFICATION
 
 SCHEMA = 1
 _NO_PHONES: dict[str, object] = {"total": 0, "registered": 0, "locked": 0, "resets": 0, "by_state": {}}
-_MULTI_SERVER = ("-ms", "-EC-ms")
-"""How the host part of a multi-server certificate's common name ends (domain.md B.4)."""
 
 
 class Convergence(msgspec.Struct, frozen=True):
@@ -156,7 +155,6 @@ def _identity(der: bytes, *, csr: bool) -> dict[str, object] | None:
     certificate = _parsed(der)
     if certificate is None:
         return None
-    host = certificate.common_name.partition(".")[0]
     origin: Literal["self-signed", "ca-signed"] = "self-signed" if certificate.self_signed else "ca-signed"
     return {
         **_described(certificate),
@@ -165,7 +163,7 @@ def _identity(der: bytes, *, csr: bool) -> dict[str, object] | None:
         "not_after": rfc3339(certificate.not_after),
         "origin": origin,
         "csr": csr,
-        "multi_server": host.endswith(_MULTI_SERVER),
+        "multi_server": is_multi_server(certificate.common_name),
     }
 
 

@@ -20,7 +20,7 @@ from ucmlab.cluster.control_messages import act_event
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.lablock import LabLock
 from ucmlab.cluster.local import BROKER, LabLost, LocalLab, ProcessCrashed
-from ucmlab.cluster.processes import entitle
+from ucmlab.cluster.processes import entitle, settle_memory
 from ucmlab.cluster.provision import LabHome
 from ucmlab.cluster.requests import (
     Advance,
@@ -240,6 +240,7 @@ def run_lab(
     """
     lock = LabLock(home.path)
     entitle(home.lab.name, "supervisor")
+    settle_memory()
     topology = home.topology
     try:
         # Before anything else, because it imports while this process goes on.

@@ -208,6 +208,23 @@ class MakeCsr(Command, frozen=True):
     form: CsrForm
 
 
+class SealCsr(Command, frozen=True):
+    """Seal the unit's waiting request and its key to another member; answered by `CsrSealed`."""
+
+    op_id: str
+    unit: str
+    recipient: str
+
+
+class OpenCsr(Command, frozen=True):
+    """Open a request and its key, and put both in the place of the last ones, durably; answered by `CsrOpened`."""
+
+    op_id: str
+    unit: str
+    sender: str
+    blob: bytes
+
+
 class MakeAuthz(Command, frozen=True):
     """Make the OAuth keys (RSA signing, symmetric encryption) and store them; answered by `AuthzMade`."""
 
@@ -285,6 +302,8 @@ AnyCommand = (
     | InstallIdentity
     | MakeAuthz
     | MakeCsr
+    | SealCsr
+    | OpenCsr
     | SealKeys
     | OpenKeys
     | Reply

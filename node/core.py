@@ -32,9 +32,11 @@ from ucmlab.node.commands import (
     InstallIdentity,
     MakeCsr,
     MakeIdentity,
+    OpenCsr,
     OpenKeys,
     ReadFiles,
     Reply,
+    SealCsr,
     Subscribe,
 )
 from ucmlab.node.config import NodeConfig
@@ -47,6 +49,8 @@ from ucmlab.node.events import (
     BusDisconnected,
     CommandFailed,
     CsrMade,
+    CsrOpened,
+    CsrSealed,
     Delete,
     DiskImage,
     DiskSynced,
@@ -74,6 +78,8 @@ from ucmlab.node.identity_changes import IdentityChanges
 from ucmlab.node.identity_rows import IDENTITY_KINDS
 from ucmlab.node.installation import Installation
 from ucmlab.node.instant import Instant
+from ucmlab.node.multi_server import TIMER as MULTI_SERVER_TIMER
+from ucmlab.node.multi_server import MultiServer
 from ucmlab.node.operations import TIMER as OPERATION_TIMER
 from ucmlab.node.operations import Operations
 from ucmlab.node.ordering import Ordering
@@ -120,7 +126,7 @@ class NodeCore:
             propose=self._propose_installation,
             installed=self._installed,
         )
-        self.csr_requests = CsrRequests(self.context, self.identities)
+        self.csr_requests = CsrRequests(self.context, self.identities, answer=self._reply)
         self.installed_by: dict[str, str] = {}
         self.ordering = Ordering(self.context)
         units = rulebook.units_of(config.role)
@@ -150,6 +156,14 @@ class NodeCore:
             installed_by=self.installed_by,
         )
         self.operations = self._make_operations()
+        self.multi_server = MultiServer(
+            self.context,
+            requests=self.csr_requests.made_for,
+            identities=self.identities,
+            installed_by=self.installed_by,
+            upload=self.operations.ask,
+            away=self._is_away,
+        )
         self.change_notification = self.change_notification_class(
             self.context,
             self.filing,
@@ -179,6 +193,7 @@ class NodeCore:
             self.filing,
             self.replica,
             identity_changes=self.identity_changes,
+            answer=self._reply,
             submit=self._submit,
             publisher_away=self.believes_publisher_away,
         )
@@ -234,12 +249,20 @@ class NodeCore:
                 self._synced()
             case FilesRead():
                 self._files_read(event)
-            case Upload() | Delete() | Regenerate() | GenerateSelfSigned():
+            case Upload():
+                self.multi_server.expect(event)
+                self.operations.ask(event)
+            case Delete() | Regenerate() | GenerateSelfSigned():
                 self.operations.ask(event)
             case GenerateCsr():
+                self.multi_server.expect(event)
                 self.csr_requests.ask(event)
             case CsrMade():
                 self.csr_requests.made(event)
+            case CsrSealed():
+                self.multi_server.sealed(event)
+            case CsrOpened():
+                self.multi_server.request_opened(event)
             case OrderService():
                 self._order_service(event)
             case RegenerateAuthz():
@@ -280,8 +303,19 @@ class NodeCore:
             self.context.ask(ReadFiles(RELOAD))
         elif event.command == MakeCsr.__name__:
             self.csr_requests.failed(event.op_id, event.text)
+        elif event.command in (SealCsr.__name__, OpenCsr.__name__):
+            pass  # nothing of this node's has changed; whoever waits asks again, or is told that it went without
         else:
             self.context.ask(Halt(f"{event.command} failed: {event.text}"))
+
+    def _reply(self, reply: Reply) -> None:
+        """Answer the operator, unless other nodes come first."""
+        if not self.multi_server.takes(reply):
+            self.context.ask(reply)
+
+    def _is_away(self, member: str) -> bool:
+        """Whether a member is known to be away; this node is told of the publisher alone."""
+        return member == self.config.publisher and self.believes_publisher_away()
 
     def _taken_over(self) -> None:
         """Somebody else joined the bus under this node's name; people must find out who is the right one."""
@@ -298,6 +332,7 @@ class NodeCore:
         self._publish_birth("up")
         self.follower.connected()
         self.operations.connected()
+        self.multi_server.connected()
         self.ordering.connected()
 
     def _filters(self) -> tuple[str, ...]:
@@ -325,7 +360,8 @@ class NodeCore:
         context.cause = opened.cause
         if opened.sender == self.config.publisher:
             self._publisher_speaks(address.kind, opened.boot)
-        if not self._heard(address, opened, payload):
+        heard = self._peer_heard if address.kind == "peer" else self._heard
+        if not heard(address, opened, payload):
             context.record("bus_refused", reason="sender", sender=opened.sender, topic=topic)
 
     def _heard(self, address: topics.Address, opened: Opened, payload: bytes) -> bool:
@@ -356,6 +392,12 @@ class NodeCore:
             case _:
                 return False
         return True
+
+    def _peer_heard(self, address: topics.Address, opened: Opened, _payload: bytes) -> bool:
+        """What another node says to this one, and nobody's else."""
+        if address.leaf != self.config.name or opened.sender != address.node or opened.sender == self.config.name:
+            return False
+        return self.multi_server.heard(opened.sender, opened.message)
 
     def _head_told(self, head: Head) -> None:
         self.follower.head_told(head)
@@ -597,6 +639,8 @@ class NodeCore:
             self.follower.acknowledge_soon()
         elif token.startswith(OPERATION_TIMER):
             self.operations.timer(token.removeprefix(OPERATION_TIMER))
+        elif token.startswith(MULTI_SERVER_TIMER):
+            self.multi_server.timer(token.removeprefix(MULTI_SERVER_TIMER))
         elif token.startswith("service:"):
             self.services.timer(token.removeprefix("service:"))
         elif token.startswith("order:"):
@@ -629,6 +673,7 @@ class NodeCore:
             self.operations.open()
             + self.services.busy()
             + self.csr_requests.open()
+            + self.multi_server.open()
             + self.ordering.open()
             + self.change_notification.waiting()
             + (not self.installation.complete)

@@ -3,6 +3,8 @@
 The answer comes when key and request are on the disk. Nothing of it concerns other nodes.
 """
 
+from collections.abc import Callable
+
 from ucmlab.node.certificates import parse
 from ucmlab.node.commands import MakeCsr, Reply
 from ucmlab.node.context import Context
@@ -16,9 +18,10 @@ from ucmlab.node.trust_rules import product_text
 class CsrRequests:
     """What was asked for and is being made, and what is there."""
 
-    def __init__(self, context: Context, identities: dict[str, bytes]) -> None:
-        """`identities` (unit to DER) is the node's own table, read here."""
+    def __init__(self, context: Context, identities: dict[str, bytes], *, answer: Callable[[Reply], None]) -> None:
+        """`identities` (unit to DER) is the node's own table, read here; `answer` takes what is to be replied."""
         self._context = context
+        self._answer = answer
         self._identities = identities
         self._open: dict[str, str] = {}
         """Operation id to unit."""
@@ -66,4 +69,4 @@ class CsrRequests:
 
     def _reply(self, op_id: str, outcome: str, reason: str = "", text: str = "") -> None:
         self._context.record("operation", op_id, phase="ended", outcome=outcome, reason=reason)
-        self._context.ask(Reply(op_id, outcome, reason, text))
+        self._answer(Reply(op_id, outcome, reason, text))

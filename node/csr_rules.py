@@ -6,6 +6,9 @@ A refusal carries a stable reason word and the product's text.
 import ipaddress
 import re
 
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
 from ucmlab.node.certificates import parse
 from ucmlab.node.commands import CsrForm
 from ucmlab.node.context import Context
@@ -15,6 +18,8 @@ from ucmlab.node.rulebook import KeyKind, Unit
 from ucmlab.node.trust_rules import check_publisher_only
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+MULTI_SERVER = "-ms"
+"""Ends the host part of the common name of what is for several nodes (B.4)."""
 _NAME_LIMIT = 253
 """Characters of a DNS name (RFC 1035)."""
 
@@ -28,15 +33,52 @@ def judge_csr(context: Context, identities: dict[str, bytes], request: GenerateC
     unit = _unit(context, request.unit)
     key = judge_key(context, unit, request.key)
     profile = context.rulebook.identities[unit.name]
-    names = _with_own(_own_names(context, unit), request.san)
+    own, common_name = _own_names(context, unit), _common_name(context, identities, unit)
+    if request.multi_server:
+        if not context.rulebook.csrs[context.config.role, unit.name].offers_multi_server:
+            raise Refusal("wrong_purpose", f"{unit.name} has no multi-server certificates")
+        own, common_name = _names_of_all(context, unit, request.san), multi_server_name(common_name)
     return CsrForm(
         key=key.name,
         digest=judge_digest(key, request.digest),
-        common_name=_common_name(context, identities, unit),
-        names=names,
+        common_name=common_name,
+        names=_with_own(own, request.san),
         ou=context.rulebook.ou_in_request(asked=request.include_ou),
         ca=profile.ca,
     )
+
+
+def participants(context: Context, unit: str) -> tuple[str, ...]:
+    """The members that a multi-server request of a unit is for, in the cluster's order: all that have it (B.8)."""
+    csrs = context.rulebook.csrs
+    having = {role for (role, name), row in csrs.items() if name == unit and row.offers_multi_server}
+    return tuple(member.name for member in context.config.members if member.role in having)
+
+
+def multi_server_name(common_name: str) -> str:
+    """A unit's common name as multi-server certificates have it: `pub-ms.lab.test`, `pub-EC-ms.lab.test` (B.4)."""
+    host, dot, domain = common_name.partition(".")
+    return f"{host}{MULTI_SERVER}{dot}{domain}"
+
+
+def is_multi_server(common_name: str) -> bool:
+    """Whether a certificate or request of that name is for several nodes."""
+    return common_name.partition(".")[0].endswith(MULTI_SERVER)
+
+
+def requested_name(csr: bytes) -> str:
+    """The common name of a request (DER)."""
+    names = x509.load_der_x509_csr(csr).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(names[-1].value) if names else ""
+
+
+def _names_of_all(context: Context, unit: Unit, more: tuple[str, ...]) -> tuple[str, ...]:
+    """All nodes, then the parent domain, which the page fills in by itself (B.4, C-43); no addresses (B.8)."""
+    for name in more:
+        if _is_address(name):
+            raise Refusal("alternative_name", f"{name}: a multi-server request takes names, no addresses")
+    domain = context.config.domain
+    return (*(f"{name}.{domain}" for name in participants(context, unit.name)), domain)
 
 
 def _unit(context: Context, name: str) -> Unit:

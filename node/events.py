@@ -127,6 +127,24 @@ class CsrMade(Event, frozen=True):
     der: bytes
 
 
+class CsrSealed(Event, frozen=True):
+    """The answer to `SealCsr`."""
+
+    op_id: str
+    unit: str
+    recipient: str
+    blob: bytes
+
+
+class CsrOpened(Event, frozen=True):
+    """The answer to `OpenCsr`: stored. `der` is the request; empty: what was sealed is none, or not for this node."""
+
+    op_id: str
+    unit: str
+    sender: str
+    der: bytes
+
+
 class AuthzMade(Event, frozen=True):
     """The answer to `MakeAuthz`: both keys are in the key ring."""
 
@@ -214,6 +232,8 @@ class GenerateCsr(Event, frozen=True):
     """Further DNS names and IP addresses."""
     include_ou: bool = False
     """From 14SU1; releases before always include it."""
+    multi_server: bool = False
+    """One request for all nodes that have the unit: it is copied to them, key included (B.8)."""
     cause: str = ""
 
 
@@ -276,6 +296,8 @@ AnyEvent = (
     | IdentityMade
     | AuthzMade
     | CsrMade
+    | CsrSealed
+    | CsrOpened
     | KeysSealed
     | KeysOpened
     | CommandFailed

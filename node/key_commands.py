@@ -11,19 +11,29 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ucmlab.node.commands import Command, InstallIdentity, MakeAuthz, MakeCsr, MakeIdentity, OpenKeys, SealKeys
+from ucmlab.node.commands import (
+    Command,
+    InstallIdentity,
+    MakeAuthz,
+    MakeCsr,
+    MakeIdentity,
+    OpenCsr,
+    OpenKeys,
+    SealCsr,
+    SealKeys,
+)
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.csr import csr_pem, make_csr
 from ucmlab.node.durable import PUBLIC, make_folder, remove_file, replace_file
 from ucmlab.node.errors import SealBroken
-from ucmlab.node.events import AuthzMade, CsrMade, Event, IdentityMade, KeysOpened, KeysSealed
+from ucmlab.node.events import AuthzMade, CsrMade, CsrOpened, CsrSealed, Event, IdentityMade, KeysOpened, KeysSealed
 from ucmlab.node.identity import make_identity
 from ucmlab.node.installed_by import note_installation
 from ucmlab.node.instant import Instant, to_datetime
 from ucmlab.node.keyring import KeyRing
 from ucmlab.node.layout import HomeLayout, read_counted
 from ucmlab.node.privatefile import write_private
-from ucmlab.node.rulebook import RuleBook
+from ucmlab.node.rulebook import RuleBook, Unit
 from ucmlab.node.sealing import sealing_info
 
 AUTHZ = "authz"
@@ -62,8 +72,8 @@ class KeyCommands:
                 return IdentityMade(command.unit, self._make_identity(command, now), command.op_id)
             case InstallIdentity():
                 return self._install_identity(command)
-            case MakeCsr():
-                return CsrMade(command.op_id, self._make_csr(command))
+            case MakeCsr() | SealCsr() | OpenCsr():
+                return self._request(command)
             case MakeAuthz(generation=generation):
                 self._ring.make_authz(generation)
                 return AuthzMade(generation)
@@ -111,14 +121,51 @@ class KeyCommands:
         counted = {**read_counted(self._layout.generations), kind: generation}
         write_private(self._layout.generations, msgspec.json.encode(counted))
 
+    def _request(self, command: MakeCsr | SealCsr | OpenCsr) -> Event:
+        match command:
+            case MakeCsr():
+                return CsrMade(command.op_id, self._make_csr(command))
+            case SealCsr():
+                return self._seal_csr(command)
+            case OpenCsr():
+                return self._open_csr(command)
+
     def _make_csr(self, command: MakeCsr) -> bytes:
         unit, form = self._rulebook.units[command.unit], command.form
         key = self._ring.make_csr_key(unit, form.key)
         der = make_csr(form, self._rulebook.csrs[self._config.role, unit.name], key)
+        self._put_request_in_place(unit, der)
+        return der
+
+    def _put_request_in_place(self, unit: Unit, der: bytes) -> None:
         # From here on this request counts, and its key is told by its name.
         replace_file(self._home / unit.csr_file, csr_pem(der).encode(), mode=PUBLIC, durable=True)
         self._ring.drop_other_csr_keys(unit, der)
-        return der
+
+    def _seal_csr(self, command: SealCsr) -> CsrSealed:
+        unit, recipient = self._rulebook.units[command.unit], command.recipient
+        pem = (self._home / unit.csr_file).read_bytes()
+        der = x509.load_pem_x509_csr(pem).public_bytes(Encoding.DER)
+        info = self._csr_info(unit.name, command.op_id, sender=self._config.name, recipient=recipient)
+        blob = self._ring.seal_csr(unit, der, recipient_public=self._sealing_key(recipient), info=info)
+        return CsrSealed(command.op_id, unit.name, recipient, blob)
+
+    def _open_csr(self, command: OpenCsr) -> CsrOpened:
+        unit = self._rulebook.units[command.unit]
+        info = self._csr_info(unit.name, command.op_id, sender=command.sender, recipient=self._config.name)
+        try:
+            der = self._ring.open_csr(unit, command.blob, info=info)
+        except SealBroken:
+            return CsrOpened(command.op_id, unit.name, command.sender, b"")
+        self._put_request_in_place(unit, der)
+        return CsrOpened(command.op_id, unit.name, command.sender, der)
+
+    def _csr_info(self, unit: str, op_id: str, *, sender: str, recipient: str) -> bytes:
+        operation = f"csr/{unit}/{op_id}"
+        return sealing_info(cluster=self._config.cluster, operation=operation, sender=sender, recipient=recipient)
+
+    def _sealing_key(self, member: str) -> bytes:
+        return next(each.sealing for each in self._config.members if each.name == member)
 
     def _write_certificate(self, unit: str, der: bytes) -> None:
         path = self._home / self._rulebook.units[unit].certificate_file
@@ -128,7 +175,7 @@ class KeyCommands:
 
     def _seal(self, command: SealKeys) -> KeysSealed:
         kind, recipient = command.kind, command.recipient
-        public = next(member.sealing for member in self._config.members if member.name == recipient)
+        public = self._sealing_key(recipient)
         info = self._info(kind, command.generation, sender=self._config.name, recipient=recipient)
         if kind == AUTHZ:
             blob = self._ring.seal_authz(recipient_public=public, info=info)

@@ -58,6 +58,11 @@ class _SealedIdentity(Secret, frozen=True, array_like=True):
     key: bytes
 
 
+class _SealedCsr(Secret, frozen=True, array_like=True):
+    request: bytes
+    key: bytes
+
+
 class KeyRing:
     """The private keys of one node, below its home. One process owns a home; nothing here is for two at a time."""
 
@@ -151,9 +156,7 @@ class KeyRing:
             OSError: it could not be stored.
         """
         key = self._make(kind)
-        path = self._csr_key_file(unit, key.public_key())
-        private_folder(path.parent)
-        write_private(path, _private_pem(key))
+        self._store_csr_key(unit, key)
         return key
 
     def drop_other_csr_keys(self, unit: Unit, csr: bytes) -> None:
@@ -181,6 +184,28 @@ class KeyRing:
         """Forget the keys of all requests: there is none that waits any more."""
         for path in (self._home / unit.key_file).parent.glob(f"{unit.name}_csr_*_priv.pem"):
             path.unlink()
+
+    def seal_csr(self, unit: Unit, csr: bytes, *, recipient_public: bytes, info: bytes) -> bytes:
+        """Seal a request (DER) and its key to another member (B.8: one key for several nodes).
+
+        Raises:
+            KeyError: the node does not have the key of this request.
+        """
+        path = self._csr_key_file(unit, x509.load_der_x509_csr(csr).public_key())
+        if not path.exists():
+            raise KeyError(f"no key for this request of {unit.name}")
+        key = _private_der(_load_pem(read_private(path)))
+        return seal(recipient_public, msgspec.msgpack.encode(_SealedCsr(csr, key)), info=info)
+
+    def open_csr(self, unit: Unit, blob: bytes, *, info: bytes) -> bytes:
+        """Open what `seal_csr` sealed to this node, store the key, and return the request (DER).
+
+        Raises:
+            SealBroken: it does not open, or key and request do not belong together.
+        """
+        csr, key = _request_of(unseal(self.bus.sealing_private, blob, info=info))
+        self._store_csr_key(unit, key)
+        return csr
 
     def seal_identity(self, unit: Unit, certificate: bytes, *, recipient_public: bytes, info: bytes) -> bytes:
         """Seal an identity of the cluster, certificate and key, to another member (ITLRecovery, multi-server).
@@ -240,6 +265,11 @@ class KeyRing:
         current = self._home / unit.key_file
         return current, current.with_name(f"{unit.name}_priv_before.pem")
 
+    def _store_csr_key(self, unit: Unit, key: IdentityKey) -> None:
+        path = self._csr_key_file(unit, key.public_key())
+        private_folder(path.parent)
+        write_private(path, _private_pem(key))
+
     def _csr_key_file(self, unit: Unit, public: object) -> Path:
         # [ASSUMED] the name: the product's is not public. Named by the key, since a file of two is written first.
         digest = hashlib.sha256(_public_bytes(public)).hexdigest()[:_NAMED_BY]
@@ -296,6 +326,18 @@ def _identity_of(opened: bytes) -> tuple[bytes, IdentityKey]:
     if _public_bytes(key.public_key()) != _public_bytes(named):
         raise SealBroken
     return sealed.certificate, key
+
+
+def _request_of(opened: bytes) -> tuple[bytes, IdentityKey]:
+    try:
+        sealed = msgspec.msgpack.decode(opened, type=_SealedCsr)
+        key = _load_der(sealed.key)
+        named = x509.load_der_x509_csr(sealed.request).public_key()
+    except (msgspec.DecodeError, ValueError):
+        raise SealBroken from None
+    if _public_bytes(key.public_key()) != _public_bytes(named):
+        raise SealBroken
+    return sealed.request, key
 
 
 def _load_pem(content: bytes) -> IdentityKey:

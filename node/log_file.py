@@ -21,7 +21,7 @@ WORTH_CUTTING_ENTRIES = 64
 WORTH_CUTTING_BYTES = 256 * 1024
 """Below both, rewriting costs more than the dead entries do."""
 KEPT_ANSWERS = 20_000
-"""As many as the publisher remembers; the file is shortened to them at a start that finds twice as many."""
+"""As many as the publisher remembers; the file is shortened to them when it holds twice as many."""
 
 
 class _Header(msgspec.Struct, frozen=True, array_like=True, tag="header"):
@@ -60,6 +60,8 @@ class LogFile:
         self._floor = 0
         self._entries: list[_Entry] = []
         self._answers: dict[str, _Answer] = {}
+        self._written = 0
+        """Answers in the file, which has some that are kept no more."""
 
     @property
     def begun_epoch(self) -> int:
@@ -81,9 +83,8 @@ class LogFile:
         self._header = next((record for record in decoded if isinstance(record, _Header)), _Header())
         self._entries = [record for record in decoded if isinstance(record, _Entry)]
         self._answers = {answer.op_id: answer for answer in map(_decode_answer, answers)}
-        if len(answers) > 2 * KEPT_ANSWERS:
-            self._answers = dict(list(self._answers.items())[-KEPT_ANSWERS:])
-            self._answers_file.rewrite([_encode(answer) for answer in self._answers.values()])
+        self._written = len(answers)
+        self._forget_answers()
         self._floor = self._header.floor
         torn = {"log": torn_entries, "answers": torn_answers}
         return [f"{what}: {size} torn bytes at the end were cut" for what, size in torn.items() if size]
@@ -141,6 +142,16 @@ class LogFile:
         if news:
             self._answers_file.append(*map(_encode, news.values()))
             self._answers.update(news)
+            self._written += len(news)
+            self._forget_answers()
+
+    def _forget_answers(self) -> None:
+        """A publisher lives for weeks: neither its memory nor its file may hold all that it ever answered."""
+        for op_id in list(self._answers)[: max(0, len(self._answers) - KEPT_ANSWERS)]:
+            del self._answers[op_id]
+        if self._written > 2 * KEPT_ANSWERS:
+            self._answers_file.rewrite([_encode(answer) for answer in self._answers.values()])
+            self._written = len(self._answers)
 
     def _answers_below(self, floor: int) -> list[_Answer]:
         return [_Answer(entry.op_id, "done", "", entry.seq) for entry in self._entries if entry.seq <= floor]

@@ -63,11 +63,13 @@ class Operations:
         replica: Replica,
         *,
         identity_changes: IdentityChanges,
+        answer: Callable[[Reply], None],
         submit: Callable[[Proposal], bool],
         publisher_away: Callable[[], bool],
     ) -> None:
-        """`submit` hands a proposal to the publisher and tells whether it left this node."""
+        """`answer` takes what is to be replied; `submit` hands a proposal on and tells whether it left this node."""
         self._context = context
+        self._answer = answer
         self._identity_changes = identity_changes
         self._filing = filing
         self._replica = replica
@@ -354,7 +356,7 @@ class Operations:
             if reply.op_id in self._at_once:
                 self._undo(self._at_once[reply.op_id], text)
             else:
-                self._context.ask(reply)
+                self._answer(reply)
 
     def _remove_gone(self, operation: OpenOperation, at: tuple[int, int]) -> None:
         """The log had it, this replica is past that place and has no row: it was deleted since, for everybody.
@@ -426,7 +428,7 @@ class Operations:
         nodes: dict[str, str] | None = None,
     ) -> None:
         self._context.record("operation", op_id, phase="ended", outcome=outcome, reason=reason)
-        self._context.ask(Reply(op_id, outcome, reason, text, warnings, nodes or {}))
+        self._answer(Reply(op_id, outcome, reason, text, warnings, nodes or {}))
 
     def _next_in_line(self) -> None:
         waiting, self._line = self._line, deque()

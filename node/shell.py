@@ -26,10 +26,12 @@ from ucmlab.node.commands import (
     MakeAuthz,
     MakeCsr,
     MakeIdentity,
+    OpenCsr,
     OpenKeys,
     Publish,
     Record,
     Reply,
+    SealCsr,
     SealKeys,
     StartTimer,
     Subscribe,
@@ -347,7 +349,9 @@ class NodeShell:
                 self._die()
             case Subscribe(filters=filters):
                 self._bus.subscribe(filters)
-            case MakeIdentity() | InstallIdentity() | MakeCsr() | MakeAuthz() | SealKeys() | OpenKeys():
+            case MakeIdentity() | InstallIdentity() | MakeCsr() | SealCsr() | OpenCsr():
+                return self._keys.perform(command, now)
+            case MakeAuthz() | SealKeys() | OpenKeys():
                 return self._keys.perform(command, now)
             case _:
                 return self._disk.perform(command)

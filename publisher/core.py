@@ -144,7 +144,7 @@ class PublisherCore(NodeCore):
     # -- the bus
 
     def _filters(self) -> tuple[str, ...]:
-        return self.context.topics.publisher_filters()
+        return self.context.topics.publisher_filters(self.config.name)
 
     def _connected(self) -> None:
         super()._connected()
@@ -192,7 +192,9 @@ class PublisherCore(NodeCore):
             self.distribution.member_left(sender)
             return
         for kind in self._shared_kinds(sender):
-            if kind in self.keys and kind not in birth.keys:
+            # Of the OAuth keys a member keeps what it has (R-133); of an identity there is one in the cluster (B.1).
+            least = 1 if kind == AUTHZ else self.keys.get(kind, 0)
+            if kind in self.keys and birth.keys.get(kind, 0) < least:
                 self.distribution.deliver(sender, kind, self.keys[kind])
 
     def _identity_made(self, event: IdentityMade) -> None:
@@ -213,6 +215,11 @@ class PublisherCore(NodeCore):
     def believes_publisher_away(self) -> bool:
         """It is this node."""
         return False
+
+    def _is_away(self, member: str) -> bool:
+        """Whether a member is known to be away: all say so here, or their wills."""
+        birth = self._births.get(member)
+        return member != self.config.name and (birth is None or birth.state != "up")
 
     # -- proposals
 

@@ -44,7 +44,7 @@ class Judgement:
         for row in proposal.adds:
             if row.unit in stores and row.fingerprint == identity.fingerprint:
                 if not (again and row.key in self._tombstones):
-                    self._add_copy(row, profile)
+                    self._add_copy(row.unit, identity, profile)
             elif row.key != identity.key:
                 self._add_authority(row, unit)
         removes = tuple(key for key in self._before if key not in self._rows)
@@ -102,16 +102,18 @@ class Judgement:
             for row in self._of_unit(profile.unit)
         )
 
-    def _add_copy(self, row: Row, profile: IdentityProfile) -> None:
-        holders = next(copy.holders for copy in profile.copies_made_on(self._role) if copy.unit == row.unit)
+    def _add_copy(self, unit: str, identity: Row, profile: IdentityProfile) -> None:
+        holders = next(copy.holders for copy in profile.copies_made_on(self._role) if copy.unit == unit)
         named: tuple[str, ...] | None = {"all": None, "cucm": self._cucm(), "self": (self._origin,)}[holders]
-        self._add(Row(row.unit, row.fingerprint, row.der, row.description, named))
+        self._add(Row(unit, identity.fingerprint, identity.der, identity.description, named))
 
     def _add_authority(self, row: Row, unit: Unit) -> None:
         """A CA certificate that came along: into the identity's trust store, and its copies (R-017, R-019)."""
         store = self._rulebook.units[unit.verified_by]
         if row.unit not in (store.name, *store.copied_to):
             raise Refusal("wrong_purpose", f"{row.unit} is not where issuers of {unit.name} are")
+        if not names_content(row.fingerprint, row.der):
+            raise Refusal("format", "the row's fingerprint is not its certificate's")
         try:
             check_trust_certificate(parse(row.der), self._now.wall)
         except Refusal:

@@ -18,6 +18,7 @@ from ucmlab.scenarios.reply import CsrReply, Reply
 from ucmlab.scenarios.telling import Telling
 
 Action = Literal["start", "stop", "restart", "enable", "disable"]
+DISTRIBUTIONS = ("this-server", "multi-server")
 ENCODINGS = {"pem": Encoding.PEM, "der": Encoding.DER}
 
 
@@ -128,18 +129,32 @@ class Node:
         return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
 
     async def generate_csr(
-        self, unit: str, *, key: str | None = None, digest: str | None = None, san: Sequence[str] = (), ou: bool = False
+        self,
+        unit: str,
+        *,
+        distribution: str = "this-server",
+        key: str | None = None,
+        digest: str | None = None,
+        san: Sequence[str] = (),
+        ou: bool = False,
     ) -> CsrReply:
         """Make a certificate signing request for an identity; it takes the place of the last one.
 
         Args:
             unit: the identity unit.
+            distribution: `this-server`, or `multi-server`: one for all nodes that have the unit, copied to them.
             key: its kind, as in `rsa-3072`; the unit's usual one when None.
             digest: what signs it, as in `sha384`; the key's usual one when None.
-            san: further DNS names and IP addresses.
+            san: further DNS names and IP addresses (multi-server: names only).
             ou: whether the organizational unit is named; releases before 14SU1 always name it.
+
+        Raises:
+            LookupError: there is no such distribution.
         """
-        operation = GenerateCsr(self._telling.operation_id(), unit, key or "", digest or "", tuple(san), ou)
+        if distribution not in DISTRIBUTIONS:
+            raise LookupError(f"{distribution!r} is no distribution; there are {', '.join(DISTRIBUTIONS)}")
+        shared, op_id = distribution == "multi-server", self._telling.operation_id()
+        operation = GenerateCsr(op_id, unit, key or "", digest or "", tuple(san), ou, shared)
         what = f"request for {unit} on {self._name}"
         reply = await self._telling.operate(self._name, operation, what)
         der = self._view().csrs.get(unit) if reply.outcome == "done" else None

@@ -422,7 +422,9 @@ class Playbook:
             case c.SyncDisk(token, files):
                 disk.sync(files=files)
                 answers.append(DiskSynced(token))
-            case c.MakeIdentity() | c.InstallIdentity() | c.MakeCsr() | c.MakeAuthz() | c.SealKeys() | c.OpenKeys():
+            case c.MakeIdentity() | c.InstallIdentity() | c.MakeCsr() | c.SealCsr() | c.OpenCsr():
+                answers.append(self.ring.perform(command, disk, wall=WALL))
+            case c.MakeAuthz() | c.SealKeys() | c.OpenKeys():
                 answers.append(self.ring.perform(command, disk, wall=WALL))
             case _:
                 pass

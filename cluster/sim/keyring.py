@@ -12,15 +12,16 @@ import msgspec
 from ucmlab.broker.codec import UNREADABLE
 from ucmlab.cluster.sim.disk import SimDisk
 from ucmlab.cluster.simkeys import sim_key
-from ucmlab.node.commands import InstallIdentity, MakeAuthz, MakeCsr, MakeIdentity, OpenKeys, SealKeys
+from ucmlab.node.commands import InstallIdentity, MakeAuthz, MakeCsr, MakeIdentity, OpenCsr, OpenKeys, SealCsr, SealKeys
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.csr import make_csr
-from ucmlab.node.events import AuthzMade, CsrMade, IdentityMade, KeysOpened, KeysSealed
+from ucmlab.node.events import AuthzMade, CsrMade, CsrOpened, CsrSealed, IdentityMade, KeysOpened, KeysSealed
 from ucmlab.node.identity import make_identity
 from ucmlab.node.instant import to_datetime
 from ucmlab.node.rulebook import RuleBook
 
-KeyCommand = MakeIdentity | InstallIdentity | MakeCsr | MakeAuthz | SealKeys | OpenKeys
+KeyCommand = MakeIdentity | InstallIdentity | MakeCsr | SealCsr | OpenCsr | MakeAuthz | SealKeys | OpenKeys
+KeyEvent = IdentityMade | CsrMade | CsrSealed | CsrOpened | AuthzMade | KeysSealed | KeysOpened
 
 
 class Sealed(msgspec.Struct, frozen=True, array_like=True):
@@ -42,17 +43,15 @@ class SimKeyRing:
         self._rulebook = RuleBook.load(config.release, config.profile)
         self._made: dict[str, int] = {}
 
-    def perform(
-        self, command: KeyCommand, disk: SimDisk, *, wall: int
-    ) -> IdentityMade | CsrMade | AuthzMade | KeysSealed | KeysOpened:
+    def perform(self, command: KeyCommand, disk: SimDisk, *, wall: int) -> KeyEvent:
         """Do the private part of a command; the event that answers it."""
         match command:
             case MakeIdentity():
                 return self._make_identity(command, disk, wall)
             case InstallIdentity():
                 return self._install_identity(command, disk)
-            case MakeCsr():
-                return self._make_csr(command, disk)
+            case MakeCsr() | SealCsr() | OpenCsr():
+                return self._request(command, disk)
             case MakeAuthz():
                 disk.keys["authz"] = command.generation
                 return AuthzMade(command.generation)
@@ -85,6 +84,16 @@ class SimKeyRing:
         if op_id:
             disk.installed_by[unit] = op_id
 
+    def _request(self, command: MakeCsr | SealCsr | OpenCsr, disk: SimDisk) -> CsrMade | CsrSealed | CsrOpened:
+        match command:
+            case MakeCsr():
+                return self._make_csr(command, disk)
+            case SealCsr():
+                blob = self._sealed(command.recipient, command.unit, 0, disk.csrs.get(command.unit, b""))
+                return CsrSealed(command.op_id, command.unit, command.recipient, blob)
+            case OpenCsr():
+                return self._open_csr(command, disk)
+
     def _make_csr(self, command: MakeCsr, disk: SimDisk) -> CsrMade:
         # Numbered as identities are, in a row of their own: a new request has another key than the one before.
         stream = f"{command.unit}.csr"
@@ -100,17 +109,31 @@ class SimKeyRing:
 
     def _seal(self, command: SealKeys, disk: SimDisk) -> KeysSealed:
         der = disk.identities.get(command.kind, b"")
-        proof = self._proof(command.recipient, command.kind, command.generation, der)
-        blob = msgspec.msgpack.encode(Sealed(command.recipient, command.kind, command.generation, der, proof))
+        blob = self._sealed(command.recipient, command.kind, command.generation, der)
         return KeysSealed(command.recipient, command.kind, command.generation, blob)
 
-    def _open(self, command: OpenKeys, disk: SimDisk) -> KeysOpened:
+    def _sealed(self, recipient: str, kind: str, generation: int, der: bytes) -> bytes:
+        proof = self._proof(recipient, kind, generation, der)
+        return msgspec.msgpack.encode(Sealed(recipient, kind, generation, der, proof))
+
+    def _unsealed(self, blob: bytes, kind: str, generation: int) -> Sealed | None:
         try:
-            sealed = msgspec.msgpack.decode(command.blob, type=Sealed)
+            sealed = msgspec.msgpack.decode(blob, type=Sealed)
         except UNREADABLE:
-            return KeysOpened(command.kind, command.generation, ok=False)
-        proof = self._proof(self._config.name, command.kind, command.generation, sealed.der)
-        if sealed.proof != proof:
+            return None
+        return sealed if sealed.proof == self._proof(self._config.name, kind, generation, sealed.der) else None
+
+    def _open_csr(self, command: OpenCsr, disk: SimDisk) -> CsrOpened:
+        # No generation is zero: what was sealed as an identity opens as no request.
+        sealed = self._unsealed(command.blob, command.unit, 0)
+        if sealed is None:
+            return CsrOpened(command.op_id, command.unit, command.sender, b"")
+        disk.csrs[command.unit] = sealed.der
+        return CsrOpened(command.op_id, command.unit, command.sender, sealed.der)
+
+    def _open(self, command: OpenKeys, disk: SimDisk) -> KeysOpened:
+        sealed = self._unsealed(command.blob, command.kind, command.generation)
+        if sealed is None:
             return KeysOpened(command.kind, command.generation, ok=False)
         disk.keys[command.kind] = command.generation
         if sealed.der:

@@ -392,6 +392,8 @@ class World(Timeline):
             c.InstallIdentity: self._key_work,
             c.MakeAuthz: self._key_work,
             c.MakeCsr: self._key_work,
+            c.SealCsr: self._key_work,
+            c.OpenCsr: self._key_work,
             c.SealKeys: self._key_work,
             c.OpenKeys: self._key_work,
             c.Reply: lambda node, command: self.on_reply(node.name, command),

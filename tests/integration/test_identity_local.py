@@ -28,8 +28,8 @@ class Authority:
         self.root, self.issuing = folder / "root.pem", folder / "issuing.pem"
         new = ("-nodes", "-keyout", folder / "root.key", "-days", "3000", "-subj", f"/CN={name} Root")
         openssl("req", "-x509", *RSA, *new, "-addext", "basicConstraints=critical,CA:TRUE", "-out", self.root)
-        new = ("-nodes", "-keyout", folder / "issuing.key", "-subj", f"/CN={name} Issuing")
-        openssl("req", "-new", *RSA, *new, "-out", folder / "issuing.csr")
+        below = ("-nodes", "-keyout", folder / "issuing.key", "-subj", f"/CN={name} Issuing")
+        openssl("req", "-new", *RSA, *below, "-out", folder / "issuing.csr")
         self._signed(folder / "issuing.csr", self.issuing, by="root", extensions="basicConstraints=critical,CA:TRUE")
 
     def sign(self, csr: Path) -> Path:
@@ -119,6 +119,29 @@ def test_a_regenerated_identity_is_trusted_by_every_node(lab: CommandLine, tmp_p
     assert "(3072 bit)" in text
     assert "sha512WithRSAEncryption" in text
     assert verify(tmp_path, served, roots=served, at=datetime.now(UTC)).endswith(": OK\n")
+
+
+@pytest.mark.rule("R-041", "B.8")
+def test_a_multi_server_certificate_has_one_key_on_every_node(
+    lab: CommandLine, authority: Authority, tmp_path: Path
+) -> None:
+    csr = tmp_path / "ms.csr"
+    lab.must("cert", "csr", "pub", "CallManager", "--multi-server", "-o", csr)
+    text = openssl("req", "-in", csr, "-noout", "-text", "-verify")
+    assert "pub-ms.lab.test" in text or "CN = pub-ms." in text.replace("CN=", "CN = ")
+    leaf = authority.sign(csr)
+    chain = tmp_path / "chain.pem"
+    chain.write_bytes(leaf.read_bytes() + authority.issuing.read_bytes() + authority.root.read_bytes())
+    done = lab.json("cert", "upload", "pub", "CallManager", chain)
+    assert (done["outcome"], set(done["nodes"].values())) == ("done", {"done"})
+    assert set(done["nodes"]) == set(lab.json("dump")["nodes"])
+    folders = [home(lab, node) / "usr/local/cm/.security/CallManager" for node in done["nodes"]]
+    keys = [folder / "keys" / "CallManager_priv.pem" for folder in folders]
+    assert {stat.S_IMODE(key.stat().st_mode) for key in keys} == {0o600}
+    assert len({key.read_bytes() for key in keys}) == 1
+    assert len({(folder / "certs" / "CallManager.pem").read_bytes() for folder in folders}) == 1
+    assert {identity(lab, node, "CallManager")["multi_server"] for node in done["nodes"]} == {True}
+    assert not [left for folder in folders for left in folder.glob("keys/CallManager*csr*")]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.simulation.stories import told
+from ucmlab.cluster.ca.requests import read_request
 from ucmlab.node.certificates import parse
 from ucmlab.scenarios import Lab
 
@@ -88,5 +89,111 @@ def test_a_regenerated_identity_takes_its_copies_along_on_every_node() -> None:
             lab.check(after in lab.node(node).files("tomcat-trust"), f"{node} trusts it")
             lab.check(before not in lab.node(node).files("tomcat-trust"), f"{node} has forgotten the old one")
         lab.check(parse(await sub.download("tomcat", after, "der")).key == "rsa-2048", "the same length of key")
+
+    told(story)
+
+
+MULTI_SERVER = {
+    ("pub", "tomcat"): ("pub", "sub1", "imp1"),
+    ("pub", "tomcat-ECDSA"): ("pub", "sub1", "imp1"),
+    ("pub", "CallManager"): ("pub", "sub1"),
+    ("sub1", "TVS"): ("pub", "sub1"),
+    ("imp1", "cup-xmpp"): ("imp1",),
+}
+"""Where it is asked for, and whom it is for (B.8: CallManager lists CUCM nodes only)."""
+
+
+@pytest.mark.rule("R-041", "R-044", "R-047", "X-13", "B.4", "B.8")
+def test_one_request_and_one_certificate_serve_all_nodes_that_have_the_unit() -> None:
+    async def story(lab: Lab) -> None:
+        root = await lab.ca("Corp Root CA")
+        for (name, unit), everybody in MULTI_SERVER.items():
+            node = lab.node(name)
+            made = await node.generate_csr(unit, distribution="multi-server", san=("ucm.lab.test",))
+            made.must_be("done")
+            lab.check(made.nodes == dict.fromkeys(everybody, "done"), f"{unit} reached {made.nodes}", made.warnings)
+            request = read_request(made.pem)
+            host = f"{name}-EC-ms" if unit.endswith("ECDSA") else f"{name}-ms"
+            lab.check(f"CN={host}.lab.test" in request.subject.rfc4514_string(), "named for several nodes")
+            leaf = await root.sign(made.pem)
+            names = {*(f"{each}.lab.test" for each in everybody), "lab.test", "ucm.lab.test"}
+            lab.check(set(parse(leaf.der).sans) == names, f"all nodes, the domain, and more: {parse(leaf.der).sans}")
+            for each in everybody:
+                if root.fingerprint not in lab.node(each).files(TRUST[unit]):
+                    (await lab.node(each).upload(TRUST[unit], root.pem)).must_be("done")
+                    await lab.converged("5m")
+            done = await node.upload(unit, leaf.pem)
+            done.must_be("done")
+            lab.check(done.nodes == dict.fromkeys(everybody, "done"), f"{unit} is on {done.nodes}", done.warnings)
+            await lab.converged("5m")
+            for each in everybody:
+                lab.check(lab.node(each).identity(unit) == leaf.fingerprint, f"{each} has it")
+                lab.check(lab.node(each).database(unit) == {leaf.fingerprint}, f"{each} has one row of {unit}")
+
+    told(story)
+
+
+@pytest.mark.rule("R-042", "B.8")
+@pytest.mark.parametrize("unit", ["CAPF", "ipsec"])
+def test_not_every_unit_has_multi_server_certificates(unit: str) -> None:
+    async def story(lab: Lab) -> None:
+        (await lab.node("pub").generate_csr(unit, distribution="multi-server")).must_be("refused", "wrong_purpose")
+        made = await lab.node("pub").generate_csr("tomcat", distribution="multi-server", san=("10.1.2.3",))
+        made.must_be("refused", "alternative_name")
+
+    told(story)
+
+
+@pytest.mark.rule("B.8")
+def test_who_is_away_misses_it_and_the_reply_says_so() -> None:
+    async def story(lab: Lab) -> None:
+        pub, sub1, _ = lab.nodes
+        root = await lab.ca("Corp Root CA")
+        (await pub.upload("CallManager-trust", root.pem)).must_be("done")
+        await lab.converged("5m")
+        made = await pub.generate_csr("CallManager", distribution="multi-server")
+        leaf, before = await root.sign(made.pem), sub1.identity("CallManager")
+        await sub1.stop()
+        done = await pub.upload("CallManager", leaf.pem)
+        done.must_be("done")
+        lab.check(done.nodes == {"pub": "done", "sub1": "unreachable"}, f"told of each node: {done.nodes}")
+        lab.check("sub1" in " ".join(done.warnings), "and what to do")
+        await sub1.start()
+        await lab.converged("31m")
+        lab.check(sub1.identity("CallManager") == before, "sub1 has the old one")
+        (await sub1.upload("CallManager", leaf.pem)).must_be("done")
+        await lab.converged("5m")
+        lab.check(sub1.identity("CallManager") == leaf.fingerprint, "its request was waiting")
+        holders = {node.name for node in lab.nodes if leaf.fingerprint in node.database("CallManager")}
+        lab.check(holders == {"pub", "sub1"}, f"both are holders of one row: {holders}")
+
+    told(story)
+
+
+def test_a_paused_node_holds_nobody_up_for_long() -> None:
+    async def story(lab: Lab) -> None:
+        pub, sub1, _ = lab.nodes
+        await sub1.pause()
+        began = lab.now
+        made = await pub.generate_csr("CallManager", distribution="multi-server")
+        made.must_be("done")
+        lab.check(made.nodes["sub1"] == "unreachable", "sub1 did not answer")
+        lab.check((lab.now - began).total_seconds() <= 31, "and was waited for for half a minute")
+        await sub1.resume()
+
+    told(story)
+
+
+@pytest.mark.rule("B.1", "R-114")
+def test_a_regenerated_itlrecovery_reaches_whoever_was_down() -> None:
+    async def story(lab: Lab) -> None:
+        pub, sub1, _ = lab.nodes
+        before = sub1.identity("ITLRecovery")
+        await sub1.stop()
+        (await pub.regenerate("ITLRecovery")).must_be("done")
+        lab.check(sub1.identity("ITLRecovery") == before, "sub1 is down and has the old one")
+        await sub1.start()
+        await lab.converged("31m")
+        lab.check(sub1.identity("ITLRecovery") == pub.identity("ITLRecovery") != before, "there is one in the cluster")
 
     told(story)

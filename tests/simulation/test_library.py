@@ -29,6 +29,7 @@ PROVES = {
     "killed_while_an_identity_is_installed": ("R-020", "R-021", "B.6"),
     "leaf_without_a_csr": ("C-41", "R-020", "R-029"),
     "older_ca_of_the_same_name": ("C-46", "B.10"),
+    "one_certificate_for_the_cluster": ("R-044", "B.8"),
     "paused_node": ("R-022",),
     "publisher_down": ("C-08", "R-072", "B.6"),
     "publisher_killed_after_append": ("R-022",),

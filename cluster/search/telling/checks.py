@@ -49,7 +49,8 @@ def around(act: Act, violation: Violation) -> Around:
         rows = f'[node.database("{unit}") for node in lab.nodes]'
         judged = f'lab.check({rows} == before, "nobody believes it")'
         return Around((f"before = {rows}",), (judged,))
-    if act.kind == "inject" and act.text == "renew" and violation.invariant == "S10":
+    renewed = act.kind == "regenerate" or (act.kind == "inject" and act.text == "renew")
+    if renewed and violation.invariant == "S10":
         loaded = f"{{name: dict({name}.loaded(name)) for name in {name}.services}}"
         return Around((f"loaded = {loaded}",), (f'lab.check({loaded} == loaded, "services keep what they loaded")',))
     if act.kind == "service" and act.text == "restart" and violation.invariant == "S10":

@@ -53,7 +53,7 @@ def test_a_services_name_becomes_one_level() -> None:
     assert slug("Cisco DRF Local") == "Cisco_DRF_Local"
 
 
-@pytest.mark.parametrize("filters", [TOPICS.follower_filters("sub1", "pub"), TOPICS.publisher_filters()])
+@pytest.mark.parametrize("filters", [TOPICS.follower_filters("sub1", "pub"), TOPICS.publisher_filters("pub")])
 def test_no_two_filters_of_one_subscriber_match_the_same_topic(filters: tuple[str, ...]) -> None:
     for one, other in combinations(filters, 2):
         assert not [topic for topic in BUILT if filter_matches(one, topic) and filter_matches(other, topic)]

@@ -186,6 +186,18 @@ def test_the_log_is_cut_when_it_is_worth_it_and_remembers_the_answers(home: Path
     assert sorted(log.answers) == sorted(told)
 
 
+def test_old_answers_are_forgotten_in_memory_and_on_disk(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ucmlab.node.log_file.KEPT_ANSWERS", 10)
+    disk, _ = opened(home)
+    sizes = []
+    for number in range(100):
+        disk.perform(RecordAnswer(f"op-{number:02}", "expired"))
+        sizes.append((home / "log" / "answers").stat().st_size)
+    assert max(sizes) <= 21 * sizes[0]  # it is shortened when it holds twice as many
+    disk.close()
+    assert [op_id for op_id, *_ in reloaded(home).log.answers] == [f"op-{number}" for number in range(90, 100)]
+
+
 def test_an_epoch_that_was_half_begun_is_begun_whole_at_the_next_start(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,9 @@ from ucmlab.broker.messages import (
     Head,
     KeysInstalled,
     LogEntry,
+    PeerAnswer,
+    PeerCertificate,
+    PeerRequest,
     Proposal,
     SealedKeys,
     ServiceOrder,
@@ -32,6 +35,7 @@ from ucmlab.broker.messages import (
 from ucmlab.broker.signing import KeyedHashSigner
 from ucmlab.node.commands import Record
 from ucmlab.node.events import MessageArrived, Upload
+from ucmlab.node.identity_rows import CHANGED, FOUND
 from ucmlab.node.instant import HOUR, Instant
 
 SLICE = 4_000
@@ -40,6 +44,9 @@ LIFE = 500
 GROWTH = 32 << 20
 """Bytes that the process may grow by once everything that is bounded has filled up."""
 CA, OTHER = row("Corp Root CA"), row("Other Root CA")
+OWN = row("sub1.lab.test", "tomcat", holders=("sub1",))
+IDENTITY = (OWN, row("sub1.lab.test", "tomcat-trust"), OTHER)
+"""An identity, its copy and a CA that came along."""
 ENTRY = LogEntry(1, 1, b"", "op-1", "pub", "upload", (), (CA,), 0)
 
 
@@ -66,10 +73,16 @@ TO_FOLLOWERS = (
     _says("pub", TOPICS.keys("sub1"), SealedKeys(2, "authz", b"blob")),
     _says("pub", TOPICS.birth("pub"), Birth("lost", 9, {"authz": 1}, {"Cisco Tomcat": "started"})),
     _says("sub2", TOPICS.birth("sub2"), Birth("up", 2, {}, {"Cisco Tomcat": "started"})),
+    _says("sub2", TOPICS.peer("sub2", "sub1"), PeerRequest("op-4", "tomcat", b"blob")),
+    _says("sub2", TOPICS.peer("sub2", "sub1"), PeerCertificate("op-5", "tomcat", CA.der, "of a CA")),
+    _says("sub2", TOPICS.peer("sub2", "sub1"), PeerAnswer("op-6", "done", "")),
 )
 TO_THE_PUBLISHER = (
     _says("sub1", TOPICS.request("sub1", "propose"), Proposal("op-2", "upload", (), (OTHER,), HOUR)),
     _says("sub1", TOPICS.request("sub1", "propose"), Proposal("op-3", "delete", (CA.key,), (), HOUR)),
+    _says("sub1", TOPICS.request("sub1", "propose"), Proposal("op-7", CHANGED, (), IDENTITY, HOUR)),
+    _says("sub1", TOPICS.request("sub1", "propose"), Proposal("op-8", FOUND, (), IDENTITY, HOUR)),
+    _says("sub1", TOPICS.peer("sub1", "pub"), PeerCertificate("op-9", "CallManager", CA.der, "")),
     _says("sub1", TOPICS.request("sub1", "catchup"), CatchUp(1, 1, 0, b"")),
     _says("sub1", TOPICS.ack("sub1"), Ack(1, 1, "digest", 1)),
     _says("sub1", TOPICS.birth("sub1"), Birth("up", 2, {"authz": 1}, {"Cisco Tomcat": "stopped"})),

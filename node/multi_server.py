@@ -1,0 +1,236 @@
+"""Multi-server requests and certificates: one key for all nodes that have the unit (B.8, R-041..R-048, X-13).
+
+A request is made on one node and copied, with its key, to the others. The certificate is uploaded on one node too,
+which hands the file on; each of the others judges and installs it as if it had been uploaded there, and says how it
+went. A node that is away misses it, as in the product: the reply says so, and it is uploaded there again.
+
+The operator's reply waits for the others, for `PATIENCE` at most; what was done on this node stays done.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+
+from ucmlab.broker.messages import AnyMessage, PeerAnswer, PeerCertificate, PeerRequest
+from ucmlab.node.certificates import parse
+from ucmlab.node.commands import OpenCsr, Reply, SealCsr
+from ucmlab.node.context import Context
+from ucmlab.node.csr_rules import is_multi_server, participants, requested_name
+from ucmlab.node.events import CsrOpened, CsrSealed, GenerateCsr, Upload
+from ucmlab.node.instant import SECOND
+
+PATIENCE = 30 * SECOND
+TIMER = "multi:"
+REMEMBERED = 256
+"""Answers to others that are given again when they ask again."""
+BY_HAND = "upload it there when the node is back"
+
+
+class _Share(msgspec.Struct):
+    """What is on its way to others."""
+
+    reply: Reply
+    unit: str
+    deadline: int
+    nodes: dict[str, str]
+    """Nodes that have answered, and those that are known to be away."""
+    waiting: dict[str, PeerRequest | PeerCertificate | None]
+    """Nodes that have not, with what they are sent; None, it is not sealed yet."""
+    attempts: int = 0
+
+
+class MultiServer:
+    """What is shared, and what others shared with this node."""
+
+    def __init__(
+        self,
+        context: Context,
+        *,
+        requests: dict[str, bytes],
+        identities: dict[str, bytes],
+        installed_by: dict[str, str],
+        upload: Callable[[Upload], None],
+        away: Callable[[str], bool],
+    ) -> None:
+        """Nothing is under way.
+
+        Args:
+            requests: unit to the request that waits (DER); the node's own table, filled here with what others made.
+            identities: unit to certificate (DER), read here.
+            installed_by: unit to the id of the operation that its certificate is from, read here.
+            upload: takes an upload as if an operator had asked.
+            away: whether a member is known to be away.
+        """
+        self._context = context
+        self._requests = requests
+        self._identities = identities
+        self._installed_by = installed_by
+        self._upload = upload
+        self._away = away
+        self._expected: dict[str, GenerateCsr | Upload] = {}
+        self._shares: dict[str, _Share] = {}
+        self._installing: dict[str, tuple[str, str]] = {}
+        """By the id of the upload here: who handed it on, and under which id."""
+        self._answers: dict[tuple[str, str], PeerAnswer] = {}
+
+    def open(self) -> int:
+        """How many are shared and not answered."""
+        return len(self._shares)
+
+    # -- on the node that was asked
+
+    def expect(self, request: GenerateCsr | Upload) -> None:
+        """An operator asks for something that may concern other nodes: its reply will be told by `takes`."""
+        shared = request.multi_server if isinstance(request, GenerateCsr) else self._is_shared(request)
+        if shared and request.op_id not in self._shares:
+            self._expected[request.op_id] = request
+
+    def _is_shared(self, upload: Upload) -> bool:
+        csr, present = self._requests.get(upload.purpose), self._identities.get(upload.purpose)
+        if csr is not None:
+            return is_multi_server(requested_name(csr))
+        # Asked for again after a kill: on this node it is done, on the others perhaps not.
+        again = self._installed_by.get(upload.purpose) == upload.op_id
+        return again and present is not None and is_multi_server(parse(present).common_name)
+
+    def takes(self, reply: Reply) -> bool:
+        """Whether the reply is not the operator's yet, as others are to follow; or is another node's to hear."""
+        if reply.op_id in self._installing:
+            sender, op_id = self._installing.pop(reply.op_id)
+            self._answer(sender, PeerAnswer(op_id, reply.outcome, reply.reason))  # type: ignore[arg-type]  # of replies
+            return True
+        request = self._expected.pop(reply.op_id, None)
+        if request is None or reply.outcome != "done":
+            return False
+        unit = request.unit if isinstance(request, GenerateCsr) else request.purpose
+        others = [name for name in participants(self._context, unit) if name != self._context.config.name]
+        share = _Share(reply, unit, self._context.now.lab + PATIENCE, {self._context.config.name: "done"}, {})
+        self._shares[reply.op_id] = share
+        share.nodes.update({name: "unreachable" for name in others if self._away(name)})
+        for name in [name for name in others if name not in share.nodes]:
+            share.waiting[name] = _message(request)
+        asked = [name for name, message in share.waiting.items() if message is None]
+        self._repeat(share)
+        # Last: with a seal that fails the rest of the list is dropped, and the time-out must be on its way by then.
+        for name in asked:
+            self._context.ask(SealCsr(reply.op_id, unit, name))
+        return True
+
+    def sealed(self, event: CsrSealed) -> None:
+        """The request can travel."""
+        share = self._shares.get(event.op_id)
+        if share is not None and event.recipient in share.waiting:
+            share.waiting[event.recipient] = PeerRequest(event.op_id, event.unit, event.blob)
+            self._send(share, event.recipient)
+
+    def _answered(self, sender: str, answer: PeerAnswer) -> None:
+        """Another node says how it went there."""
+        share = self._shares.get(answer.op_id)
+        if share is None or sender not in share.waiting:
+            return
+        del share.waiting[sender]
+        share.nodes[sender] = answer.outcome if answer.outcome == "done" else answer.reason or answer.outcome
+        self._end_when_over(share)
+
+    def connected(self) -> None:
+        """A new session: say it again at once."""
+        for share in list(self._shares.values()):
+            self._repeat(share)
+
+    def timer(self, op_id: str) -> None:
+        """Say it again, or go without whoever has not answered."""
+        share = self._shares.get(op_id)
+        if share is None:
+            return
+        if self._context.now.lab >= share.deadline:
+            share.nodes.update(dict.fromkeys(share.waiting, "unreachable"))
+            share.waiting.clear()
+        self._repeat(share)
+
+    def _repeat(self, share: _Share) -> None:
+        if self._end_when_over(share):
+            return
+        for name in share.waiting:
+            self._send(share, name)
+        left = share.deadline - self._context.now.lab
+        delay = min(left, self._context.backoff(share.attempts, "multi", share.reply.op_id))
+        share.attempts += 1
+        self._context.start_timer(TIMER + share.reply.op_id, delay)
+
+    def _send(self, share: _Share, name: str) -> None:
+        message = share.waiting[name]
+        if message is not None:
+            self._context.publish(self._context.topics.peer(self._context.config.name, name), message)
+
+    def _end_when_over(self, share: _Share) -> bool:
+        if share.waiting:
+            return False
+        op_id = share.reply.op_id
+        del self._shares[op_id]
+        self._context.cancel_timer(TIMER + op_id)
+        members = [member.name for member in self._context.config.members if member.name in share.nodes]
+        nodes = {name: share.nodes[name] for name in members}
+        left = tuple(f"{name}: {word}; {BY_HAND}" for name, word in nodes.items() if word != "done")
+        warnings = (*share.reply.warnings, *left)
+        self._context.record("shared", op_id, unit=share.unit, nodes=", ".join(nodes))
+        self._context.ask(msgspec.structs.replace(share.reply, nodes=nodes, warnings=warnings))
+        return True
+
+    # -- on the others
+
+    def heard(self, sender: str, message: AnyMessage) -> bool:
+        """Another node says something; False when it is nothing that nodes say to each other."""
+        match message:
+            case PeerRequest():
+                self._request_told(sender, message)
+            case PeerCertificate():
+                self._certificate_told(sender, message)
+            case PeerAnswer():
+                self._answered(sender, message)
+            case _:
+                return False
+        return True
+
+    def _request_told(self, sender: str, told: PeerRequest) -> None:
+        """Somebody made a request that is for this node too."""
+        if not self._is_over(sender, told):
+            self._context.ask(OpenCsr(told.op_id, told.unit, sender, told.blob))
+
+    def request_opened(self, event: CsrOpened) -> None:
+        """It is on the disk, in the place of the one before (R-151)."""
+        if not event.der:
+            self._context.record("alarm", event.op_id, alarm="keys_not_opened", kind=event.unit)
+            self._answer(event.sender, PeerAnswer(event.op_id, "refused", "format"))
+            return
+        self._requests[event.unit] = event.der
+        self._context.record("csr_made", event.op_id, unit=event.unit)
+        self._answer(event.sender, PeerAnswer(event.op_id, "done", ""))
+
+    def _certificate_told(self, sender: str, told: PeerCertificate) -> None:
+        """Somebody was given a certificate that is for this node too."""
+        op_id = f"{told.op_id}@{self._context.config.name}"
+        if op_id in self._installing or self._is_over(sender, told):
+            return
+        self._installing[op_id] = (sender, told.op_id)
+        self._upload(Upload(op_id, told.unit, told.data, told.description))
+
+    def _is_over(self, sender: str, told: PeerRequest | PeerCertificate) -> bool:
+        """Answer what was answered before, and what is not for this node."""
+        known = self._answers.get((sender, told.op_id))
+        if known is None and self._context.config.name in participants(self._context, told.unit):
+            return False
+        self._answer(sender, known or PeerAnswer(told.op_id, "refused", "wrong_purpose"))
+        return True
+
+    def _answer(self, sender: str, answer: PeerAnswer) -> None:
+        self._answers[sender, answer.op_id] = answer
+        while len(self._answers) > REMEMBERED:
+            del self._answers[next(iter(self._answers))]
+        self._context.publish(self._context.topics.peer(self._context.config.name, sender), answer)
+
+
+def _message(request: GenerateCsr | Upload) -> PeerCertificate | None:
+    """What another node is told; of a request nothing before it is sealed."""
+    if isinstance(request, GenerateCsr):
+        return None
+    return PeerCertificate(request.op_id, request.purpose, request.data, request.description)
