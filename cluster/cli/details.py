@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from ucmlab.cluster.cli.listing import Entry
 from ucmlab.node.certificates import Certificate, pem
 from ucmlab.node.instant import rfc3339
+from ucmlab.node.issuing import extensions_of, load
 from ucmlab.node.rulebook import RuleBook
 
 BCFIPS_SINCE = "14SU2"
@@ -52,7 +53,7 @@ def lines(entry: Entry, rulebook: RuleBook) -> Iterator[str]:
     bcfips = is_bcfips(rulebook)
     tags = BCFIPS if bcfips else BEFORE
     certificate = entry.certificate
-    loaded = x509.load_der_x509_certificate(certificate.der)
+    extensions = extensions_of(certificate.der)
     yield f"File: {entry.path}"
     if entry.description:
         yield f"Description: {entry.description}"
@@ -63,10 +64,10 @@ def lines(entry: Entry, rulebook: RuleBook) -> Iterator[str]:
     yield f"{tags.end}: {rfc3339(certificate.not_after)}"
     yield f"{tags.subject}: {certificate.subject}"
     yield f"{tags.key}: {certificate.key}"
-    yield from _key_value(loaded, tags)
+    yield from _key_value(load(certificate.der), tags)
     yield f"SHA-256 Fingerprint: {certificate.fingerprint}"
-    yield f"Extensions: {len(loaded.extensions)} present"
-    for extension in loaded.extensions:
+    yield f"Extensions: {len(extensions)} present"
+    for extension in extensions:
         yield f"  {_extension(extension, bcfips=bcfips)}"
     yield pem(certificate.der).rstrip()
 
