@@ -13,5 +13,21 @@ class Unusable(Exception):
         self.text = text
 
 
+class Misfit(Unusable):
+    """A setting that cannot be, by itself or beside others. Whoever read it from a file adds where it stands."""
+
+    def __init__(self, text: str, *keys: str, index: int | None = None) -> None:
+        """Keep the line, and which settings it is about.
+
+        Args:
+            text: see `Unusable`.
+            keys: the settings, as a lab.toml spells them; the one to change first.
+            index: which element of the first it is about, where that is a list.
+        """
+        super().__init__(text)
+        self.keys = keys
+        self.index = index
+
+
 class LabGone(Exception):
     """A lab ended, or broke down, while it was being asked: nobody knows what it still did. Exit status 3."""

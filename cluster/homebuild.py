@@ -68,6 +68,8 @@ def _node_config(lab: LabFile, node: str, identities: Mapping[str, BusIdentity])
         timing=topology.timing,
         seed=lab.seed,
         members=members,
+        der_pkcs7=topology.der_pkcs7,
+        strict_uploads=topology.strict_uploads,
     )
 
 

@@ -228,4 +228,6 @@ def _described(topology: Topology) -> dict[str, str]:
         "replication": topology.replication,
         "timing": topology.timing,
         "domain": topology.domain,
+        "der_pkcs7": str(topology.der_pkcs7).lower(),
+        "strict_uploads": str(topology.strict_uploads).lower(),
     }

@@ -1,27 +1,16 @@
 """Which nodes a lab has, what they are, and by which rules they live: parsed once, impossible clusters refused.
 
-A configuration file (`--config lab.toml`) says the same as the options of `ucmlab up`; no key is needed but `nodes`:
-
-    nodes = ["pub", "sub1", "sub2", "imp1"]   # or "pub,sub1,sub2,imp1"
-    release = "14SU2"
-    profile = "seed"             # seed, english, tac
-    replication = "auto"         # auto, faithful, modern, legacy
-    timing = "instant"           # instant, product
-    domain = "lab.test"
-    beyond_product = false       # true: more nodes than the product allows
-
 Names are host names and choose roles (design 7.1): `pub`, `sub*`, `tftp*`, `imp*`.
 """
 
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import msgspec
 
-from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.errors import Misfit, Unusable
 from ucmlab.node.config import Policy, Role, Timing
 from ucmlab.node.rulebook import Limits, RuleBook
 
@@ -37,13 +26,6 @@ _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _DOMAIN_LIMIT = 189
 """A DNS name has at most 253 characters, of which a node's host name and its dot take up to 64."""
 _ROLE_PREFIXES: dict[str, Role] = {"sub": "sub", "tftp": "tftp", "imp": "imp"}
-
-
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "profile": get_args(Profile),
-    "replication": ("auto", *get_args(Policy)),
-    "timing": get_args(Timing),
-}
 
 
 class TopologyNode(msgspec.Struct, frozen=True):
@@ -63,6 +45,8 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timing: Timing = "instant"
     domain: str = DEFAULT_DOMAIN
     beyond_product: bool = False
+    der_pkcs7: bool = False
+    strict_uploads: bool = False
 
 
 class Topology(msgspec.Struct, frozen=True):
@@ -74,6 +58,9 @@ class Topology(msgspec.Struct, frozen=True):
     replication: Policy
     timing: Timing
     domain: str
+    der_pkcs7: bool = False
+    """See `NodeConfig`, as for `strict_uploads`. Homes that were made before these were settings have neither."""
+    strict_uploads: bool = False
 
     @property
     def publisher(self) -> str:
@@ -95,7 +82,7 @@ def topology(settings: Settings) -> Topology:
     """Make what is asked for a topology.
 
     Raises:
-        Unusable: no such cluster can be; the text says why and what would work.
+        Misfit: no such cluster can be; the text says why and what would work.
     """
     rulebook = _rulebook(settings.release, settings.profile)
     names = split_names(settings.nodes) if isinstance(settings.nodes, str) else settings.nodes
@@ -104,36 +91,21 @@ def topology(settings: Settings) -> Topology:
         _within(rulebook.limits, nodes)
     replication = _replication(settings.replication, rulebook)
     _check_domain(settings.domain)
-    return Topology(nodes, settings.release, settings.profile, replication, settings.timing, settings.domain)
+    return Topology(
+        nodes=nodes,
+        release=settings.release,
+        profile=settings.profile,
+        replication=replication,
+        timing=settings.timing,
+        domain=settings.domain,
+        der_pkcs7=settings.der_pkcs7,
+        strict_uploads=settings.strict_uploads,
+    )
 
 
 def split_names(text: str) -> tuple[str, ...]:
     """Read `--nodes pub,sub1,sub2`; spaces around names and between them do no harm."""
     return tuple(name for name in re.split(r"[,\s]+", text.strip()) if name)
-
-
-def read_settings(text: str, *, where: str = "lab.toml") -> Settings:
-    """Read a configuration file.
-
-    Args:
-        text: its content.
-        where: its path, for the message.
-
-    Raises:
-        Unusable: it is no TOML, has a key that there is not, or a value of the wrong kind.
-    """
-    try:
-        found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise Unusable(f"{where} is no TOML: {error}") from error
-    known = {field.name for field in msgspec.structs.fields(Settings)}
-    unknown = sorted(found.keys() - known)
-    if unknown:
-        raise Unusable(f"{where}: there is no key {unknown[0]!r}; there are {', '.join(sorted(known))}")
-    try:
-        return msgspec.convert(found, Settings)
-    except msgspec.ValidationError as error:
-        raise Unusable(f"{where}: {_naming_the_key(error)}") from error
 
 
 def role_of(name: str) -> Role:
@@ -155,14 +127,21 @@ def role_of(name: str) -> Role:
 
 
 def _nodes(names: Sequence[str]) -> tuple[TopologyNode, ...]:
-    nodes = [TopologyNode(name, role_of(name)) for name in names]
-    twice = [name for name, count in Counter(names).items() if count > 1]
+    nodes = [_node(name, at) for at, name in enumerate(names)]
+    twice = [at for at, name in enumerate(names) if name in names[:at]]
     if twice:
-        raise Unusable(f"{twice[0]!r} is named twice; every node needs a name of its own")
+        raise Misfit(f"{names[twice[0]]!r} is named twice; every node needs a name of its own", "nodes", index=twice[0])
     if not any(node.role == "pub" for node in nodes):
-        raise Unusable(f"there is no publisher; add pub, like {','.join(('pub', *names))}")
+        raise Misfit(f"there is no publisher; add pub, like {','.join(('pub', *names))}", "nodes")
     # The publisher is the first node (NodeConfig.members), wherever it was named; the others keep their order.
     return tuple(sorted(nodes, key=lambda node: node.role != "pub"))
+
+
+def _node(name: str, at: int) -> TopologyNode:
+    try:
+        return TopologyNode(name, role_of(name))
+    except Unusable as error:
+        raise Misfit(error.text, "nodes", index=at) from error
 
 
 def _within(limits: Limits, nodes: Iterable[TopologyNode]) -> None:
@@ -174,9 +153,10 @@ def _within(limits: Limits, nodes: Iterable[TopologyNode]) -> None:
     )
     for asked, most, what in bounds:
         if asked > most:
-            raise Unusable(
+            raise Misfit(
                 f"{asked} {what} are more than the product's {most}; name fewer, or say --beyond-product"
-                f" (in lab.toml: beyond_product = true)"
+                f" (in lab.toml: beyond_product = true)",
+                "nodes",
             )
 
 
@@ -184,7 +164,7 @@ def _rulebook(release: str, profile: str) -> RuleBook:
     try:
         return RuleBook.load(release, profile)
     except ValueError as error:
-        raise Unusable(str(error)) from error
+        raise Misfit(str(error), "release") from error
 
 
 def _replication(asked: Literal["auto"] | Policy, rulebook: RuleBook) -> Policy:
@@ -195,20 +175,14 @@ def _replication(asked: Literal["auto"] | Policy, rulebook: RuleBook) -> Policy:
     # a delete that reaches all nodes, which the older ones do not have (X-09).
     if asked == "faithful" and release.replication == "legacy":
         first = next(name for name in rulebook.releases if RuleBook.load(name).release.replication == "faithful")
-        raise Unusable(
-            f"release {release.name} has no cluster-wide delete; take --replication auto, or a release from {first}"
+        raise Misfit(
+            f"release {release.name} has no cluster-wide delete; take --replication auto, or a release from {first}",
+            "replication",
+            "release",
         )
     return asked
 
 
 def _check_domain(domain: str) -> None:
     if len(domain) > _DOMAIN_LIMIT or not all(_LABEL.fullmatch(label) for label in domain.split(".")):
-        raise Unusable(f"{domain!r} is no DNS domain; write it like {DEFAULT_DOMAIN}")
-
-
-def _naming_the_key(error: msgspec.ValidationError) -> str:
-    # msgspec puts the place last, as "... - at `$.key`".
-    problem, _, place = str(error).partition(" - at `$.")
-    key = place.rstrip("`")
-    allowed = _CHOICES.get(key)
-    return f"{key}: {problem}" + (f"; there are {', '.join(allowed)}" if allowed else "")
+        raise Misfit(f"{domain!r} is no DNS domain; write it like {DEFAULT_DOMAIN}", "domain")

@@ -34,6 +34,8 @@ class NodeConfig(msgspec.Struct, frozen=True):
     """The run's seed; delays of `--timing product` are drawn from it (design 4)."""
     members: tuple[Member, ...]
     """All members, the publisher first, then in the order of the topology."""
+    der_pkcs7: bool = False
+    """Whether an upload may be a PKCS#7 chain in DER; the seed's two lines disagree, the ruling is no (X-15)."""
     strict_uploads: bool = False
     """Refuse a leaf that lacks an extension that its request asked for, in place of a warning (R-031, R-051)."""
 

@@ -33,7 +33,7 @@ def judge_upload(context: Context, replica: Replica, filing: Filing, request: Up
         Refusal: the purpose, the node or a certificate does not allow it.
     """
     unit = trust_unit(context, request.purpose)
-    certificates = read_upload(request.data)
+    certificates = read_upload(request.data, der_pkcs7=context.config.der_pkcs7)
     for certificate in certificates:
         check_trust_certificate(certificate, context.now.wall)
     removes: list[RowKey] = []

@@ -47,7 +47,8 @@ def upload(
         reply = lab.operate(node, Upload(operation_id(), purpose, data, description))
         if waits and reply.outcome == "done":
             # The node has accepted it, so it can be read here.
-            fingerprints = frozenset(certificate.fingerprint for certificate in read_upload(data))
+            accepted = read_upload(data, der_pkcs7=home.topology.der_pkcs7)
+            fingerprints = frozenset(certificate.fingerprint for certificate in accepted)
             if home.topology.rulebook.units[purpose].kind == "identity":
                 # Of the file one certificate is the identity; the node has found out which.
                 fingerprints = fingerprints & state_of(lab).node(node).in_files(purpose) or fingerprints

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import Literal, TypeVar, get_args
 
 import click
 import msgspec
@@ -10,40 +10,53 @@ import msgspec
 from ucmlab.cluster.carriers.choice import Carrier, read_carrier
 from ucmlab.cluster.carriers.keeping import read_authority
 from ucmlab.cluster.carriers.mosquitto import find_mosquitto
-from ucmlab.cluster.cli.options import wall_instant
+from ucmlab.cluster.cli.options import upload_options, wall_instant
+from ucmlab.cluster.cli.said import Said, read_config
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.labclock import ClockFile
+from ucmlab.cluster.labtoml import SPEED_LIMIT
 from ucmlab.cluster.provision import LabHome, provision
-from ucmlab.cluster.topology import DEFAULT_NODES, DEFAULT_RELEASE, Profile, Settings, Topology, read_settings, topology
+from ucmlab.cluster.topology import DEFAULT_NODES, DEFAULT_RELEASE, Profile, Settings, Topology, topology
 from ucmlab.node.clock import machine_wall
 from ucmlab.node.config import Policy, Timing
-from ucmlab.node.instant import rfc3339
+from ucmlab.node.instant import from_rfc3339, rfc3339
 
 Command = TypeVar("Command", bound=Callable[..., object])
-SETTINGS = ("nodes", "release", "profile", "replication", "timing", "beyond_product")
-"""Options that a lab.toml can say as well."""
+SETTINGS = frozenset(Settings.__struct_fields__)
+EARLIEST, LATEST = from_rfc3339("1950-01-01T00:00:00Z"), from_rfc3339("9900-01-01T00:00:00Z")
+"""A lab begins between these: certificates can say 1950 to 9999 (RFC 5280, 4.1.2.5), and a lab's own are for years."""
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What the options say; None: nothing was said."""
+    """What is asked for, on the command line or in a lab.toml; None: nothing was said."""
 
-    nodes: str | None
-    config: Path | None
-    release: str | None
-    profile: Profile | None
-    replication: str | None
-    timing: Timing | None
-    at: str | None
-    speed: float | None
-    carrier: Carrier | None
-    broker_ca: Path | None
-    listen: str | None
-    beyond_product: bool | None
+    said: Said
+    nodes: tuple[str, ...] | str | None = None
+    release: str | None = None
+    profile: Profile | None = None
+    replication: Literal["auto"] | Policy | None = None
+    timing: Timing | None = None
+    domain: str | None = None
+    beyond_product: bool | None = None
+    der_pkcs7: bool | None = None
+    strict_uploads: bool | None = None
+    start: int | None = None
+    """The wall clock at lab instant 0, microseconds since 1970."""
+    speed: float | None = None
+    carrier: Carrier | None = None
+    authority: bytes | None = None
+    """What the certificate of somebody else's broker is checked with, PEM."""
+    listen: str | None = None
 
-    def settings(self, base: Settings) -> Settings:
-        """The settings of `base`, with what was said instead."""
-        said = {name: getattr(self, name) for name in SETTINGS}
-        return msgspec.structs.replace(base, **{name: value for name, value in said.items() if value is not None})
+    def cluster(self, base: Settings) -> Topology:
+        """The cluster of `base`, with what was said instead.
+
+        Raises:
+            Unusable: there can be none.
+        """
+        said = {name: value for name in SETTINGS if (value := getattr(self, name)) is not None}
+        with self.said.telling():
+            return topology(msgspec.structs.replace(base, **said))
 
     def options(self) -> dict[str, str]:
         """The options that are no settings of the topology, as `lab.json` keeps them."""
@@ -66,8 +79,11 @@ def lab_options(command: Command) -> Command:
         click.option("--profile", type=click.Choice(get_args(Profile)), help="Whose reading of the rules."),
         click.option("--replication", type=click.Choice(["auto", *get_args(Policy)]), help="The replication policy."),
         click.option("--timing", type=click.Choice(get_args(Timing)), help="No delays, or the product's."),
+        upload_options,
         click.option("--at", metavar="INSTANT", help="The lab's wall clock at its start.  [default: the machine's]"),
-        click.option("--speed", type=click.FloatRange(0, 100_000, min_open=True), help="Of lab time.  [default: 1]"),
+        click.option(
+            "--speed", type=click.FloatRange(0, SPEED_LIMIT, min_open=True), help="Of lab time.  [default: 1]"
+        ),
         click.option("--phones", type=int, default=0, help="0: there are no phones in this version."),
         click.option("--broker", metavar="B", help="embedded, mosquitto, or a broker's URL.  [default: embedded]"),
         click.option("--broker-ca", type=click.Path(path_type=Path), help="What its certificate is checked with."),
@@ -79,26 +95,26 @@ def lab_options(command: Command) -> Command:
     return command
 
 
-def asked_for(*, phones: int, **said: object) -> Asked:
-    """What the options say.
+def asked_for(*, phones: int, **options: object) -> Asked:
+    """What is asked for; each part is looked at by itself, before anything is made or discarded.
 
     Raises:
-        Unusable: they ask for what there is not.
+        Unusable: it is what there is not, or options contradict each other.
     """
     if phones:
         raise Unusable(f"--phones {phones}: there are no phones in this version; leave it out, or say 0")
-    broker = said.pop("broker")
-    carrier = read_carrier(broker) if isinstance(broker, str) else None
-    asked = msgspec.convert(said | {"carrier": carrier}, Asked)
-    if asked.nodes is not None and asked.config is not None:
-        raise Unusable("say --nodes or --config, not both: a lab.toml names the nodes")
-    if carrier is not None and carrier.kind == "mosquitto":
-        find_mosquitto()
-    if asked.listen is not None and carrier is not None and carrier.kind == "url":
-        raise Unusable(f"--listen goes with a broker that ucmlab runs; {carrier.text} listens where it does already")
-    if asked.broker_ca is not None and (carrier is None or not carrier.tls):
-        raise Unusable("--broker-ca goes with --broker mqtts://…: nothing else has a certificate to check")
-    return asked
+    config = options.pop("config", None)
+    said = Said(options, read_config(config) if isinstance(config, Path) else None)
+    values = said.values
+    with said.telling("broker"):
+        carrier = _carrier(values.get("broker"))
+    with said.telling("listen", "broker"):
+        _check_listen(values.get("listen"), carrier)
+    with said.telling("broker_ca", "broker"):
+        authority = _authority(values.get("broker_ca"), carrier)
+    with said.telling("at"):
+        start = _start(values.get("at"))
+    return msgspec.convert(values | {"said": said, "carrier": carrier, "authority": authority, "start": start}, Asked)
 
 
 def planned(asked: Asked) -> Topology:
@@ -107,9 +123,7 @@ def planned(asked: Asked) -> Topology:
     Raises:
         Unusable: there can be none.
     """
-    if asked.at is not None:
-        wall_instant(asked.at)
-    return topology(asked.settings(_base(asked)))
+    return asked.cluster(Settings())
 
 
 def make(directory: Path, asked: Asked) -> LabHome:
@@ -118,7 +132,7 @@ def make(directory: Path, asked: Asked) -> LabHome:
     Raises:
         Unusable: there is one, or no such lab can be.
     """
-    start = machine_wall() if asked.at is None else wall_instant(asked.at)
+    start = machine_wall() if asked.start is None else asked.start
     home = provision(
         directory,
         planned(asked),
@@ -126,9 +140,9 @@ def make(directory: Path, asked: Asked) -> LabHome:
         name=name_of(directory),
         options=asked.options(),
         carrier=asked.carrier,
-        broker_ca=None if asked.broker_ca is None else read_authority(asked.broker_ca),
+        broker_ca=asked.authority,
     )
-    if asked.at is None:
+    if asked.start is None:
         ClockFile(directory).begin(start)
     return home
 
@@ -153,24 +167,46 @@ def same(home: LabHome, asked: Asked) -> None:
         timing=found.timing,
         domain=found.domain,
         beyond_product=True,
+        der_pkcs7=found.der_pkcs7,
+        strict_uploads=found.strict_uploads,
     )
-    wanted = topology(asked.settings(base if asked.config is None else _base(asked)))
-    difference = home.matches(wanted, asked.options())
+    difference = home.matches(asked.cluster(base), asked.options())
     account = None if asked.carrier is None else asked.carrier.account
     if difference is None and account is not None and account != home.carrier.account:
         difference = "broker: the lab has another user or password there"
-    if difference is None and asked.at is not None and wall_instant(asked.at) != home.lab.wall_start:
-        difference = f"at: the lab has {rfc3339(home.lab.wall_start)}, asked for is {asked.at}"
+    if difference is None and asked.start is not None and asked.start != home.lab.wall_start:
+        difference = f"at: the lab has {rfc3339(home.lab.wall_start)}, asked for is {rfc3339(asked.start)}"
     if difference is not None:
-        raise Unusable(f"the lab in {home.path} is another: {difference}; leave the option out, or say --fresh")
+        with asked.said.telling(difference.partition(":")[0]):
+            raise Unusable(f"the lab in {home.path} is another: {difference}; leave the option out, or say --fresh")
 
 
-def _base(asked: Asked) -> Settings:
-    if asked.config is None:
-        return Settings()
-    try:
-        text = asked.config.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise Unusable(f"{asked.config} cannot be read: {why}") from error
-    return read_settings(text, where=str(asked.config))
+def _carrier(said: object) -> Carrier | None:
+    if not isinstance(said, str):
+        return None
+    carrier = read_carrier(said)
+    if carrier.kind == "mosquitto":
+        find_mosquitto()
+    return carrier
+
+
+def _check_listen(said: object, carrier: Carrier | None) -> None:
+    if said is not None and carrier is not None and carrier.kind == "url":
+        raise Unusable(f"--listen goes with a broker that ucmlab runs; {carrier.text} listens where it does already")
+
+
+def _authority(said: object, carrier: Carrier | None) -> bytes | None:
+    if said is None:
+        return None
+    if carrier is None or not carrier.tls:
+        raise Unusable("--broker-ca goes with --broker mqtts://…: nothing else has a certificate to check")
+    return read_authority(Path(str(said)))
+
+
+def _start(said: object) -> int | None:
+    if said is None:
+        return None
+    start = wall_instant(str(said))
+    if not EARLIEST <= start <= LATEST:
+        raise Unusable(f"no lab begins at {said}; say an instant from 1950 to 9899, like 2027-01-31T08:00:00Z")
+    return start

@@ -45,6 +45,14 @@ def yes_option(command: Command) -> Command:
     return click.option("--yes", "-y", is_flag=True, help="Do not ask.")(command)
 
 
+def upload_options(command: Command) -> Command:
+    """What nodes take for an upload; the command gets `der_pkcs7` and `strict_uploads`, None where nothing was said."""
+    der_help = "Let an upload be a PKCS#7 chain in DER (X-15)."
+    strict_help = "Refuse a certificate that lacks what its request asked for (R-031)."
+    command = click.option("--strict-uploads", is_flag=True, default=None, help=strict_help)(command)
+    return click.option("--accept-der-pkcs7", "der_pkcs7", is_flag=True, default=None, help=der_help)(command)
+
+
 def _absolute(_context: click.Context, _option: click.Parameter, value: Path) -> Path:
     return value.absolute()
 

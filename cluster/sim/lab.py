@@ -46,6 +46,8 @@ def configs_of(topology: Topology, *, seed: int, cluster: str = "sim") -> tuple[
             timing=topology.timing,
             seed=seed,
             members=members,
+            der_pkcs7=topology.der_pkcs7,
+            strict_uploads=topology.strict_uploads,
         )
         for node in topology.nodes
     )

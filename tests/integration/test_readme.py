@@ -10,6 +10,7 @@ import pytest
 
 from tests.rules import ROOT
 from ucmlab.cluster.cli.root import COMMANDS as LAB_COMMANDS
+from ucmlab.cluster.labtoml import KEYS, read_lab_toml
 from ucmlab.scenarios.__main__ import COMMANDS as STORY_COMMANDS
 from ucmlab.scenarios.labs import run_story
 from ucmlab.scenarios.loading import library_names, library_story, load
@@ -53,6 +54,11 @@ def test_the_example_story_holds(tmp_path: Path) -> None:
     file.write_text(block("python"), encoding="utf-8")
     (story,) = load(str(file))
     assert run_story(story, Options(), unheard).verdict == "held"
+
+
+def test_the_example_configuration_says_all_there_is_to_say() -> None:
+    said = read_lab_toml(block("toml").encode()).values
+    assert KEYS.keys() - said.keys() == {"broker_ca"}
 
 
 def test_the_table_of_stories_is_the_library() -> None:

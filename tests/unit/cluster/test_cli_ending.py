@@ -32,7 +32,6 @@ WRONG = {
     "no URL of a broker": ["doctor", "broker", "embedded"],
     "no such release": ["init", "--release", "3.1", "--dir", "/nonexistent/lab"],
     "no publisher": ["init", "--nodes", "sub1,sub2", "--dir", "/nonexistent/lab"],
-    "two ways to name nodes": ["init", "--nodes", "pub", "--config", "lab.toml"],
     "an unreadable configuration": ["init", "--config", "/nonexistent/lab.toml"],
     "no address": ["broker", "--anonymous", "--listen", "nowhere"],
     "anonymous for everybody": ["broker", "--anonymous", "--listen", "192.0.2.1:1883"],

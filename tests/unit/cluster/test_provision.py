@@ -179,3 +179,15 @@ def test_every_node_of_a_topology_has_a_home(tmp_path: Path) -> None:
     assert {(config.replication, config.timing, config.cluster) for config in configs} == {
         ("modern", "product", home.lab.cluster)
     }
+
+
+def test_what_nodes_accept_in_an_upload_is_kept_and_compared(tmp_path: Path) -> None:
+    asked = topology(Settings(nodes="pub,sub1", der_pkcs7=True, strict_uploads=True))
+    provision(tmp_path / "lab", asked, wall_start=WALL)
+    home = open_lab(tmp_path / "lab")
+    assert home.topology == asked
+    assert [home.node_config(name).der_pkcs7 for name in asked.names] == [True, True]
+    assert [home.node_config(name).strict_uploads for name in asked.names] == [True, True]
+    assert home.matches(SMALL) == "der_pkcs7: the lab has true, asked for is false"
+    lenient = topology(Settings(nodes="pub,sub1", der_pkcs7=True))
+    assert home.matches(lenient) == "strict_uploads: the lab has true, asked for is false"

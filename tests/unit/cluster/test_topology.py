@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ucmlab.cluster.errors import Unusable
-from ucmlab.cluster.topology import Settings, TopologyNode, read_settings, role_of, split_names, topology
+from ucmlab.cluster.errors import Misfit, Unusable
+from ucmlab.cluster.topology import Settings, TopologyNode, role_of, split_names, topology
 
 
 def test_names_choose_roles_and_the_publisher_comes_first() -> None:
@@ -78,35 +78,24 @@ def test_a_domain_that_is_none_is_refused(domain: str) -> None:
         topology(Settings(domain=domain))
 
 
-def test_a_configuration_says_what_the_options_say() -> None:
-    text = """
-        nodes = ["pub", "sub1"]
-        release = "12.5"
-        profile = "tac"
-        replication = "modern"
-        timing = "product"
-        domain = "corp.example"
-        beyond_product = true
-    """
-    asked = Settings(("pub", "sub1"), "12.5", "tac", "modern", "product", "corp.example", beyond_product=True)
-    assert read_settings(text) == asked
-    assert read_settings('nodes = "pub,sub1"') == Settings(nodes="pub,sub1")
-
-
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("settings", "keys", "index"),
     [
-        ("nods = 1", "lab.toml: there is no key 'nods'; there are beyond_product, domain, nodes"),
-        ("nodes = [", "lab.toml is no TOML"),
-        ("nodes = [1]", "lab.toml: nodes[0]: Expected `str`"),
-        ('timing = "fast"', "lab.toml: timing: Invalid enum value 'fast'; there are instant, product"),
-        ('replication = "none"', "there are auto, faithful, modern, legacy"),
+        (Settings(nodes=("sub1", "tftp1")), ("nodes",), None),
+        (Settings(nodes=("pub", "sub1", "db1")), ("nodes",), 2),
+        (Settings(nodes=("pub", "sub1", "pub", "sub1")), ("nodes",), 2),
+        (Settings(nodes=("pub", *(f"imp{n}" for n in range(7)))), ("nodes",), None),
+        (Settings(release="15SU9"), ("release",), None),
+        (Settings(release="10.5", replication="faithful"), ("replication", "release"), None),
+        (Settings(domain="lab test"), ("domain",), None),
     ],
 )
-def test_a_configuration_that_cannot_be_read_is_refused_naming_the_key(text: str, said: str) -> None:
-    with pytest.raises(Unusable) as refused:
-        read_settings(text)
-    assert said in refused.value.text
+def test_what_cannot_be_names_the_settings_that_it_is_about(
+    settings: Settings, keys: tuple[str, ...], index: int | None
+) -> None:
+    with pytest.raises(Misfit) as refused:
+        topology(settings)
+    assert (refused.value.keys, refused.value.index) == (keys, index)
 
 
 @given(st.text(max_size=20))
