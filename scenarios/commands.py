@@ -11,6 +11,7 @@ import click
 import msgspec
 
 from ucmlab.cluster.cli.keys import pressed_keys
+from ucmlab.cluster.cli.options import upload_options
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.topology import Profile
 from ucmlab.node.config import Policy
@@ -67,6 +68,7 @@ def list_stories(tag: str | None, *, as_json: bool) -> None:
     help="Another replication policy than the story's.",
 )
 @click.option("--timing", type=click.Choice(["instant", "product"]), help="Other delays than the story's.")
+@upload_options
 @click.option("--seed", type=int, default=1, show_default=True, help="Delays and serials are drawn from it.")
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Stories told at once, each in a process."
@@ -234,6 +236,8 @@ def _announce(story: Story) -> dict[str, object]:
         "profile": story.profile,
         "replication": story.replication,
         "timing": story.timing,
+        "der_pkcs7": story.der_pkcs7,
+        "strict_uploads": story.strict_uploads,
         "path": str(story.path),
     }
 

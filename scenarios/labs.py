@@ -61,6 +61,8 @@ def topology_for(story: Story, options: Options) -> Topology:
         "profile": options.profile or story.profile,
         "replication": options.replication or story.replication,
         "timing": options.timing or story.timing,
+        "der_pkcs7": options.der_pkcs7 or story.der_pkcs7,
+        "strict_uploads": options.strict_uploads or story.strict_uploads,
     }
     try:
         return topology(msgspec.convert(asked, Settings))

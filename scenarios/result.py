@@ -30,6 +30,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     profile: str | None = None
     replication: str | None = None
     timing: str | None = None
+    der_pkcs7: bool | None = None
+    strict_uploads: bool | None = None
     seed: int = 1
     report: str | None = None
     keep: bool = False
@@ -140,6 +142,8 @@ def again(story: Story, options: Options) -> str:
         value = getattr(options, name)
         if value is not None:
             words += [f"--{name}", value]
+    words += ["--accept-der-pkcs7"] if options.der_pkcs7 else []
+    words += ["--strict-uploads"] if options.strict_uploads else []
     return shlex.join(words)
 
 

@@ -27,6 +27,8 @@ class Story:
     profile: str
     replication: str
     timing: str
+    der_pkcs7: bool
+    strict_uploads: bool
     budget: str
     """Machine time after which a run is given up."""
     plant: str | None
@@ -46,6 +48,8 @@ def scenario(
     profile: str = "seed",
     replication: str = "auto",
     timing: str = "product",
+    der_pkcs7: bool = False,
+    strict_uploads: bool = False,
     tags: str = "",
     budget: str = "2m",
     plant: str | None = None,
@@ -59,6 +63,8 @@ def scenario(
         profile: which source's tables hold (`seed`, `english`, `tac`).
         replication: the replication policy (`auto`, `faithful`, `modern`, `legacy`).
         timing: `product` (delays as in the product) or `instant`.
+        der_pkcs7: whether an upload may be a PKCS#7 chain in DER.
+        strict_uploads: whether a certificate that lacks what its request asked for is refused.
         tags: words to select stories by.
         budget: machine time after which a run is given up.
         plant: a bug that is planted (`ucmlab explore --list-plants`); such a story is told in the simulation only.
@@ -89,6 +95,8 @@ def scenario(
             profile=profile,
             replication=replication,
             timing=timing,
+            der_pkcs7=der_pkcs7,
+            strict_uploads=strict_uploads,
             budget=budget,
             plant=plant,
             script=script,

@@ -135,3 +135,10 @@ def test_reports_and_junit_are_written(file: str, tmp_path: Path) -> None:
 def test_several_jobs_come_to_the_same_results(file: str) -> None:
     serial, parallel = (json.loads(run(file, "--json", "--jobs", jobs).stdout) for jobs in ("1", "2"))
     assert serial["results"] == parallel["results"]
+
+
+def test_what_nodes_accept_in_an_upload_can_be_asked_for(file: str) -> None:
+    told = json.loads(run(file, "--accept-der-pkcs7", "--strict-uploads", "--json").stdout)
+    assert {result["again"].partition("--seed 1 ")[2] for result in told["results"]} == {
+        "--accept-der-pkcs7 --strict-uploads"
+    }

@@ -5,14 +5,17 @@
 import asyncio
 import dataclasses
 import socket
+from pathlib import Path
 
 import pytest
 
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.faults.rogues import INVENTED_IN
+from ucmlab.cluster.provision import provision
+from ucmlab.cluster.sim.lab import configs_of
 from ucmlab.scenarios import Lab, budget, scenario
 from ucmlab.scenarios.labs import run_story, topology_for
-from ucmlab.scenarios.result import Options, Result
+from ucmlab.scenarios.result import Options, Result, again
 from ucmlab.scenarios.story import Story
 
 
@@ -108,6 +111,36 @@ def test_options_say_otherwise_than_the_story() -> None:
     cluster = topology_for(plain, Options(release="12.5", replication="modern", timing="product"))
     assert (cluster.release, cluster.replication, cluster.timing) == ("12.5", "modern", "product")
     assert topology_for(plain, Options()).release == "14SU2"
+
+
+@scenario(nodes="pub sub1", timing="instant", der_pkcs7=True, strict_uploads=True)
+async def permissive(lab: Lab) -> None:
+    """Upload a chain in DER."""
+    sub1, root = lab.node("sub1"), await lab.ca("Corp Root CA")
+    (await sub1.upload("tomcat-trust", root.pkcs7(encoding="der"))).must_be("done")
+    lab.check(root.fingerprint in sub1.files("tomcat-trust"), "it is there")
+
+
+@pytest.mark.rule("X-15")
+def test_what_nodes_accept_in_an_upload_is_the_storys_or_the_options() -> None:
+    refusing = dataclasses.replace(permissive, der_pkcs7=False)
+    assert run(permissive).verdict == "held"
+    assert run(refusing).verdict == "failed"
+    assert run_story(refusing, Options(der_pkcs7=True), lambda _entry, _began: None).verdict == "held"
+
+
+def test_every_node_of_a_storys_lab_is_told_what_to_accept_in_both_modes(tmp_path: Path) -> None:
+    for story, options in ((permissive, Options()), (plain, Options(der_pkcs7=True, strict_uploads=True))):
+        cluster = topology_for(story, options)
+        home = provision(tmp_path / story.name, cluster, wall_start=0)
+        local = [home.node_config(name) for name in cluster.names]
+        told = {(each.der_pkcs7, each.strict_uploads) for each in (*local, *configs_of(cluster, seed=1))}
+        assert told == {(True, True)}
+
+
+def test_a_run_is_told_again_with_what_was_asked_for() -> None:
+    assert again(plain, Options(der_pkcs7=True, strict_uploads=True)).endswith(" --accept-der-pkcs7 --strict-uploads")
+    assert "--strict-uploads" not in again(permissive, Options())
 
 
 @pytest.mark.parametrize("options", [Options(release="3.14"), Options(replication="wishful"), Options(profile="odd")])
