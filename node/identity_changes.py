@@ -142,7 +142,7 @@ class IdentityChanges:
 
     def _judge_upload(self, request: Upload) -> IdentityChange:
         unit = identity_unit(self._context, request.purpose)
-        certificates = read_upload(request.data)
+        certificates = read_upload(request.data, der_pkcs7=self._context.config.der_pkcs7)
         leaf = parse(self._identities[unit.name]) if self.is_done(request) else self._judge_leaf(unit, certificates)
         others = tuple(each for each in certificates if each.fingerprint != leaf.fingerprint)
         for each in others:

@@ -129,6 +129,24 @@ def test_what_nodes_accept_in_an_upload_is_the_storys_or_the_options() -> None:
     assert run_story(refusing, Options(der_pkcs7=True), lambda _entry, _began: None).verdict == "held"
 
 
+@scenario(nodes="pub sub1", timing="instant", strict_uploads=True)
+async def strict(lab: Lab) -> None:
+    """Upload what a CA made otherwise than it was asked."""
+    pub, root = lab.node("pub"), await lab.ca("Corp Root CA")
+    (await pub.upload("tomcat-trust", root.pem)).must_be("done")
+    leaf = await root.sign((await pub.generate_csr("tomcat")).pem, eku=["serverAuth"])
+    (await pub.upload("tomcat", leaf.pem)).must_be("refused", "extension_missing")
+    lab.check(pub.identity("tomcat") != leaf.fingerprint, "the identity is what it was")
+
+
+@pytest.mark.rule("R-031")
+def test_what_a_request_asked_for_is_insisted_on_where_the_story_or_the_options_say_so() -> None:
+    lenient = dataclasses.replace(strict, strict_uploads=False)
+    assert run(strict).verdict == "held"
+    assert run(lenient).verdict == "failed"
+    assert run_story(lenient, Options(strict_uploads=True), lambda _entry, _began: None).verdict == "held"
+
+
 def test_every_node_of_a_storys_lab_is_told_what_to_accept_in_both_modes(tmp_path: Path) -> None:
     for story, options in ((permissive, Options()), (plain, Options(der_pkcs7=True, strict_uploads=True))):
         cluster = topology_for(story, options)
