@@ -217,6 +217,16 @@ def test_options_go_before_the_file(folder: Path) -> None:
 # -- a lab that is there
 
 
+@pytest.mark.parametrize("text", ["nodes = [", "nods = 1", "speed = 0", 'nodes = "pub,pub"', 'broker = "pigeon"'])
+def test_a_mistake_discards_nothing(folder: Path, text: str) -> None:
+    run("init", "--dir", str(folder), "--nodes", "pub,sub1")
+    (folder.parent / "lab.toml").write_text(text)
+    for command in ("init", "up"):
+        given = (command, "--fresh", "--dir", str(folder), "--config", str(folder.parent / "lab.toml"))
+        assert run(*given).exit_code == 2
+    assert open_lab(folder).topology.names == ("pub", "sub1")
+
+
 def test_a_lab_that_is_there_is_the_same_as_far_as_the_file_says(folder: Path) -> None:
     run("init", "--dir", str(folder), "--nodes", "pub,sub1", "--accept-der-pkcs7", "--release", "15")
     home = open_lab(folder)
