@@ -28,7 +28,7 @@ lint: $(READY) ## format, style, import contracts, types
 	$(BIN)/mypy
 	$(BIN)/mypy tests .ci/lock.py
 
-rules: $(READY) ## which rule of the rule book is proved by which test
+rules: $(READY) ## rules.json: which rule of the rule book is proved by which test, or why by none; prints the rest
 	@$(BIN)/python -m tests.rule_coverage
 
 library: $(READY) ## the whole story library in both modes, and real labs at length
@@ -59,7 +59,7 @@ lock: ## pin anew what the environment is made of (pyproject.toml names it)
 	$(PYTHON) .ci/lock.py $(LOCK)
 
 clean: ## remove what was made here, the environment too
-	rm -rf $(VENV) build dist reports .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist reports rules.json .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is newer than what it was made from, or the environment is made up to date. uv is quicker; pip does as well.

@@ -5,20 +5,21 @@ checked.
 """
 
 import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 RULE_BOOK = ROOT.parent / "shared" / "docs" / "domain.md"
 INVARIANTS = RULE_BOOK.with_name("anchors.md")
+UNPROVED = Path(__file__).with_name("unproved_rules.toml")
 
 NAME = re.compile(r"R-\d{3}|X-\d{2}|C-\d{2}|[AB]\.\d{1,2}|[SL]\d{1,2}")
 """Rules and rulings of the seed, failure scenarios, sections of tables and facts, invariants."""
 
-_CHECKED_RULE = re.compile(r"^(R-\d{3}) \[[^\]]*\] (.*?)(?: SHOW:.*?)? CHECK: (.*)$", re.MULTILINE)
+_RULE = re.compile(r"^(R-\d{3}) \[[^\]]*\] (.*?)(?: SHOW[:/].*)?$", re.MULTILINE)
 _DEFINITION = re.compile(r"^(?:#+ )?(R-\d{3}|X-\d{2}|C-\d{2}|[AB]\.\d{1,2})\b", re.MULTILINE)
 _INVARIANT = re.compile(r"^\| ([SL]\d{1,2})\b|\*\*([SL]\d{1,2})\*\*", re.MULTILINE)
-_NOTHING_TO_CHECK = ("none", "n/a")
 
 
 def known_names() -> frozenset[str] | None:
@@ -30,10 +31,24 @@ def known_names() -> frozenset[str] | None:
     return frozenset(rules + invariants)
 
 
-def checked_rules() -> Mapping[str, str]:
-    """Rule to its text, for each rule of the seed that says how it is checked."""
-    found = _CHECKED_RULE.findall(RULE_BOOK.read_text(encoding="utf-8"))
-    return {name: text for name, text, check in found if not check.lower().startswith(_NOTHING_TO_CHECK)}
+def numbered_rules() -> Mapping[str, str] | None:
+    """Rule to its text, for each rule of the seed; None where the rule book is absent."""
+    return dict(_RULE.findall(RULE_BOOK.read_text(encoding="utf-8"))) if RULE_BOOK.exists() else None
+
+
+def unproved_rules(file: Path = UNPROVED) -> Mapping[str, str]:
+    """Rule to the reason why no test proves it.
+
+    Raises:
+        ValueError: a rule has two reasons.
+    """
+    reasons: dict[str, str] = {}
+    for group in tomllib.loads(file.read_text(encoding="utf-8")).values():
+        for rule in group["rules"]:
+            if rule in reasons:
+                raise ValueError(f"{file.name} gives two reasons for {rule}")
+            reasons[rule] = group["why"]
+    return reasons
 
 
 def why_unknown(name: object, known: frozenset[str] | None) -> str | None:
