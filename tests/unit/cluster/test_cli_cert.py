@@ -75,7 +75,17 @@ def test_the_list_tells_self_signed_from_ca_signed(lab: Bench) -> None:
     assert "2031-01-01" in lines["tomcat"]
 
 
-@pytest.mark.rule("R-052")
+@pytest.mark.rule("R-068")
+def test_the_list_has_the_description_that_a_certificate_was_uploaded_with(lab: Bench) -> None:
+    told: Any = lab.json("cert", "list", "pub", "tomcat-trust")
+    assert {each["name"]: each["description"] for each in told["certificates"]} == {
+        "Corp_Root_CA_0123.pem": "the root",
+        "Other_Root_02.pem": "",
+    }
+    assert "\nDescription: the root\n" in lab.run("cert", "show", "pub", "tomcat-trust", "Corp Root CA").stdout
+
+
+@pytest.mark.rule("R-052", "R-055")
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -101,7 +111,7 @@ def test_all_filters_must_fit(lab: Bench) -> None:
     assert names(lab, "--usage", "identity", "--cn", "corp") == []
 
 
-@pytest.mark.rule("R-053")
+@pytest.mark.rule("R-053", "R-055")
 def test_below_14_the_usage_filter_is_refused(old: Bench) -> None:
     result = old.run("cert", "list", "pub", "--usage", "identity")
     assert result.exit_code == 1

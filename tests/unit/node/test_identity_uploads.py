@@ -147,7 +147,7 @@ def test_a_leaf_without_a_request_is_refused_before_anything_is_compared() -> No
     )
 
 
-@pytest.mark.rule("C-42", "R-012", "R-013", "R-064", "X-12")
+@pytest.mark.rule("C-42", "R-005", "R-012", "R-013", "R-064", "X-12")
 def test_every_issuer_up_to_a_root_must_be_there_and_the_missing_one_is_named() -> None:
     pub, ca = node(), ThirdParty()
     leaf = ca.leaf(request(pub))
@@ -192,6 +192,64 @@ def test_ca_certificates_alone_are_no_identity() -> None:
     request(pub)
     assert refused(pub, "tomcat", ca.root_pem) == "wrong_purpose"
     assert refused(pub, "tomcat", ca.issuing_pem + ca.root_pem) == "wrong_purpose"
+
+
+@pytest.mark.rule("R-015", "R-139")
+def test_the_purpose_alone_decides_what_becomes_of_a_file() -> None:
+    pub, ca = prepared()
+    leaf = ca.leaf(request(pub))
+    assert refused(pub, "tomcat", ca.root_pem) == "wrong_purpose"
+    for store in ("ipsec-trust", "CallManager-trust"):
+        assert ask(pub, Upload(f"root-{store}", store, ca.root_pem)).outcome == "done"
+        assert fingerprint(ca.root_pem) in in_database(pub, store)
+    assert ask(pub, Upload("leaf", "tomcat", leaf)).outcome == "done"
+    assert identity(pub) == fingerprint(leaf)
+    assert fingerprint(leaf) not in in_database(pub, "tomcat-trust")
+
+
+@pytest.mark.rule("R-067")
+def test_a_chain_in_another_store_is_not_found() -> None:
+    pub, ca = node(), ThirdParty()
+    leaf = ca.leaf(request(pub))
+    for count, store in enumerate(("ipsec-trust", "CallManager-trust")):
+        assert ask(pub, Upload(f"chain-{count}", store, ca.issuing_pem + ca.root_pem)).outcome == "done"
+    assert refused(pub, "tomcat", leaf) == "chain_incomplete"
+    assert ask(pub, Upload("chain", "tomcat-trust", ca.issuing_pem + ca.root_pem)).outcome == "done"
+    assert ask(pub, Upload("op-1", "tomcat", leaf)).outcome == "done"
+
+
+@pytest.mark.rule("R-146")
+def test_capf_trust_concerns_a_capf_alone_that_a_ca_signs() -> None:
+    pub, ca = prepared()
+    assert ask(pub, Upload("op-1", "tomcat", ca.leaf(request(pub)))).outcome == "done"
+    assert in_database(pub, "CAPF-trust") == {identity(pub, "CAPF")}
+    capf = ca.leaf(request(pub, "CAPF"), by_root=True)
+    assert refused(pub, "CAPF", capf) == "chain_incomplete"
+    assert ask(pub, Upload("root-of-capf", "CAPF-trust", ca.root_pem)).outcome == "done"
+    assert ask(pub, Upload("op-2", "CAPF", capf)).outcome == "done"
+
+
+@pytest.mark.rule("R-088")
+def test_what_is_trusted_cannot_be_regenerated() -> None:
+    pub, _ = prepared()
+    before = pub.disk.image()
+    for store in ("tomcat-trust", "CAPF-trust"):
+        assert ask(pub, Regenerate(f"op-{store}", store)).reason == "not_regenerable"
+    assert pub.disk.image() == before
+
+
+@pytest.mark.rule("R-007")
+def test_the_ec_certificate_of_tomcat_is_one_of_its_own() -> None:
+    pub, ca = prepared()
+    rsa, ec = parse(pub.disk.identities["tomcat"]), parse(pub.disk.identities["tomcat-ECDSA"])
+    assert (rsa.key, ec.key, rsa.serial != ec.serial) == ("rsa-2048", "ec-384", True)
+    assert ask(pub, Upload("op-1", "tomcat-ECDSA", ca.leaf(request(pub, "tomcat-ECDSA")))).outcome == "done"
+    assert identity(pub) == rsa.fingerprint
+    assert identity(pub, "tomcat-ECDSA") != ec.fingerprint
+    replaced = identity(pub, "tomcat-ECDSA")
+    assert ask(pub, Regenerate("op-2", "tomcat")).outcome == "done"
+    assert identity(pub) != rsa.fingerprint
+    assert identity(pub, "tomcat-ECDSA") == replaced
 
 
 @pytest.mark.rule("R-018")

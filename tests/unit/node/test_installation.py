@@ -33,7 +33,7 @@ def proposed(node: Playbook, commands: list[AnyCommand]) -> list[Proposal]:
 
 
 @pytest.mark.rule("B.1")
-@pytest.mark.rule("R-001")
+@pytest.mark.rule("R-001", "R-103")
 @pytest.mark.parametrize("name", NODES)
 def test_each_role_makes_its_identities(name: str) -> None:
     node = bare(name)

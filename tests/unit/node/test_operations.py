@@ -488,7 +488,7 @@ def test_what_is_there_already_changes_nothing_and_says_so() -> None:
 
 
 @pytest.mark.rule("R-019")
-@pytest.mark.rule("X-05")
+@pytest.mark.rule("R-154", "X-05")
 def test_on_the_publisher_an_upload_to_capf_trust_goes_to_callmanager_trust_as_well_and_a_later_one_is_no_news() -> (
     None
 ):
