@@ -10,10 +10,10 @@ LOCK   := requirements-dev.lock
 SIDE_BY_SIDE := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint rules library soak soak-short mutants bench wheel extras lock clean
+.PHONY: help demo test lint rules library soak soak-short mutants table-mutants bench wheel extras lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## three nodes and a broker as real processes, a story, its verdict
 	@$(BIN)/ucmlab run demo --mode local
@@ -40,8 +40,11 @@ soak: $(READY) ## the full figures, an hour or two; KEEP=1 writes them to bench/
 soak-short: $(READY) ## the same, a smaller size of each, in some minutes
 	UCMLAB_SOAK=short $(BIN)/python -m tests.soak $(if $(KEEP),--keep)
 
-mutants: $(READY) ## every planted bug: how soon and how often the search finds it, and by whom
+mutants: table-mutants ## every planted bug: how soon and how often the search finds it, and by whom; table-mutants first
 	@$(BIN)/python -m tests.mutants
+
+table-mutants: $(READY) ## every cell of the rules' tables changed, one at a time: what no test notices
+	@$(BIN)/python -m tests.table_mutants
 
 bench: $(READY) ## the figures of bench/README.md
 	@$(BIN)/ucmlab bench
