@@ -43,6 +43,7 @@ from ucmlab.node.config import NodeConfig
 from ucmlab.node.context import Context
 from ucmlab.node.csr_requests import CsrRequests
 from ucmlab.node.events import (
+    Age,
     AnyEvent,
     AuthzMade,
     BusConnected,
@@ -62,6 +63,7 @@ from ucmlab.node.events import (
     KeysSealed,
     MessageArrived,
     OrderService,
+    Plant,
     Regenerate,
     RegenerateAuthz,
     ReplicationSet,
@@ -252,7 +254,7 @@ class NodeCore:
             case Upload():
                 self.multi_server.expect(event)
                 self.operations.ask(event)
-            case Delete() | Regenerate() | GenerateSelfSigned():
+            case Delete() | Regenerate() | GenerateSelfSigned() | Plant() | Age():
                 self.operations.ask(event)
             case GenerateCsr():
                 self.multi_server.expect(event)

@@ -263,6 +263,27 @@ class GenerateSelfSigned(Event, frozen=True):
     cause: str = ""
 
 
+class Plant(Event, frozen=True):
+    """Somebody sets up a state: certificates are to be in a trust unit, in files or database, past all rules."""
+
+    op_id: str
+    unit: str
+    data: bytes
+    files: bool = True
+    database: bool = True
+    cause: str = ""
+
+
+class Age(Event, frozen=True):
+    """Somebody sets up a state: an identity is to be self-signed and to end after `expires_in` (negative: it has)."""
+
+    op_id: str
+    unit: str
+    expires_in: int
+    """Lab microseconds from now, by this node's wall clock."""
+    cause: str = ""
+
+
 class OrderService(Event, frozen=True):
     """An operator orders a service of `node` about, from this node's Control Center."""
 
@@ -280,7 +301,9 @@ class RegenerateAuthz(Event, frozen=True):
     cause: str = ""
 
 
-AnyOperation = Upload | Delete | GenerateCsr | Regenerate | GenerateSelfSigned | OrderService | RegenerateAuthz
+AnyOperation = (
+    Upload | Delete | GenerateCsr | Regenerate | GenerateSelfSigned | Plant | Age | OrderService | RegenerateAuthz
+)
 """What operators ask for."""
 OPERATIONS = get_args(AnyOperation)
 AnyEvent = (

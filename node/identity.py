@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
 from ucmlab.node.commands import IdentityForm
+from ucmlab.node.instant import to_datetime
 from ucmlab.node.keyring import IdentityKey
 from ucmlab.node.rulebook import KEY_USAGE, IdentityProfile
 from ucmlab.node.usages import OF_THE_TABLES
@@ -71,6 +72,8 @@ def make_identity(
     subject = subject_name(common_name, owner)
     start = not_before.replace(microsecond=0)
     years = profile.years if form is None else form.years
+    if form is not None and form.ends_at:
+        start = to_datetime(form.ends_at).replace(microsecond=0) - timedelta(days=365 * years, seconds=-1)
     builder = (
         x509.CertificateBuilder(subject_name=subject, issuer_name=subject, serial_number=serial)
         .public_key(key.public_key())

@@ -14,7 +14,7 @@ from ucmlab.node.chains import complete
 from ucmlab.node.commands import IdentityForm, InstallIdentity, MakeIdentity
 from ucmlab.node.context import Context
 from ucmlab.node.errors import Refusal
-from ucmlab.node.events import GenerateSelfSigned, Regenerate, Upload
+from ucmlab.node.events import Age, GenerateSelfSigned, Regenerate, Upload
 from ucmlab.node.filing import Filing
 from ucmlab.node.identity_rows import identity_rows
 from ucmlab.node.issuing import kind_of
@@ -27,16 +27,17 @@ from ucmlab.node.leaf_rules import (
     pick_leaf,
     told_of,
 )
+from ucmlab.node.planting import aged_form
 from ucmlab.node.replica import Replica
 from ucmlab.node.rulebook import RuleBook, Unit
 from ucmlab.node.self_signed_rules import judge_self_signed
-from ucmlab.node.trust_rules import check_publisher_only, copies, held_rows, same_name_rule
+from ucmlab.node.trust_rules import check_publisher_only, copies, held_by_default, held_rows, same_name_rule
 from ucmlab.node.upload_files import read_upload
 
 CHAIN = "/chain"
 """Ends the id beside CA files that came with a leaf: without their identity they are an upload of their own."""
 
-IdentityRequest = Upload | Regenerate | GenerateSelfSigned
+IdentityRequest = Upload | Regenerate | GenerateSelfSigned | Age
 
 
 class IdentityChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +90,8 @@ class IdentityChanges:
         """
         if isinstance(request, Upload):
             return self._judge_upload(request)
+        if isinstance(request, Age):
+            return IdentityChange(unit=request.unit, form=aged_form(self._context, self._identities, request))
         form = judge_self_signed(self._context, self._identities, request)
         return IdentityChange(unit=request.unit, form=form)
 
@@ -189,7 +192,7 @@ class IdentityChanges:
         context, adds, removes = self._context, list[Row](), list[RowKey]()
         store = context.rulebook.units[unit.verified_by]
         for target in (store.name, *copies(context, store)):
-            holders = None if context.rulebook.units[target].replicated else (context.config.name,)
+            holders = held_by_default(context, context.rulebook.units[target])
             for certificate in brought:
                 if self._filing.get(target, certificate.fingerprint) is not None:
                     continue

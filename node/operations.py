@@ -17,15 +17,17 @@ from ucmlab.broker.messages import Answer, Proposal, Row, RowKey
 from ucmlab.node.commands import AnyCommand, InstallIdentity, MakeIdentity, Reply, WriteFile
 from ucmlab.node.context import Context
 from ucmlab.node.errors import Refusal
-from ucmlab.node.events import Delete, GenerateSelfSigned, Regenerate, Upload
+from ucmlab.node.events import Age, Delete, GenerateSelfSigned, Plant, Regenerate, Upload
 from ucmlab.node.filing import Filing
 from ucmlab.node.identity_changes import CHAIN, IdentityChange, IdentityChanges, IdentityRequest, touched
 from ucmlab.node.identity_rows import CHANGED, FOUND
 from ucmlab.node.instant import SECOND
+from ucmlab.node.planting import KIND as PLANT
+from ucmlab.node.planting import planted_rows
 from ucmlab.node.replica import Replica
 from ucmlab.node.trust_rules import Wanted, judge_delete, judge_upload, product_text
 
-Request = Upload | Delete | Regenerate | GenerateSelfSigned
+Request = Upload | Delete | Regenerate | GenerateSelfSigned | Plant | Age
 DEADLINE = 60 * SECOND
 TOLD_BESIDE = ("chain_incomplete", "san_mismatch")
 """Refusals whose text is the product's word for word; what exactly is wrong is told beside it."""
@@ -137,6 +139,8 @@ class Operations:
     def _judge(self, request: Request) -> None:
         if isinstance(request, Delete):
             self._propose(request.op_id, judge_delete(self._context, self._replica, self._filing, request), asked=True)
+        elif isinstance(request, Plant):
+            self._plant(request)
         elif isinstance(request, Upload) and not self._is_identity(request.purpose):
             self._propose(request.op_id, judge_upload(self._context, self._replica, self._filing, request), asked=True)
         else:
@@ -146,10 +150,24 @@ class Operations:
         unit = self._context.rulebook.units.get(purpose)
         return unit is not None and unit.kind == "identity"
 
+    def _plant(self, request: Plant) -> None:
+        rows = planted_rows(self._context, request)
+        self._context.record(
+            "planted", request.op_id, unit=request.unit, files=request.files, database=request.database
+        )
+        for row in rows if request.files else ():
+            self._filing.write(row)
+        if request.database:
+            self._propose(request.op_id, Wanted(PLANT, (), rows), asked=True)
+        else:
+            self._reply(request.op_id, "done")
+
     # -- identities: files first, and the rows when they are in place
 
     def _change_identity(self, request: IdentityRequest) -> None:
         change = self._identity_changes.judge(request)
+        if isinstance(request, Age):
+            self._context.record("planted", request.op_id, unit=request.unit)
         self._changing[request.op_id] = (change, self._context.commands)
         self._occupied.update(dict.fromkeys(self._units_of(request), request.op_id))
         if self._identity_changes.is_done(request):
@@ -241,7 +259,7 @@ class Operations:
         if asked:
             self._occupied.update(dict.fromkeys(units, op_id))
             operation.warnings, operation.commands = wanted.warnings, self._context.commands
-        if asked and wanted.kind != CHANGED:
+        if asked and wanted.kind not in (CHANGED, PLANT):
             self._change_files(operation)
         if asked and self._publisher_away():
             self._context.record("db_write_failed", op_id, reason="publisher_unreachable")

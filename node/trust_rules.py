@@ -39,7 +39,7 @@ def judge_upload(context: Context, replica: Replica, filing: Filing, request: Up
     removes: list[RowKey] = []
     adds: list[Row] = []
     for target in (unit.name, *copies(context, unit)):
-        holders = None if context.rulebook.units[target].replicated else (context.config.name,)
+        holders = held_by_default(context, context.rulebook.units[target])
         for certificate in certificates:
             there = held_rows(context, replica, target) + [row for row in adds if row.unit == target]
             gone = same_name_rule(there, certificate)
@@ -112,6 +112,11 @@ def check_publisher_only(context: Context, unit: Unit, operation: Operation) -> 
 def copies(context: Context, unit: Unit) -> tuple[str, ...]:
     """Units that an upload on the publisher goes to as well (R-019); elsewhere CAPF-trust stays alone (C-10)."""
     return unit.copied_to if context.config.is_publisher else ()
+
+
+def held_by_default(context: Context, unit: Unit) -> tuple[str, ...] | None:
+    """Who holds what is put into a unit on this node: all that have it where it is listed, else this node."""
+    return None if unit.replicated else (context.config.name,)
 
 
 def held_rows(context: Context, replica: Replica, unit: str) -> list[Row]:

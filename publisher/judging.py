@@ -5,7 +5,7 @@ proposer believed about other nodes' rows does not count, and holders are decide
 """
 
 from ucmlab.broker.messages import Proposal, Row, RowKey
-from ucmlab.node import identity_rows
+from ucmlab.node import identity_rows, planting
 from ucmlab.node.certificates import check_trust_certificate, names_content, parse
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.errors import Refusal
@@ -31,6 +31,8 @@ def judge(  # all of it is read, none of it belongs together
             return judge_removes(rulebook, config, replica, proposal, origin=origin)
         case "map":
             return judge_mapping(rulebook, config, replica, proposal, origin=origin)
+        case planting.KIND:
+            return judge_planted(rulebook, config, replica, proposal, origin=origin)
         case "install":
             return judge_installation(rulebook, config, replica, proposal, origin=origin)
         case identity_rows.CHANGED | identity_rows.FOUND:
@@ -89,6 +91,20 @@ def judge_removes(
         else:
             adds.append(left)
     return Wanted("delete", removes=tuple(removes), adds=tuple(adds))
+
+
+def judge_planted(
+    rulebook: RuleBook, config: NodeConfig, replica: Replica, proposal: Proposal, *, origin: str
+) -> Wanted:
+    """What somebody sets up past all rules, but for those that make a row a row."""
+    adds = []
+    for row in proposal.adds:
+        unit = trust_unit_for(rulebook, config, row.unit, origin, "upload")
+        check_fingerprint(row)
+        known = replica.rows.get(row.key)
+        if known is None or not known.held_by(origin):
+            adds.append(with_holder(unit, row, known, origin))
+    return Wanted(proposal.kind, removes=(), adds=tuple(adds))
 
 
 def judge_mapping(

@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from ucmlab.cluster.port import NodeView
 from ucmlab.node import commands
 from ucmlab.node.csr import csr_pem
-from ucmlab.node.events import Delete, GenerateCsr, GenerateSelfSigned, OrderService, Regenerate, Upload
+from ucmlab.node.events import Age, Delete, GenerateCsr, GenerateSelfSigned, OrderService, Plant, Regenerate, Upload
+from ucmlab.node.instant import duration
 from ucmlab.scenarios.names import fingerprint as fingerprint_of
 from ucmlab.scenarios.reply import CsrReply, Reply
 from ucmlab.scenarios.telling import Telling
@@ -190,6 +191,34 @@ class Node:
             self._telling.operation_id(), unit, key or "", digest or "", years or 0, cn_serial, ou
         )
         what = f"self-signed {unit} on {self._name}"
+        return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
+
+    async def plant(self, unit: str, pem: bytes | str, *, files: bool = True, database: bool = True) -> Reply:
+        """Put certificates into a trust unit past all rules, as a customer's cluster brings them.
+
+        Args:
+            unit: the trust unit.
+            pem: the certificates; one in DER will do as well.
+            files: whether this node's files are to have them.
+            database: whether the rows are to be in the log.
+        """
+        data = pem.encode() if isinstance(pem, str) else pem
+        operation = Plant(self._telling.operation_id(), unit, data, files, database)
+        what = f"plant in {unit} on {self._name}"
+        return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
+
+    async def age(self, unit: str, expires_in: str) -> Reply:
+        """Give this node a self-signed identity that expires soon, or has expired.
+
+        Args:
+            unit: the identity unit.
+            expires_in: when it ends, from now by this node's clock, as in `3d`; `-3d`: so long ago.
+
+        Raises:
+            ValueError: it is no duration.
+        """
+        ends = -duration(expires_in[1:]) if expires_in.startswith("-") else duration(expires_in)
+        operation, what = Age(self._telling.operation_id(), unit, ends), f"age {unit} on {self._name}"
         return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
 
     async def download(self, unit: str, name: str, encoding: str = "pem") -> bytes:

@@ -13,11 +13,13 @@ from ucmlab.cluster.state import db_digest
 from ucmlab.node.commands import CsrForm, Reply
 from ucmlab.node.csr import make_csr
 from ucmlab.node.events import (
+    Age,
     Delete,
     FileImage,
     GenerateCsr,
     GenerateSelfSigned,
     OrderService,
+    Plant,
     Regenerate,
     RegenerateAuthz,
     Upload,
@@ -208,7 +210,7 @@ class FakeLab:
                 self.nodes[operation.node].service = "stopped" if operation.action == "stop" else "started"
             case GenerateCsr():
                 it.csrs[operation.unit] = _request(node)
-            case RegenerateAuthz() | Regenerate() | GenerateSelfSigned():
+            case RegenerateAuthz() | Regenerate() | GenerateSelfSigned() | Plant() | Age():
                 pass
         return Reply(operation.op_id, "done")
 

@@ -1,9 +1,10 @@
 """Identities of a real lab, from the command line: keys and certificates on disk, signed and judged by OpenSSL."""
 
+import json
 import stat
 import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,23 @@ def test_a_multi_server_certificate_has_one_key_on_every_node(
     assert len({(folder / "certs" / "CallManager.pem").read_bytes() for folder in folders}) == 1
     assert {identity(lab, node, "CallManager")["multi_server"] for node in done["nodes"]} == {True}
     assert not [left for folder in folders for left in folder.glob("keys/CallManager*csr*")]
+
+
+def test_a_state_is_set_up_past_the_rules_and_told_in_the_journal(lab: CommandLine, authority: Authority) -> None:
+    lab.must("age", "sub1", "ipsec", "--expires-in", "3d")
+    ends = datetime.fromisoformat(str(identity(lab, "sub1", "ipsec")["not_after"]))
+    assert timedelta(days=2) < ends - datetime.now(UTC) < timedelta(days=4)
+    lab.must("age", "sub1", "TVS", "--expired", "12h")
+    assert datetime.fromisoformat(str(identity(lab, "sub1", "TVS")["not_after"])) < datetime.now(UTC)
+    lab.must("plant", "sub1", "ipsec-trust", authority.root, "--only", "database")
+    state = lab.json("dump")["nodes"]["sub1"]
+    fingerprint = openssl("x509", "-in", authority.root, "-noout", "-fingerprint", "-sha256").strip()
+    planted = fingerprint.rpartition("=")[2].replace(":", "").lower()
+    assert planted in state["database"]["ipsec-trust"]
+    told = lab.must("events", "--name", "planted", "--json").splitlines()
+    assert [json.loads(line)["unit"] for line in told] == ["ipsec", "TVS", "ipsec-trust"]
+    done = lab.run("age", "sub1", "ipsec")
+    assert (done.returncode, done.stderr.decode().count("\n")) == (2, 1)
 
 
 @pytest.mark.parametrize(

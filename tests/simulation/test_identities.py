@@ -1,10 +1,13 @@
 """Identities of a whole cluster in virtual time: uploaded, regenerated, self-signed."""
 
+from datetime import timedelta
+
 import pytest
 
 from tests.simulation.stories import told
 from ucmlab.cluster.ca.requests import read_request
 from ucmlab.node.certificates import parse
+from ucmlab.node.instant import DAY, from_datetime
 from ucmlab.scenarios import Lab
 
 STORES = {
@@ -196,5 +199,54 @@ def test_a_regenerated_itlrecovery_reaches_whoever_was_down() -> None:
         await sub1.start()
         await lab.converged("31m")
         lab.check(sub1.identity("ITLRecovery") == pub.identity("ITLRecovery") != before, "there is one in the cluster")
+
+    told(story)
+
+
+@pytest.mark.rule("R-086", "C-47")
+def test_an_expired_identity_can_be_regenerated() -> None:
+    async def story(lab: Lab) -> None:
+        sub1 = lab.node("sub1")
+        (await sub1.age("tomcat", "-10d")).must_be("done")
+        old = parse(await sub1.download("tomcat", "tomcat", "der"))
+        lab.check(old.validity(from_datetime(lab.now)) == "expired", "it ended ten days ago")
+        lab.check(from_datetime(lab.now) - old.not_after < 11 * DAY, "and not earlier")
+        await lab.converged("5m")
+        lab.check(old.fingerprint in lab.node("pub").files("tomcat-trust"), "its copy is everywhere")
+        (await sub1.regenerate("tomcat")).must_be("done")
+        new = parse(await sub1.download("tomcat", "tomcat", "der"))
+        lab.check(new.validity(from_datetime(lab.now)) == "valid", "the new one is valid")
+        await lab.converged("5m")
+        lab.check(old.fingerprint not in lab.node("pub").files("tomcat-trust"), "the old copy is gone")
+
+    told(story)
+
+
+def test_what_is_planted_is_there_past_all_rules_and_told_so() -> None:
+    async def story(lab: Lab) -> None:
+        pub, sub1, _ = lab.nodes
+        ended = lab.now - timedelta(days=30)
+        old = await lab.ca("Old CA", not_before=ended - timedelta(days=300), not_after=ended)
+        (await pub.upload("tomcat-trust", old.pem)).must_be("refused", "expired")
+        (await pub.plant("tomcat-trust", old.pem)).must_be("done")
+        await lab.converged("5m")
+        lab.check(old.fingerprint in sub1.files("tomcat-trust"), "it spreads as anything else")
+        lab.check(bool(lab.events("planted", "pub")), "the journal says what it is")
+
+        stray = await lab.ca("Stray CA")
+        (await sub1.plant("tomcat-trust", stray.pem, database=False)).must_be("done")
+        lab.check(stray.fingerprint in sub1.files("tomcat-trust"), "a file")
+        lab.check(stray.fingerprint not in sub1.database("tomcat-trust"), "and no row, until the next comparison")
+        await lab.wait("31m")
+        lab.check(stray.fingerprint in pub.files("tomcat-trust"), "which puts it forward")
+
+        (await sub1.stop_service("Cisco Certificate Change Notification")).must_be("done")
+        row = await lab.ca("Row CA")
+        (await sub1.plant("tomcat-trust", row.pem, files=False)).must_be("done")
+        lab.check(row.fingerprint in sub1.database("tomcat-trust") - sub1.files("tomcat-trust"), "a row, and no file")
+        (await sub1.plant("ipsec-trust", row.pem)).must_be("done")
+        lab.check(row.fingerprint not in pub.files("ipsec-trust"), "what is not listed stays where it is")
+        (await sub1.plant("tomcat", row.pem)).must_be("refused", "wrong_purpose")
+        (await sub1.age("tomcat-trust", "3d")).must_be("refused", "not_regenerable")
 
     told(story)
