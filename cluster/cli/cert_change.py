@@ -13,6 +13,7 @@ from ucmlab.cluster.cli.listing import Entry, check_unit, entries, find, fingerp
 from ucmlab.cluster.cli.options import directory_option, json_option, yes_option
 from ucmlab.cluster.cli.reading import read_file
 from ucmlab.cluster.provision import open_lab
+from ucmlab.node.csr_rules import is_multi_server
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import Delete, Upload
 from ucmlab.node.upload_files import UPLOAD_LIMIT, read_upload
@@ -48,11 +49,15 @@ def upload(
         if waits and reply.outcome == "done":
             # The node has accepted it, so it can be read here.
             accepted = read_upload(data, der_pkcs7=home.topology.der_pkcs7)
-            fingerprints = frozenset(certificate.fingerprint for certificate in accepted)
+            nodes: tuple[str, ...] = ()
             if home.topology.rulebook.units[purpose].kind == "identity":
                 # Of the file one certificate is the identity; the node has found out which.
-                fingerprints = fingerprints & state_of(lab).node(node).in_files(purpose) or fingerprints
-            end_converged(lab, home.topology, reply, Change("present", purpose, node, fingerprints), as_json=as_json)
+                there = state_of(lab).node(node).in_files(purpose)
+                accepted = tuple(each for each in accepted if each.fingerprint in there) or accepted
+                nodes = tuple(reply.nodes) if is_multi_server(accepted[0].common_name) else ()
+            fingerprints = frozenset(certificate.fingerprint for certificate in accepted)
+            change = Change("present", purpose, node, fingerprints, nodes)
+            end_converged(lab, home.topology, reply, change, as_json=as_json)
     end_with(reply, as_json=as_json, done=f"done: uploaded to {purpose} on {node}")
 
 

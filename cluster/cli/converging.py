@@ -25,9 +25,13 @@ class Change(msgspec.Struct, frozen=True):
     node: str
     """Where it was asked for."""
     fingerprints: frozenset[str]
+    nodes: tuple[str, ...] = ()
+    """Where else, if the unit's own reach is not what counts: an identity for several nodes (B.8)."""
 
     def reaches(self, topology: Topology) -> list[str]:
         """The nodes whose files it concerns (R-022, R-023, R-080, R-081)."""
+        if self.nodes:
+            return list(self.nodes)
         unit = topology.rulebook.units[self.unit]
         alone = not unit.replicated if self.how == "present" else unit.delete_reach(topology.replication) == "node"
         if alone:
