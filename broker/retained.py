@@ -63,8 +63,13 @@ class RetainedMessages:
             found = self._by_topic.get(filter_)
             return [] if found is None or found.expired(now) else [found]
         covers = _covers if len(filter_) <= _SHORT else filter_matches
+        # A filter of one member's own, as most are, has few topics below its first levels: the others cost no more
+        # than a look at their beginning, so a member that joins thousands is not asked about all that they retain.
+        begins = _before_wildcard(filter_)
         return [
-            message for topic, message in self._by_topic.items() if covers(filter_, topic) and not message.expired(now)
+            message
+            for topic, message in self._by_topic.items()
+            if topic.startswith(begins) and covers(filter_, topic) and not message.expired(now)
         ]
 
     def purge(self, now: int) -> None:
@@ -72,3 +77,8 @@ class RetainedMessages:
         expired = [topic for topic, message in self._by_topic.items() if message.expired(now)]
         for topic in expired:
             del self._by_topic[topic]
+
+
+def _before_wildcard(filter_: str) -> str:
+    """What every topic that a filter matches begins with; `a/#` matches `a` as well, so without the last `/`."""
+    return filter_.partition("#")[0].partition("+")[0].rstrip("/")
