@@ -6,244 +6,56 @@ it never compares releases. What a rule means for an operation is decided elsewh
 """
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from importlib import resources
-from typing import Literal, TypeVar, get_args
+from typing import get_args
 
 import msgspec
 
-from ucmlab.node.instant import SECOND
-
-Role = Literal["pub", "sub", "tftp", "imp"]
-Profile = Literal["seed", "english", "tac"]
-Policy = Literal["faithful", "modern", "legacy"]
-Scope = Literal["cluster", "node"]
-Operation = Literal["upload", "delete", "regenerate", "csr"]
-TrustFileNames = Literal["cn", "cn_serial"]
-ExtendedKeyUsage = Literal["server", "client", "ipsec"]
-Mark = Literal["Y", "N", "."]
-PROFILES: tuple[str, ...] = get_args(Profile)
-EXTENDED_KEY_USAGES: tuple[ExtendedKeyUsage, ...] = get_args(ExtendedKeyUsage)
-KEY_USAGE = (
-    "digital_signature",
-    "content_commitment",
-    "key_encipherment",
-    "data_encipherment",
-    "key_agreement",
-    "key_cert_sign",
-    "crl_sign",
-    "encipher_only",
-    "decipher_only",
+from ucmlab.node.displays import Display, SerialShown
+from ucmlab.node.errors import Refusal
+from ucmlab.node.restarts import Advisory, Reload, Restart, RestartRules, Verb
+from ucmlab.node.rule_rows import (
+    CSR_COLUMNS,
+    KEY_USAGE,
+    PROFILES,
+    CsrProfile,
+    ExtendedKeyUsage,
+    Feature,
+    Gate,
+    IdentityProfile,
+    KeyKind,
+    Lifetime,
+    Limits,
+    Operation,
+    Profile,
+    Release,
+    Role,
+    Service,
+    Timing,
+    TrustCopy,
+    Unit,
 )
-"""RFC 5280, 4.2.1.3, in the order of the bits, as cryptography spells them."""
-CSR_KEY_USAGES = ("digital_signature", "key_encipherment", "data_encipherment", "key_cert_sign", "key_agreement")
-CSR_COLUMNS = ("multi_server", *EXTENDED_KEY_USAGES, *CSR_KEY_USAGES)
-"""Columns of tables T-1 and T-2, in their order."""
 
-
-class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    rule: str
-    """The rule or rules that the row comes from; `ours` where the product's behaviour is not public."""
-    since: str = ""
-    until: str = ""
-    profiles: tuple[Profile, ...] = ()
-    """Profiles that read the rule so; empty: all."""
-
-
-class Unit(_Row, frozen=True, kw_only=True):
-    """A place for certificates: an identity (`tomcat`) or a trust store (`tomcat-trust`)."""
-
-    name: str
-    kind: Literal["identity", "trust"]
-    roles: tuple[Role, ...]
-    folder: str
-    """Below the node's home, `/` between parts. A trust unit shares it with its identity (B.5)."""
-    replicated: bool = False
-    """Cisco Certificate Change Notification moves its files (R-022); else files stay where they were put."""
-    delete_scope: Scope = "node"
-    """What R-080 and R-081 say; ask `delete_reach`, which knows the replication policy."""
-    publisher_only: tuple[Operation, ...] = ()
-    copied_to: tuple[str, ...] = ()
-    """Units that an upload on the publisher also goes to (R-019)."""
-    verified_by: str = ""
-    """Of an identity: the trust unit in which its issuers must be."""
-
-    def delete_reach(self, policy: Policy) -> Scope:
-        """How far a delete reaches: below 11.0, and so under `legacy`, it is one node's affair (X-09)."""
-        return "node" if policy == "legacy" else self.delete_scope
-
-    @property
-    def certificate_file(self) -> str:
-        """Path of an identity's certificate, below the node's home (B.5)."""
-        return f"{self.folder}/certs/{self.name}.pem"
-
-    @property
-    def key_file(self) -> str:
-        """Path of an identity's private key, below the node's home. [ASSUMED] the name; B.5 gives the folder."""
-        return f"{self.folder}/keys/{self.name}_priv.pem"
-
-    @property
-    def csr_file(self) -> str:
-        """Path of an identity's certificate signing request, below the node's home (B.10)."""
-        return f"{self.folder}/keys/{self.name}.csr"
-
-    @property
-    def trust_folder(self) -> str:
-        """Folder of a trust unit's certificates, below the node's home (B.5)."""
-        return f"{self.folder}/trust-certs"
-
-
-class TrustCopy(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A trust row that is made together with an identity."""
-
-    unit: str
-    holders: Literal["all", "cucm", "self"]
-    """`all` nodes that have the unit, all `cucm` nodes (no IM&P), or the node it`self`."""
-    roles: tuple[Role, ...] = ()
-    """Only for certificates made on nodes of these roles; empty: wherever the profile makes one."""
-
-
-class IdentityProfile(_Row, frozen=True, kw_only=True):
-    """How an identity certificate is made: at installation, and whenever the product makes one itself."""
-
-    unit: str
-    roles: tuple[Role, ...]
-    key: str
-    """`rsa-2048`, `ec-384`: as in `Certificate.key`."""
-    cn: str
-    """With `{fqdn}`, `{host}`, `{domain}`, and `{hex}` (eight digits of the serial number)."""
-    dns: tuple[str, ...]
-    """DNS names of the certificate, with the same fields."""
-    key_usage: tuple[str, ...]
-    extended_key_usage: tuple[ExtendedKeyUsage, ...]
-    ca: bool = False
-    """Whether it signs others: then basic constraints CA:TRUE, path length 0 (X-01)."""
-    years: int = 5
-    scope: Scope = "node"
-    """`cluster`: the publisher makes the only one."""
-    distributed_to: tuple[Role, ...] = ()
-    """Roles whose nodes get the publisher's certificate and key."""
-    copies: tuple[TrustCopy, ...] = ()
-
-    def copies_made_on(self, role: Role) -> tuple[TrustCopy, ...]:
-        """The trust rows that a certificate made on a node of `role` brings along."""
-        return tuple(copy for copy in self.copies if not copy.roles or role in copy.roles)
-
-
-class CsrProfile(_Row, frozen=True, kw_only=True):
-    """One row of T-1 or T-2: what a certificate signing request for these units asks for."""
-
-    units: tuple[str, ...]
-    roles: tuple[Role, ...]
-    cells: str
-    """A `Mark` for each of `CSR_COLUMNS`, blanks between."""
-    multi_server: bool | None = None
-    """Whether a multi-server request may be made; None: what the table's cell says (X-13)."""
-
-    @property
-    def marks(self) -> dict[str, Mark]:
-        """The row as the guide prints it: column to mark."""
-        return dict(zip(CSR_COLUMNS, msgspec.convert(self.cells.split(), tuple[Mark, ...]), strict=True))
-
-    @property
-    def extended_key_usage(self) -> tuple[ExtendedKeyUsage, ...]:
-        """The extended key usages that are asked for."""
-        marks = self.marks
-        return tuple(usage for usage in EXTENDED_KEY_USAGES if marks[usage] == "Y")
-
-    @property
-    def key_usage(self) -> tuple[str, ...]:
-        """The key usage bits that are asked for."""
-        marks = self.marks
-        return tuple(usage for usage in CSR_KEY_USAGES if marks[usage] == "Y")
-
-    @property
-    def offers_multi_server(self) -> bool:
-        """Whether one request may serve several nodes."""
-        return self.marks["multi_server"] == "Y" if self.multi_server is None else self.multi_server
-
-
-class KeyKind(_Row, frozen=True, kw_only=True):
-    """A kind of key that an operator may ask for."""
-
-    name: str
-    """As in `Certificate.key`."""
-    hashes: tuple[Literal["sha256", "sha384", "sha512"], ...]
-    """What may sign with it, the default first."""
-
-    @property
-    def family(self) -> str:
-        """`rsa` or `ec`: a unit takes keys of one family (B.1)."""
-        return self.name.partition("-")[0]
-
-
-class Service(_Row, frozen=True, kw_only=True):
-    """A service of a node, as Control Center lists it."""
-
-    name: str
-    kind: Literal["feature", "network"]
-    roles: tuple[Role, ...]
-    start_s: tuple[int, int]
-    """How long a start takes under `--timing product`: least and most seconds."""
-    activated: tuple[Role, ...] = ()
-    activation: Literal["", "tftp"] = ""
-    loads: tuple[str, ...] = ()
-    """Identity units whose certificate it loads at its start and keeps until the next (R-155)."""
-    can_stop: bool = True
-
-
-class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A release, and the facts about it that are no row of another table."""
-
-    rule: str
-    name: str
-    replication: Policy
-    """What `--replication auto` means."""
-    trust_file_names: TrustFileNames
-    capf_on_subscribers: bool
-    ou_option: bool
-    """Whether an operator chooses if the organizational unit is in a request; else it always is."""
-
-
-class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How large the product lets a cluster grow."""
-
-    rule: str
-    publishers: int
-    call_processing: int
-    subscribers: int
-    imp: int
-
-
-class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Delays of one `--timing`. Ranges are least and most seconds of lab time."""
-
-    rule: str
-    row_replication_s: tuple[int, int]
-    change_notification_s: tuple[int, int]
-    service_start: bool
-    """Whether services take as long to start as their row says."""
-    resync_s: int
-
-    @property
-    def row_replication(self) -> tuple[int, int]:
-        """From the publisher's append until a replica applies, in microseconds."""
-        return _microseconds(self.row_replication_s)
-
-    @property
-    def change_notification(self) -> tuple[int, int]:
-        """From an applied row until its file is written, in microseconds."""
-        return _microseconds(self.change_notification_s)
-
-    @property
-    def resync(self) -> int:
-        """Between two comparisons of files and rows, in microseconds."""
-        return self.resync_s * SECOND
-
-    def start(self, service: Service) -> tuple[int, int]:
-        """How long `service` takes to start, in microseconds."""
-        return _microseconds(service.start_s) if self.service_start else (0, 0)
+__all__ = [
+    "CSR_COLUMNS",
+    "KEY_USAGE",
+    "PROFILES",
+    "CsrProfile",
+    "ExtendedKeyUsage",
+    "IdentityProfile",
+    "KeyKind",
+    "Limits",
+    "Operation",
+    "Role",
+    "RuleBook",
+    "Service",
+    "TrustCopy",
+    "Unit",
+    "serves_tftp",
+]
+"""Whoever reads the book may name the rows that it hands out."""
 
 
 class _Validity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -261,10 +73,15 @@ class _Rules(msgspec.Struct, frozen=True):
 
     units: tuple[Unit, ...]
     identities: tuple[IdentityProfile, ...]
+    lifetimes: tuple[Lifetime, ...]
     csrs: tuple[CsrProfile, ...]
     keys: tuple[KeyKind, ...]
     validity: _Validity
     services: tuple[Service, ...]
+    features: tuple[Feature, ...]
+    displays: tuple[Display, ...]
+    serials: tuple[SerialShown, ...]
+    restarts: RestartRules
     releases: tuple[Release, ...]
     limits: Limits
     refusals: dict[str, _Refusal]
@@ -292,6 +109,13 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     limits: Limits
     refusals: dict[str, str]
     """The product's text for each reason word, with fields in braces."""
+    features: dict[str, Feature]
+    """All that there are, offered or not."""
+    offered: frozenset[str]
+    """Names of those that this release offers."""
+    display: Display
+    """How a certificate is shown."""
+    after_change: RestartRules
 
     @staticmethod
     def load(release: str, profile: str = "seed") -> "RuleBook":
@@ -309,6 +133,40 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             ValueError: `name` is no known release.
         """
         return self.releases.index(self.release.name) >= self.releases.index(name)
+
+    def offers(self, feature: str) -> bool:
+        """Whether this release has a feature (A.19).
+
+        Raises:
+            KeyError: there is no such feature.
+        """
+        return self.features[feature].name in self.offered
+
+    def require(self, feature: str) -> None:
+        """Refuse what this release does not have.
+
+        Raises:
+            Refusal: `release`.
+            KeyError: there is no such feature.
+        """
+        if not self.offers(feature):
+            raise Refusal("release", self.features[feature].text)
+
+    def restarts(self, unit: str, verb: Verb) -> tuple[Restart, ...]:
+        """What an operator has to restart after a change of a unit (A.10)."""
+        return self.after_change.restarts(unit, verb)
+
+    def reloads(self, unit: str, verb: Verb) -> tuple[Reload, ...]:
+        """What starts anew by itself after it."""
+        return self.after_change.reloads(unit, verb)
+
+    def advisories(self, unit: str, verb: Verb) -> tuple[Advisory, ...]:
+        """What else is out of date after it."""
+        return self.after_change.advisories(unit, verb)
+
+    def advise(self, unit: str, verb: Verb) -> tuple[str, ...]:
+        """What to tell an operator after it: a sentence (B.9), then who is to be restarted, and where."""
+        return self.after_change.advise(unit, verb)
 
     def units_of(self, role: Role) -> tuple[Unit, ...]:
         """The units that exist on nodes of `role`."""
@@ -377,43 +235,30 @@ def _load(release: str, profile: str) -> RuleBook:
     if profile not in PROFILES:
         raise ValueError(f"{profile!r} is no known profile; there are {', '.join(PROFILES)}")
     at = names.index(release)
-    valid = _Gate(at, names, profile)
+    valid = Gate(at, names, profile)
     units = {unit.name: unit for unit in valid(rules.units)}
-    services = (_without_missing(service, units) for service in valid(rules.services))
+    services = {service.name: _without_missing(service, units) for service in valid(rules.services)}
     csrs = ((role, unit, row) for row in valid(rules.csrs) for role in row.roles for unit in row.units)
+    lifetimes = {row.unit: row for row in valid(rules.lifetimes)}
+    identities = (_lasting(made, lifetimes) for made in valid(rules.identities) if made.unit in units)
     return RuleBook(
         release=rules.releases[at],
         profile=msgspec.convert(profile, Profile),
         releases=names,
         units=units,
-        identities={made.unit: made for made in valid(rules.identities) if made.unit in units},
+        identities={made.unit: made for made in identities},
         csrs={(role, unit): row for role, unit, row in csrs if unit in units and role in units[unit].roles},
         keys={kind.name: kind for kind in valid(rules.keys)},
         validity_years=rules.validity.years,
-        services={service.name: service for service in services},
+        services=services,
         timings=rules.timings,
         limits=rules.limits,
         refusals={reason: refusal.text for reason, refusal in rules.refusals.items()},
+        features={feature.name: feature for feature in rules.features},
+        offered=frozenset(feature.name for feature in valid(rules.features)),
+        display=_display(rules, valid),
+        after_change=rules.restarts.of_release(valid, units, services),
     )
-
-
-_AnyRow = TypeVar("_AnyRow", bound=_Row)
-
-
-class _Gate(msgspec.Struct, frozen=True):
-    """Lets rows pass that hold in the release at position `at`, as `profile` reads them."""
-
-    at: int
-    names: tuple[str, ...]
-    profile: str
-
-    def __call__(self, rows: Iterable[_AnyRow]) -> tuple[_AnyRow, ...]:
-        return tuple(row for row in rows if self._holds(row))
-
-    def _holds(self, row: _Row) -> bool:
-        begun = not row.since or self.at >= self.names.index(row.since)
-        over = bool(row.until) and self.at >= self.names.index(row.until)
-        return begun and not over and (not row.profiles or self.profile in row.profiles)
 
 
 def _without_missing(service: Service, units: Mapping[str, Unit]) -> Service:
@@ -421,22 +266,31 @@ def _without_missing(service: Service, units: Mapping[str, Unit]) -> Service:
     return msgspec.structs.replace(service, loads=tuple(unit for unit in service.loads if unit in units))
 
 
+def _lasting(made: IdentityProfile, lifetimes: Mapping[str, Lifetime]) -> IdentityProfile:
+    """The profile with the years of its unit, or of every unit that has no row of its own."""
+    lifetime = lifetimes.get(made.unit) or lifetimes[""]
+    return msgspec.structs.replace(made, years=lifetime.years)
+
+
+def _display(rules: _Rules, valid: Gate) -> Display:
+    """The one layout that holds, with the base of serial numbers."""
+    (layout,), (serial,) = valid(rules.displays), valid(rules.serials)
+    return msgspec.structs.replace(layout, serial=serial.base)
+
+
 @lru_cache(maxsize=1)
 def _rules() -> _Rules:
-    tables: dict[str, object] = {"refusals": _table("refusals"), "timings": _table("timings")}
-    tables["units"] = _table("units")["unit"]
-    tables["identities"] = _table("identities")["identity"]
-    tables["csrs"] = _table("csrs")["csr"]
-    keys = _table("keys")
-    tables["keys"], tables["validity"] = keys["key"], keys["validity"]
-    tables["services"] = _table("services")["service"]
-    releases = _table("releases")
-    return msgspec.convert({**tables, "releases": releases["release"], "limits": releases["limits"]}, _Rules)
+    tables: dict[str, object] = {name: _table(name) for name in ("refusals", "timings", "restarts")}
+    for name in ("unit", "csr", "service", "feature"):
+        tables[f"{name}s"] = _table(f"{name}s")[name]
+    identities, keys = _table("identities"), _table("keys")
+    tables |= {"identities": identities["identity"], "lifetimes": identities["lifetime"]}
+    tables |= {"keys": keys["key"], "validity": keys["validity"]}
+    displays, releases = _table("displays"), _table("releases")
+    tables |= {"displays": displays["display"], "serials": displays["serial"]}
+    tables |= {"releases": releases["release"], "limits": releases["limits"]}
+    return msgspec.convert(tables, _Rules)
 
 
 def _table(name: str) -> dict[str, object]:
     return tomllib.loads((resources.files("ucmlab.node.rules") / f"{name}.toml").read_text(encoding="utf-8"))
-
-
-def _microseconds(seconds: tuple[int, int]) -> tuple[int, int]:
-    return seconds[0] * SECOND, seconds[1] * SECOND

@@ -20,7 +20,19 @@ DATA = {
     "ucmlab/cluster/faults/catalogue.toml",
     *(
         f"ucmlab/node/rules/{name}.toml"
-        for name in ("csrs", "identities", "keys", "refusals", "releases", "services", "timings", "units")
+        for name in (
+            "csrs",
+            "displays",
+            "features",
+            "identities",
+            "keys",
+            "refusals",
+            "releases",
+            "restarts",
+            "services",
+            "timings",
+            "units",
+        )
     ),
 } | {f"ucmlab/{folder}/py.typed" for folder in ("broker", "node", "publisher", "cluster", "scenarios")}
 OWN_SUITE = """\

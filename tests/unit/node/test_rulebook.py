@@ -3,6 +3,7 @@ from itertools import pairwise
 
 import pytest
 
+from ucmlab.node.errors import Refusal
 from ucmlab.node.instant import MINUTE, SECOND
 from ucmlab.node.rulebook import Role, RuleBook, TrustCopy
 
@@ -39,7 +40,9 @@ def test_an_unknown_release_or_profile_names_those_that_there_are(release: str, 
 @pytest.mark.parametrize("release", RELEASES)
 def test_every_row_names_its_rule_and_refers_to_what_exists(release: str) -> None:
     rules = RuleBook.load(release)
-    rows = [*rules.units.values(), *rules.identities.values(), *rules.services.values()]
+    rows = [*rules.units.values(), *rules.identities.values(), *rules.services.values(), *rules.features.values()]
+    table = rules.after_change
+    rows += [rules.display, *table.advice, *table.restart, *table.reload, *table.advisory]
     assert [row.rule for row in rows if not all(RULE.fullmatch(part) for part in row.rule.split())] == []
     for unit in rules.units.values():
         assert {*unit.copied_to, *filter(None, [unit.verified_by])} <= rules.units.keys()
@@ -143,11 +146,54 @@ def test_the_publishers_ipsec_certificate_is_trusted_by_all_cucm_nodes(rules: Ru
     assert [copy.holders for copy in ipsec.copies_made_on("sub")] == ["self"]
 
 
-@pytest.mark.rule("B.4")
-def test_certificates_last_five_years_and_itlrecovery_twenty(rules: RuleBook) -> None:
-    years = {profile.years for name, profile in rules.identities.items() if name != "ITLRecovery"}
-    assert years == {5}
-    assert rules.identities["ITLRecovery"].years == 20
+@pytest.mark.rule("B.4", "A.22")
+@pytest.mark.parametrize("release", RELEASES)
+def test_certificates_last_five_years_and_itlrecovery_twenty_in_one_release(release: str) -> None:
+    years = {name: profile.years for name, profile in RuleBook.load(release).identities.items()}
+    assert years.pop("ITLRecovery") == (20 if release == "12.5" else 5)
+    assert set(years.values()) == {5}
+
+
+@pytest.mark.rule("A.19", "R-053", "R-121")
+@pytest.mark.parametrize(
+    ("feature", "offering"),
+    [
+        ("usage_filter", RELEASES[5:]),
+        ("multi_san_by_cli", RELEASES[:7]),
+        ("multi_server_self_signed", RELEASES[5:]),
+        ("reuse_certificate", RELEASES[5:]),
+        ("itl_signed_by_itlrecovery", RELEASES[3:]),
+        ("ctl_client", RELEASES[:5]),
+        ("ctl_tokens", RELEASES[:8]),
+        ("crl_download", RELEASES[8:]),
+        ("expired_trust_dropped_at_upgrade", RELEASES[7:]),
+    ],
+)
+def test_what_a_release_offers(feature: str, offering: tuple[str, ...]) -> None:
+    assert tuple(release for release in RELEASES if RuleBook.load(release).offers(feature)) == offering
+
+
+def test_every_feature_is_looked_at_above(rules: RuleBook) -> None:
+    assert len(rules.features) == 9
+    with pytest.raises(KeyError, match="teapots"):
+        rules.offers("teapots")
+
+
+@pytest.mark.rule("R-053")
+def test_what_a_release_does_not_offer_is_refused(rules: RuleBook) -> None:
+    rules.require("usage_filter")
+    with pytest.raises(Refusal, match=r"^release: the filter Usage comes with release 14$"):
+        RuleBook.load("12.5").require("usage_filter")
+
+
+@pytest.mark.rule("R-056", "X-18", "B.5")
+@pytest.mark.parametrize("release", RELEASES)
+def test_how_a_certificate_is_shown(release: str) -> None:
+    rules = RuleBook.load(release)
+    new, old = rules.release_at_least("14SU2"), not rules.release_at_least("11.0")
+    assert rules.display.layout == ("bcfips" if new else "jdk")
+    assert rules.display.serial == ("decimal" if new or old else "hex")
+    assert rules.display.shows_identifiers is new
 
 
 @pytest.mark.parametrize(

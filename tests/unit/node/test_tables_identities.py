@@ -45,6 +45,9 @@ KEY_USAGES = {
 OF_THE_CLUSTER = {"CAPF": "14..", "ITLRecovery": ""}
 """B.1, scope: one for the cluster, and since when."""
 
+TWENTY_YEARS = "12.5..14"
+"""B.4, A.22: ITLRecovery was raised from 5 to 20 years (the guide of 12.5), and is 5 by default in that of 14."""
+
 
 def copy(text: str) -> TrustCopy:
     unit, holders, *nodes = text.split()
@@ -63,7 +66,7 @@ def identity(row: dict[str, str], release: str) -> dict[str, object]:
         "key_usage": KEY_USAGES.get(unit, KEY_USAGES[family]),
         "extended_key_usage": tuple(row["usage"].split()),
         "ca": unit == "CAPF",  # X-01
-        "years": 20 if unit == "ITLRecovery" else 5,  # B.4
+        "years": 20 if unit == "ITLRecovery" and in_release(release, TWENTY_YEARS) else 5,
         "scope": "cluster" if cluster else "node",
         "distributed_to": roles("ST") if unit == "ITLRecovery" else (),  # B.1: made on the publisher, copied
         "copies": tuple(copy(text) for text in row["copies"].split(", ") if text),

@@ -29,6 +29,8 @@ NETWORK = """
     Cisco Trust Verification Service       PST    5-15    -         TVS                             # R-111
     Cisco HAProxy                          PST    3-10    12.5..    CallManager CallManager-ECDSA   # R-106..R-108
     Cisco UDS Tomcat                       PST    30-90   14..      tomcat tomcat-ECDSA             # R-100
+    Cisco AXL Tomcat                       PST    30-90   14..      tomcat tomcat-ECDSA             # R-100
+    Cisco SSOSP Tomcat                     PST    30-90   14..      -                               # X-14
     Cisco CDR Agent                        PST    3-10    -         -                               # W2.2
     Cisco CAR DB                           P      5-15    -         -                               # W3.2
     Cisco Intercluster Lookup Service      P      5-15    -         -                               # X-14
@@ -63,7 +65,7 @@ FEATURE = """
 """CallManager, CTIManager: R-105, R-106. Tftp: R-105, R-071; it signs with ITLRecovery from 12.0. CAPF: B.12.
 
 Web services: R-100. IM and Presence: B.1, who uses it, and B.7. Ours in both tables: how long starts take; which nodes
-a service is on and where it is activated, when no source says it; the releases of HAProxy and UDS Tomcat.
+a service is on and where it is activated, when no source says it; the releases of HAProxy and of the Tomcats.
 """
 KEPT_RUNNING = ("System SSH", "Cluster Manager", "A Cisco DB", "A Cisco DB Replicator")
 """Not to be stopped; ours."""
