@@ -4,16 +4,19 @@ Reads look at the lab now. On a node that is down they show its disk, and an ope
 """
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Literal, get_args
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ucmlab.cluster.certificate_list import Entry, Filters, KeyFamily, Order, Usage, chosen, entries_of
 from ucmlab.cluster.port import NodeView
 from ucmlab.node import commands
 from ucmlab.node.csr import csr_pem
 from ucmlab.node.events import Age, Delete, GenerateCsr, GenerateSelfSigned, OrderService, Plant, Regenerate, Upload
-from ucmlab.node.instant import duration
+from ucmlab.node.instant import duration, from_datetime
+from ucmlab.node.rulebook import RuleBook
 from ucmlab.scenarios.names import fingerprint as fingerprint_of
 from ucmlab.scenarios.reply import CsrReply, Reply
 from ucmlab.scenarios.telling import Telling
@@ -280,3 +283,32 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<Node {self._name}>"
+
+    def certificates(
+        self,
+        unit: str | None = None,
+        *,
+        usage: Usage | None = None,
+        cn: str | None = None,
+        expires_before: datetime | None = None,
+        key: KeyFamily | None = None,
+        sort: Order | None = None,
+    ) -> list[Entry]:
+        """The certificate list of this node's files; all filters given must fit (R-052, R-205).
+
+        Args:
+            unit: of this unit only.
+            usage: `identity` or `trust`; from release 14.
+            cn: what the common name contains, in upper or lower case.
+            expires_before: an instant.
+            key: `rsa` or `ec`.
+            sort: by `unit`, `usage` (from release 14), `cn`, `expires` or `key`.
+
+        Raises:
+            Refusal: `release`, it has no usage.
+        """
+        before = None if expires_before is None else from_datetime(expires_before)
+        filters = Filters(unit=unit, usage=usage, cn=cn, expires_before=before, key=key)
+        facts = self._port.facts()
+        rulebook = RuleBook.load(facts.release, facts.profile)
+        return chosen(entries_of(self._view()), filters, sort, rulebook=rulebook)

@@ -4,34 +4,33 @@ from pathlib import Path
 
 import click
 
+from ucmlab.cluster.certificate_list import (
+    KEY_FAMILIES,
+    ORDERS,
+    USAGES,
+    Entry,
+    Filters,
+    KeyFamily,
+    Order,
+    Usage,
+    chosen,
+)
 from ucmlab.cluster.cli import details
 from ucmlab.cluster.cli.answering import end_with, refused
 from ucmlab.cluster.cli.cert_change import delete, upload
 from ucmlab.cluster.cli.cert_csr import csr
 from ucmlab.cluster.cli.cert_identity import regenerate, selfsigned
 from ucmlab.cluster.cli.ending import REFUSED
-from ucmlab.cluster.cli.listing import (
-    ORDERS,
-    USAGES,
-    Entry,
-    Filters,
-    Order,
-    Usage,
-    check_filters,
-    check_unit,
-    chosen,
-    entries,
-    find,
-)
+from ucmlab.cluster.cli.listing import check_unit, entries, find
 from ucmlab.cluster.cli.options import directory_option, json_option, wall_instant
 from ucmlab.cluster.cli.output import output_option, to_standard_output, write_file
-from ucmlab.cluster.cli.printing import print_result, print_table
+from ucmlab.cluster.cli.printing import print_result, print_table, printable
 from ucmlab.cluster.provision import LabHome, open_lab
 from ucmlab.node.certificates import pem
 from ucmlab.node.errors import Refusal
 from ucmlab.node.instant import rfc3339
 
-COLUMNS = ("UNIT", "CN / FILE", "ISSUER", "TYPE", "KEY", "EXPIRES", "FINGERPRINT")
+COLUMNS = ("UNIT", "CN / FILE", "ISSUER", "TYPE", "KEY", "EXPIRES", "FINGERPRINT", "DESCRIPTION")
 SHOWN_DIGITS = 16
 """Of a fingerprint: enough to name a certificate by."""
 
@@ -47,8 +46,8 @@ def cert() -> None:
 @click.option("--usage", type=click.Choice(USAGES, case_sensitive=False), help="Identity or trust; from release 14.")
 @click.option("--cn", metavar="T", help="The common name contains T, in upper or lower case.")
 @click.option("--expires-before", metavar="T", help="A date or an instant, like 2027-01-31 or 2027-01-31T08:00:00Z.")
-@click.option("--key", type=click.Choice(["rsa", "ec"], case_sensitive=False), help="Kind of key.")
-@click.option("--sort", "order", type=click.Choice(ORDERS), help="Sort by this instead of by unit.")
+@click.option("--key", type=click.Choice(KEY_FAMILIES, case_sensitive=False), help="Kind of key.")
+@click.option("--sort", "order", type=click.Choice(ORDERS), help="Sort by this; usage from release 14.")
 @directory_option
 @json_option
 def list_certificates(
@@ -58,7 +57,7 @@ def list_certificates(
     usage: Usage | None,
     cn: str | None,
     expires_before: str | None,
-    key: str | None,
+    key: KeyFamily | None,
     order: Order | None,
     directory: Path,
     as_json: bool,
@@ -71,10 +70,9 @@ def list_certificates(
     filters = Filters(unit=unit, usage=usage, cn=cn, expires_before=before, key=key)
     listed = entries(home, node)
     try:
-        check_filters(filters, rulebook)
+        found = chosen(listed, filters, order, rulebook=rulebook)
     except Refusal as refusal:
         end_with(refused(rulebook, refusal), as_json=as_json, done="")
-    found = chosen(listed, filters, order)
     if as_json:
         print_result({"node": node, "certificates": [details.summary(entry) for entry in found]})
     else:
@@ -94,8 +92,8 @@ def show(node: str, unit: str, name: str | None, *, directory: Path, as_json: bo
     if as_json:
         print_result({"node": node, **details.as_json(entry)})
     else:
-        for line in details.lines(entry, home.topology.rulebook):
-            click.echo(line)
+        for line in details.lines(entry, home.topology.rulebook.display):
+            click.echo(printable(line))
 
 
 @cert.command()
@@ -144,4 +142,5 @@ def _row(entry: Entry) -> tuple[str, ...]:
     issuer = entry.name if certificate.self_signed else certificate.issuer
     expires = rfc3339(certificate.not_after)[:10]
     name = entry.name if entry.usage == "identity" else f"{entry.name} / {entry.file}"
-    return (entry.unit, name, issuer, entry.kind, certificate.key, expires, certificate.fingerprint[:SHOWN_DIGITS])
+    digits = certificate.fingerprint[:SHOWN_DIGITS]
+    return (entry.unit, name, issuer, entry.kind, certificate.key, expires, digits, entry.description)

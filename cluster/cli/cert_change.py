@@ -5,11 +5,12 @@ from pathlib import Path
 
 import click
 
+from ucmlab.cluster.certificate_list import Entry
 from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.answering import end_with, operation_id, refused
 from ucmlab.cluster.cli.converging import WITHIN, Change, end_converged
 from ucmlab.cluster.cli.lablink import state_of
-from ucmlab.cluster.cli.listing import Entry, check_unit, entries, find, fingerprint_of
+from ucmlab.cluster.cli.listing import check_unit, entries, find, fingerprint_of
 from ucmlab.cluster.cli.options import directory_option, json_option, yes_option
 from ucmlab.cluster.cli.reading import read_file
 from ucmlab.cluster.provision import open_lab

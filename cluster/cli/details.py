@@ -1,75 +1,47 @@
-"""One certificate in detail, as the product's page shows it: the tags changed with 14SU2 (R-056..R-062)."""
+"""One certificate in detail, in the layout and with the tags of the release (R-056..R-062; `rules/displays.toml`)."""
 
 from collections.abc import Iterator
 
-import msgspec
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ucmlab.cluster.cli.listing import Entry
+from ucmlab.cluster.certificate_list import Entry
 from ucmlab.node.certificates import Certificate, pem
-from ucmlab.node.instant import rfc3339
-from ucmlab.node.issuing import extensions_of, load
-from ucmlab.node.rulebook import RuleBook
+from ucmlab.node.displays import Display
+from ucmlab.node.instant import rfc3339, to_datetime
+from ucmlab.node.issuing import extensions_of, load, public_key
+from ucmlab.node.rule_rows import KEY_USAGE
 
-BCFIPS_SINCE = "14SU2"
-"""R-056."""
-_WIDTH = 64
-_USAGES = (
-    "digital_signature",
-    "content_commitment",
-    "key_encipherment",
-    "data_encipherment",
-    "key_agreement",
-    "key_cert_sign",
-    "crl_sign",
-)
+_SIGNED_WITH = {"1.2.840.113549.1.1": "RSA", "1.2.840.10045.4": "ECDSA"}
+"""Arcs of signature algorithms; RFC 8017 and RFC 5758."""
 
 
-class Tags(msgspec.Struct, frozen=True):
-    """What the page calls things."""
-
-    issuer: str
-    start: str
-    end: str
-    subject: str
-    key: str
-    value: str
-
-
-BEFORE = Tags("Issuer Name", "Validity From", "To", "Subject Name", "Key", "Key Value")
-BCFIPS = Tags("IssuerDN", "Start Date", "Final Date", "SubjectDN", "Public Key", "Modulus")
-
-
-def is_bcfips(rulebook: RuleBook) -> bool:
-    """Whether the release shows data as the BCFIPS provider does."""
-    return rulebook.release_at_least(BCFIPS_SINCE)
-
-
-def lines(entry: Entry, rulebook: RuleBook) -> Iterator[str]:
-    """The certificate as a person reads it, its PEM last."""
-    bcfips = is_bcfips(rulebook)
-    tags = BCFIPS if bcfips else BEFORE
+def lines(entry: Entry, display: Display) -> Iterator[str]:
+    """The certificate as a person reads it: what the list knows of it, the release's page, the PEM last."""
     certificate = entry.certificate
-    extensions = extensions_of(certificate.der)
-    yield f"File: {entry.path}"
+    yield f"File: {entry.path or entry.file}"
     if entry.description:
         yield f"Description: {entry.description}"
     yield f"Type: {entry.kind}"
-    yield f"Serial Number: {certificate.serial}"
-    yield f"{tags.issuer}: {certificate.issuer}"
-    yield f"{tags.start}: {rfc3339(certificate.not_before)}"
-    yield f"{tags.end}: {rfc3339(certificate.not_after)}"
-    yield f"{tags.subject}: {certificate.subject}"
-    yield f"{tags.key}: {certificate.key}"
-    yield from _key_value(load(certificate.der), tags)
     yield f"SHA-256 Fingerprint: {certificate.fingerprint}"
-    yield f"Extensions: {len(extensions)} present"
-    for extension in extensions:
-        yield f"  {_extension(extension, bcfips=bcfips)}"
-    yield pem(certificate.der).rstrip()
+    yield from page(certificate, display)
+    yield from pem(certificate.der).splitlines()
+
+
+def page(certificate: Certificate, display: Display) -> Iterator[str]:
+    """The certificate's own lines, as the product's page and command line show them."""
+    fields = _fields(certificate, display)
+    yield from (line.format_map(fields) for line in display.lines)
+    for extension in extensions_of(certificate.der):
+        shown = {
+            "name": display.named(extension.oid.dotted_string),
+            "critical": str(extension.critical).lower(),
+            "value": _value(extension.value, display),
+        }
+        yield from (line.format_map(shown) for line in display.extension)
+    yield from display.end
 
 
 def as_json(entry: Entry) -> dict[str, object]:
@@ -85,7 +57,7 @@ def summary(entry: Entry) -> dict[str, object]:
         "unit": entry.unit,
         "usage": entry.usage,
         "name": entry.file,
-        "file": str(entry.path),
+        "file": entry.path,
         "fingerprint": certificate.fingerprint,
         "serial": certificate.serial,
         "subject": certificate.subject,
@@ -99,39 +71,66 @@ def summary(entry: Entry) -> dict[str, object]:
     }
 
 
-def _key_value(loaded: x509.Certificate, tags: Tags) -> Iterator[str]:
+def _fields(certificate: Certificate, display: Display) -> dict[str, str]:
+    """What stands in the place of the fields of `Display.lines`."""
+    loaded = load(certificate.der)
+    serial = int(certificate.serial, 16)  # asked for it, the library warns of a zero, which old roots have
+    algorithm = _algorithm(loaded)
+    return {
+        "version": str(loaded.version.value + 1),
+        "serial": str(serial) if display.serial == "decimal" else f"{serial:X}",
+        "algorithm": algorithm,
+        "ALGORITHM": algorithm.upper(),
+        "algorithm_oid": loaded.signature_algorithm_oid.dotted_string,
+        "issuer": certificate.issuer,
+        "start": _java_date(certificate.not_before),
+        "end": _java_date(certificate.not_after),
+        "subject": certificate.subject,
+        "key": certificate.key,
+        "value": _key_value(certificate, loaded),
+        "signature": loaded.signature.hex(),
+        "count": str(len(extensions_of(certificate.der))),
+    }
+
+
+def _java_date(instant: int) -> str:
+    """As Java's `Date` writes it, in UTC: `Fri Feb 04 15:31:39 UTC 2022`. Scripts read it (wire-interfaces 3.2)."""
+    moment = to_datetime(instant)
+    # `ctime` is English whatever the locale is; `%a` and `%b` are not.
+    return f"{moment.ctime()[:8]}{moment:%d %H:%M:%S} UTC {moment.year}"
+
+
+def _algorithm(loaded: x509.Certificate) -> str:
+    """`SHA256withRSA`; dotted where it has no such name (R-039)."""
+    dotted = loaded.signature_algorithm_oid.dotted_string
+    family = next((name for arc, name in _SIGNED_WITH.items() if dotted.startswith(f"{arc}.")), "")
+    try:
+        digest = loaded.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return dotted
+    return f"{digest.name.upper()}with{family}" if digest is not None and family else dotted
+
+
+def _key_value(certificate: Certificate, loaded: x509.Certificate) -> str:
     try:
         key = loaded.public_key()
     except UnsupportedAlgorithm:
-        return
+        return public_key(certificate).hex()
     if isinstance(key, rsa.RSAPublicKey):
-        yield from _wrapped(tags.value, f"{key.public_numbers().n:x}")
-    elif isinstance(key, ec.EllipticCurvePublicKey):
+        return f"{key.public_numbers().n:x}"
+    if isinstance(key, ec.EllipticCurvePublicKey):
         # An EC key has no modulus; the point is what identifies it. [ASSUMED] under the same tag.
-        yield from _wrapped(tags.value, key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint).hex())
+        return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint).hex()
+    return public_key(certificate).hex()
 
 
-def _wrapped(tag: str, text: str) -> Iterator[str]:
-    yield f"{tag}:"
-    yield from (f"  {text[at : at + _WIDTH]}" for at in range(0, len(text), _WIDTH))
-
-
-def _extension(extension: x509.Extension[x509.ExtensionType], *, bcfips: bool) -> str:
-    """R-062: from 14SU2 object identifiers stand where names stood."""
-    critical = ", critical" if extension.critical else ""
-    if bcfips:
-        return f"{extension.oid.dotted_string}{critical}: {_value(extension.value, names=False)}"
-    return f"{_spaced(type(extension.value).__name__)}{critical}: {_value(extension.value, names=True)}"
-
-
-def _value(value: x509.ExtensionType, *, names: bool) -> str:
+def _value(value: x509.ExtensionType, display: Display) -> str:
     match value:
         case x509.KeyUsage():
-            set_bits = [usage for usage in _USAGES if getattr(value, usage)]
             # The bits of a key usage have no identifiers of their own; [ASSUMED] they are shown as the raw bit string.
-            return ", ".join(usage.replace("_", " ").title() for usage in set_bits) if names else _hex(value)
+            return _hex(value) if display.shows_identifiers else ", ".join(map(display.named, _bits(value)))
         case x509.ExtendedKeyUsage():
-            return ", ".join(_purpose(oid) if names else oid.dotted_string for oid in value)
+            return ", ".join(display.named(oid.dotted_string) for oid in value)
         case x509.BasicConstraints(ca=ca, path_length=length):
             return f"CA={str(ca).upper()}" + ("" if length is None else f", path length {length}")
         case x509.SubjectAlternativeName():
@@ -142,17 +141,11 @@ def _value(value: x509.ExtensionType, *, names: bool) -> str:
             return _hex(value)
 
 
-def _purpose(oid: x509.ObjectIdentifier) -> str:
-    known = {"1.3.6.1.5.5.7.3.1": "Server Authentication", "1.3.6.1.5.5.7.3.2": "Client Authentication"}
-    known["1.3.6.1.5.5.7.3.5"] = "IP security end system"
-    return known.get(oid.dotted_string, oid.dotted_string)
+def _bits(usage: x509.KeyUsage) -> list[str]:
+    # `encipher_only` and `decipher_only` may be asked for with `key_agreement` only; they raise otherwise.
+    readable = KEY_USAGE if usage.key_agreement else KEY_USAGE[:-2]
+    return [bit for bit in readable if getattr(usage, bit)]
 
 
 def _hex(value: x509.ExtensionType) -> str:
     return value.public_bytes().hex()
-
-
-def _spaced(name: str) -> str:
-    return "".join(
-        f" {letter}" if letter.isupper() and at and name[at - 1].islower() else letter for at, letter in enumerate(name)
-    )

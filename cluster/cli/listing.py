@@ -1,84 +1,20 @@
-"""The certificate list of one node: what lies in its files, filtered, sorted, and found by name (R-052..R-055, R-205).
+"""Finding certificates of a node on a command line: its list as the disk has it, and one of it by name.
 
-It is read from the files at that moment, as the product's list is (domain.md 0.3, fact 1): no node is asked, so a node
-that is down shows what its disk holds, and nothing changes (R-063).
+The list is read from the files at that moment: no node is asked, so a node that is down shows what its disk holds.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from typing import Literal, get_args
+from collections.abc import Sequence
 
-import msgspec
-
+from ucmlab.cluster.certificate_list import Entry, entry_of
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.provision import LabHome
-from ucmlab.node.certificates import Certificate, parse
 from ucmlab.node.errors import Refusal
 from ucmlab.node.layout import HomeLayout, read_identities
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.trust_files import TrustFiles
 
-Usage = Literal["identity", "trust"]
-Order = Literal["unit", "usage", "cn", "expires", "key"]
-USAGES: tuple[Usage, ...] = get_args(Usage)
-ORDERS: tuple[Order, ...] = get_args(Order)
-USAGE_SINCE = "14"
-"""R-053: the release from which the list knows the filter."""
 SHORTEST_PREFIX = 8
 """Hex digits of a fingerprint that are enough to name a certificate, if only one begins so."""
-
-
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the list."""
-
-    unit: str
-    usage: Usage
-    file: str
-    path: Path
-    certificate: Certificate
-    description: str = ""
-
-    @property
-    def kind(self) -> str:
-        """R-001."""
-        return "Self-signed" if self.certificate.self_signed else "CA-signed"
-
-    @property
-    def name(self) -> str:
-        """What people call it."""
-        return self.certificate.common_name or self.certificate.first_name or self.file
-
-
-class Filters(msgspec.Struct, frozen=True, kw_only=True):
-    """What is searched for; a certificate must fit all of it (R-205). None asks for nothing."""
-
-    unit: str | None = None
-    usage: Usage | None = None
-    cn: str | None = None
-    expires_before: int | None = None
-    """Microseconds since 1970."""
-    key: str | None = None
-    """`rsa` or `ec`."""
-
-    def fit(self, entry: Entry) -> bool:
-        """Whether the certificate fits all."""
-        certificate = entry.certificate
-        return (
-            self.unit in (None, entry.unit)
-            and self.usage in (None, entry.usage)
-            and (self.cn is None or self.cn.casefold() in certificate.common_name.casefold())
-            and (self.expires_before is None or certificate.not_after < self.expires_before)
-            and (self.key is None or certificate.key.startswith(f"{self.key}-"))
-        )
-
-
-_SORT_KEYS: dict[Order, Callable[[Entry], tuple[object, ...]]] = {
-    "unit": lambda entry: (),
-    "usage": lambda entry: (entry.usage,),
-    "cn": lambda entry: (entry.name.casefold(),),
-    "expires": lambda entry: (entry.certificate.not_after,),
-    "key": lambda entry: (entry.certificate.key.partition("-")[0], entry.certificate.key_bits),
-}
 
 
 def entries(home: LabHome, node: str) -> list[Entry]:
@@ -88,32 +24,17 @@ def entries(home: LabHome, node: str) -> list[Entry]:
         Unusable: the lab has no such node.
     """
     layout = HomeLayout(home.node_home(node), home.topology.rulebook)
-    identities = sorted(read_identities(layout).items())
-    listed = [_entry(unit, "identity", path=layout.identity_files[unit], der=der) for unit, der in identities]
+    listed = []
+    for unit, der in sorted(read_identities(layout).items()):
+        path = layout.identity_files[unit]
+        listed.append(entry_of(unit, "identity", file=path.name, der=der, path=str(path)))
     files = TrustFiles(layout.trust_folders)
     for image in files.read()[0]:
         path = files.path(image.unit, image.name)
-        listed.append(_entry(image.unit, "trust", path=path, der=image.der, description=image.description))
+        listed.append(
+            entry_of(image.unit, "trust", file=path.name, der=image.der, path=str(path), description=image.description)
+        )
     return [entry for entry in listed if entry is not None]
-
-
-def chosen(listed: Iterable[Entry], filters: Filters, order: Order | None = None) -> list[Entry]:
-    """Those that fit, sorted; without an order as they were."""
-    found = [entry for entry in listed if filters.fit(entry)]
-    if order is None:
-        return found
-    key = _SORT_KEYS[order]
-    return sorted(found, key=lambda entry: (key(entry), entry.unit, entry.file))
-
-
-def check_filters(filters: Filters, rulebook: RuleBook) -> None:
-    """Refuse a filter that the release does not have (R-053).
-
-    Raises:
-        Refusal: `release`.
-    """
-    if filters.usage is not None and not rulebook.release_at_least(USAGE_SINCE):
-        raise Refusal("release", f"the filter Usage comes with release {USAGE_SINCE}")
 
 
 def check_unit(rulebook: RuleBook, unit: str | None) -> None:
@@ -162,11 +83,3 @@ def _named(there: Sequence[Entry], name: str) -> list[Entry]:
         entry for entry in there if len(prefix) >= SHORTEST_PREFIX and entry.certificate.fingerprint.startswith(prefix)
     ]
     return exact or by_name or by_fingerprint
-
-
-def _entry(unit: str, usage: Usage, *, path: Path, der: bytes, description: str = "") -> Entry | None:
-    try:
-        certificate = parse(der)
-    except Refusal:
-        return None  # a file that somebody spoiled by hand is no line of the list
-    return Entry(unit=unit, usage=usage, file=path.name, path=path, certificate=certificate, description=description)

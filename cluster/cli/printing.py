@@ -47,9 +47,14 @@ def print_line(value: object) -> None:
     sys.stdout.flush()
 
 
+def printable(text: str) -> str:
+    """The text without what steers a terminal: names come from certificates that anybody may have made."""
+    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, empty: str) -> None:
     """Print a table, or the line `empty` when it has no rows."""
-    whole = [tuple(map(_printable, row)) for row in rows]
+    whole = [tuple(map(printable, row)) for row in rows]
     if not whole:
         click.echo(empty)
         return
@@ -74,8 +79,3 @@ def _rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
     Console(highlight=False).print(table)
-
-
-def _printable(cell: str) -> str:
-    # Names come from certificates that anybody may have made: they must not steer a terminal.
-    return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in cell)

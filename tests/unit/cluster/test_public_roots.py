@@ -10,8 +10,8 @@ import certifi
 import pytest
 
 from tests.playbook import publisher
+from ucmlab.cluster.certificate_list import Entry
 from ucmlab.cluster.cli import details
-from ucmlab.cluster.cli.listing import Entry
 from ucmlab.node.certificates import Certificate, parse, pem, trust_file_stem
 from ucmlab.node.rulebook import RuleBook
 
@@ -34,10 +34,7 @@ def roots() -> tuple[Certificate, ...]:
 def layouts() -> dict[str, RuleBook]:
     """A release of each kind: how it shows a certificate, and how it names its file."""
     rulebooks = {name: RuleBook.load(name) for name in reversed(RuleBook.load("14SU2").releases)}
-    return {
-        f"{'BCFIPS' if details.is_bcfips(rules) else 'before'}-{rules.release.trust_file_names}": rules
-        for rules in rulebooks.values()
-    }
+    return {f"{rules.display.layout}-{rules.release.trust_file_names}": rules for rules in rulebooks.values()}
 
 
 def test_every_root_is_read() -> None:
@@ -72,14 +69,13 @@ def test_every_root_has_a_file_name_and_no_two_have_the_same() -> None:
 @pytest.mark.rule("R-056", "R-062")
 @pytest.mark.parametrize("rulebook", layouts().values(), ids=layouts())
 def test_every_root_is_shown_in_every_layout(rulebook: RuleBook) -> None:
-    tags = details.BCFIPS if details.is_bcfips(rulebook) else details.BEFORE
     for root in roots():
         file = f"{trust_file_stem(root.der, rulebook.release.trust_file_names)}.pem"
-        entry = Entry(unit="tomcat-trust", usage="trust", file=file, path=Path("/certs", file), certificate=root)
-        shown = list(details.lines(entry, rulebook))
+        entry = Entry(unit="tomcat-trust", usage="trust", file=file, path=f"/certs/{file}", certificate=root)
+        shown = list(details.lines(entry, rulebook.display))
         assert shown[0] == f"File: /certs/{file}"
-        assert f"{tags.subject}: {root.subject}" in shown
-        assert f"{tags.value}:" in shown
+        assert [line for line in shown if re.match(" +(Subject Name|SubjectDN): ", line) and root.subject in line]
+        assert [line for line in shown if re.match(" +(Key Value|Modulus): [0-9a-f]{64}", line)]
         assert f"SHA-256 Fingerprint: {root.fingerprint}" in shown
-        assert shown[-1] == pem(root.der).rstrip()
+        assert "\n".join(shown).endswith(pem(root.der).rstrip())
         assert json.loads(json.dumps(details.as_json(entry)))["fingerprint"] == root.fingerprint
