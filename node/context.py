@@ -86,7 +86,7 @@ class Context:
         """Forget a timer."""
         self.commands.append(CancelTimer(token))
 
-    def record(self, name: str, op_id: str = "", **fields: str | int | bool | None) -> None:
+    def record(self, name: str, op_id: str = "", /, **fields: str | int | bool | None) -> None:
         """Note a fact for the journal; what follows in this handling was caused by it."""
         self._records += 1
         record_id = f"{self.config.name}.{self.boot}.{self._records}"

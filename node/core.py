@@ -23,6 +23,7 @@ from ucmlab.broker.messages import (
     ServiceReport,
     Snapshot,
 )
+from ucmlab.node.broken_chains import tell_broken_chains
 from ucmlab.node.certificates import parse
 from ucmlab.node.change_notification import COMPARE, REACTION_TIMER, RESYNC_TIMER, ChangeNotification
 from ucmlab.node.commands import (
@@ -239,6 +240,8 @@ class NodeCore:
             self._message(event.topic, event.payload)
         else:
             self._dispatch(event)
+        if self.filing.gone:
+            tell_broken_chains(self.context, self.filing, self.identities)
         return context.commands
 
     def _dispatch(self, event: AnyEvent) -> None:  # noqa: C901, PLR0912  one case for each event, nothing else

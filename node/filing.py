@@ -25,6 +25,16 @@ class TrustFile(msgspec.Struct, frozen=True):
 NO_FILES: dict[str, TrustFile] = {}
 
 
+class Gone(msgspec.Struct, frozen=True):
+    """A file that was removed."""
+
+    unit: str
+    der: bytes
+    op_id: str
+    cause: str
+    """The id of the record that tells it."""
+
+
 class Filing:
     """Files by unit and fingerprint."""
 
@@ -36,6 +46,8 @@ class Filing:
         """Further files with a certificate that has one; people put files there by hand as well."""
         self._names: dict[str, set[str]] = {}
         """Names of all files by unit, twins too."""
+        self.gone: list[Gone] = []
+        """Files removed since somebody last asked; whoever takes note of them empties it."""
         self._taken: tuple[FileImage, ...] | None = None
         """What was read last, while nothing has been asked for since: reading the very same again is no news."""
 
@@ -103,6 +115,7 @@ class Filing:
                 self._names[unit].discard(name)
                 self._context.ask(RemoveFile(unit, name))
             self._context.record("file_removed", op_id, unit=unit, fingerprint=fingerprint)
+            self.gone.append(Gone(unit, file.der, op_id, self._context.cause))
 
     def settle(self, unit: str, fingerprint: str) -> None:
         """Forget the operation id beside a file: the log has it, or has refused it."""

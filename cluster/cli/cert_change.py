@@ -1,15 +1,18 @@
 """`ucmlab cert upload|delete`: what comes into trust stores and identities from outside, and what goes."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
+import msgspec
 
 from ucmlab.cluster.certificate_list import Entry
 from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.answering import end_with, operation_id, refused
+from ucmlab.cluster.cli.chain_warnings import chain_warnings
 from ucmlab.cluster.cli.converging import WITHIN, Change, end_converged
-from ucmlab.cluster.cli.lablink import state_of
+from ucmlab.cluster.cli.lablink import LabLink, state_of
 from ucmlab.cluster.cli.listing import check_unit, entries, find, fingerprint_of
 from ucmlab.cluster.cli.options import directory_option, json_option, yes_option
 from ucmlab.cluster.cli.reading import read_file
@@ -17,6 +20,7 @@ from ucmlab.cluster.provision import open_lab
 from ucmlab.node.csr_rules import is_multi_server
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import Delete, Upload
+from ucmlab.node.instant import from_rfc3339
 from ucmlab.node.upload_files import UPLOAD_LIMIT, read_upload
 
 READ_LIMIT = 32 * UPLOAD_LIMIT
@@ -79,23 +83,21 @@ def delete(node: str, unit: str, name: str, *, waits: bool, directory: Path, as_
     with attaching.attach(home) as lab:
         try:
             fingerprint = _meant(listed, unit, name)
-            _confirm(listed, unit, fingerprint, yes=yes)
+            chains = chain_warnings(listed, unit, fingerprint, rulebook=rulebook, now=partial(_wall, lab))
+            _confirm(chains, unit, fingerprint, yes=yes)
         except Refusal as refusal:
             end_with(refused(rulebook, refusal, unit=unit), as_json=as_json, done="")
         reply = lab.operate(node, Delete(operation_id(), unit, fingerprint))
+        if reply.outcome != "refused" and (yes or as_json):  # else whoever confirmed it has read them
+            reply = msgspec.structs.replace(reply, warnings=(*reply.warnings, *chains))
         if waits and reply.outcome == "done":
             change = Change("absent", unit, node, frozenset({fingerprint}))
             end_converged(lab, home.topology, reply, change, as_json=as_json)
     end_with(reply, as_json=as_json, done=f"done: deleted from {unit} on {node}")
 
 
-def dependants(listed: Iterable[Entry], fingerprint: str) -> list[Entry]:
-    """The node's certificates that were issued under the name of this one (R-076, R-077), each once."""
-    by_fingerprint = {entry.certificate.fingerprint: entry for entry in listed}
-    doomed = by_fingerprint.pop(fingerprint, None)
-    if doomed is None:
-        return []
-    return [entry for entry in by_fingerprint.values() if entry.certificate.issuer == doomed.certificate.subject]
+def _wall(lab: LabLink) -> int:
+    return from_rfc3339(state_of(lab).now)
 
 
 def _meant(listed: list[Entry], unit: str, name: str) -> str:
@@ -104,14 +106,14 @@ def _meant(listed: list[Entry], unit: str, name: str) -> str:
     return bare if len(bare) == FINGERPRINT_DIGITS else find(listed, unit, name).certificate.fingerprint
 
 
-def _confirm(listed: list[Entry], unit: str, fingerprint: str, *, yes: bool) -> None:
+def _confirm(warnings: Sequence[str], unit: str, fingerprint: str, *, yes: bool) -> None:
     """Ask, unless told not to (R-079)."""
     if yes:
         return
     asked = attaching.at_a_terminal()
     if asked:
         click.echo(f"Warning: {WARNING}.", err=True)
-        for entry in dependants(listed, fingerprint):
-            click.echo(f"  chain broken: {entry.name} in {entry.unit} was issued by it", err=True)
+        for warning in warnings:
+            click.echo(f"  {warning}", err=True)
     if not asked or not click.confirm(f"Delete {fingerprint[:16]} from {unit}?", err=True):
         raise Refusal("not_confirmed", "say --yes, or answer the question with y")

@@ -23,6 +23,7 @@ PROVES = {
     "deleting_what_may_not_be_deleted": ("C-47", "R-073", "R-074", "R-086", "X-11"),
     "demo": ("R-022", "R-080"),
     "four_bad_files": ("C-45", "B.10"),
+    "intermediate_deleted_while_in_use": ("C-48", "R-076", "R-078", "R-080"),
     "ipsec_trust_is_local": ("C-15", "R-023", "R-081"),
     "killed_between_file_and_database": ("B.6",),
     "partition_with_writes_on_both_sides": ("R-022", "B.6"),

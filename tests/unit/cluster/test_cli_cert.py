@@ -286,6 +286,39 @@ def test_at_a_terminal_it_warns_and_asks(lab: Bench, answer: bytes, deleted: boo
     assert result.exit_code == (0 if deleted else 1)
 
 
+@pytest.mark.rule("R-076", "C-48")
+def test_dependants_are_listed_before_the_question_and_answered_as_warnings(lab: Bench) -> None:
+    policy, other = issue("Policy CA", 31), issue("Other CA", 32)
+    crossed = issue("Policy CA", 31, other, serial=33)
+    issuing = issue("Issuing CA", 34, policy)
+    old = issue("old.lab.test", 35, issuing, ca=False, end=datetime(2026, 1, 2, tzinfo=UTC))
+    for each, file in ((policy, "a"), (other, "b"), (issuing, "d"), (old, "e")):
+        put_trust(lab.home, "sub1", "tomcat-trust", file=f"{file}.pem", der=each.der)
+    put_identity(lab.home, "sub1", "tomcat", issue("sub1.lab.test", 36, issuing, ca=False).der)
+    put_identity(lab.home, "sub1", "CallManager", issue("sub1.lab.test", 37, issuing, ca=False).der)
+    broken = [
+        "chain broken: Issuing CA in tomcat-trust was issued by it",
+        "chain broken: sub1.lab.test in tomcat has it further up in its chain",
+        "old.lab.test in tomcat-trust has it further up in its chain, and has another chain or none",
+    ]
+    fingerprint = policy.certificate.fingerprint
+    told: Any = lab.json("cert", "delete", "sub1", "tomcat-trust", fingerprint, "--yes")
+    assert sorted(told["warnings"]) == sorted(broken)
+    lab.answer_at_a_terminal()
+    asked = lab.run("cert", "delete", "sub1", "tomcat-trust", fingerprint, stdin=b"n\n").stderr
+    assert all(asked.index(line) < asked.index("Delete ") for line in broken)
+    put_trust(lab.home, "sub1", "tomcat-trust", file="c.pem", der=crossed.der)
+    told = lab.json("cert", "delete", "sub1", "tomcat-trust", fingerprint, "--yes")
+    assert [text for text in told["warnings"] if text.startswith("chain broken")] == []
+    assert len(told["warnings"]) == 3
+
+
+def test_a_refused_delete_warns_of_nothing(lab: Bench) -> None:
+    lab.link.reply = refused("publisher_only")
+    told: Any = lab.json("cert", "delete", "pub", "tomcat-trust", "Corp Root CA", "--yes")
+    assert (told["reason"], told["warnings"]) == ("publisher_only", [])
+
+
 def test_with_yes_it_deletes_by_fingerprint(lab: Bench) -> None:
     result = lab.run("cert", "delete", "pub", "tomcat-trust", "Other_Root_02.pem", "--yes")
     [(node, operation)] = lab.link.operations
