@@ -77,12 +77,12 @@ def test_reasons_that_nobody_needs_are_mistakes() -> None:
 
 
 def test_a_rule_that_one_case_of_a_test_proves_is_that_cases(tmp_path: Path) -> None:
-    suite = tmp_path / "test_suite.py"
+    suite = tmp_path / "test_named_rules.py"
     suite.write_text("\n".join(line[4:] for line in SUITE.splitlines()))
     collected = Proofs()
     plain = ["-p", "no:terminal", "-p", "no:cacheprovider", "-p", "no:asyncio", "-c", "/dev/null", "-W", "ignore"]
     assert pytest.main([*plain, "--collect-only", "--rootdir", str(tmp_path), str(suite)], [collected]) == 0
     assert collected.tests == {
-        "R-001": {"test_suite.py::test_holds"},
-        "R-002": {"test_suite.py::test_holds[two]"},
+        "R-001": {"test_named_rules.py::test_holds"},
+        "R-002": {"test_named_rules.py::test_holds[two]"},
     }

@@ -75,7 +75,7 @@ def test_no_row_names_a_service_or_a_unit_that_no_release_has() -> None:
         assert set(row.units) <= units, row
 
 
-@pytest.mark.rule("R-118")
+@pytest.mark.rule("R-094", "R-118")
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("release", RELEASES)
 def test_every_identity_has_restarts_or_starts_its_service_anew(release: str, profile: str) -> None:
@@ -105,9 +105,9 @@ def test_tomcat_in_the_seed(release: str, unit: str) -> None:
 def test_tomcat_in_the_english_guide(release: str) -> None:
     rules = RuleBook.load(release, "english")
     lookup = {"Cisco Intercluster Lookup Service", "Cisco Location Bandwidth Manager", "Cisco Extension Mobility"}
-    rsa = {"Cisco Tomcat", "Cisco AXL Tomcat", TFTP, *lookup}
+    rsa = {"Cisco Tomcat", "Cisco AXL Web Service", TFTP, *lookup}
     assert listed(rules, "tomcat") == (rsa | DRF if release in ("14", "14SU1") else rsa)
-    assert listed(rules, "tomcat-ECDSA") == {"Cisco Tomcat", "Cisco UDS Tomcat", "Cisco AXL Tomcat", *DRF}
+    assert listed(rules, "tomcat-ECDSA") == {"Cisco Tomcat", "Cisco UDS Tomcat", "Cisco AXL Web Service", *DRF}
 
 
 @pytest.mark.rule("X-14")

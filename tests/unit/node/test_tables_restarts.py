@@ -11,8 +11,8 @@ LISTS = {
     "SEED": "Tomcat, DRF Local, DRF Master, UDS Tomcat, AXL Tomcat, AXL Web Service",
     "LOOKUP": "Tomcat, Intercluster Lookup Service, Location Bandwidth Manager",  # X-14, the first half
     "DRF": "DRF Local, DRF Master",
-    "EM": "Extension Mobility, AXL Tomcat",  # X-14, the second half
-    "ECDSA": "Tomcat, DRF Local, DRF Master, UDS Tomcat, AXL Tomcat",
+    "EM": "Extension Mobility, AXL Web Service",  # X-14, the second half
+    "ECDSA": "Tomcat, DRF Local, DRF Master, UDS Tomcat, AXL Web Service",
     "CALLS": "CallManager, CTIManager, HAProxy",
     "SUPPORT": "CallManager, CTIManager, Trust Verification Service, Tftp, HAProxy",
     "CAPF": "Certificate Authority Proxy Function",
