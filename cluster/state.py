@@ -12,7 +12,7 @@ import msgspec
 from ucmlab.broker.messages import Row
 from ucmlab.cluster.port import LabFacts, LabPort, NodeView, ServiceView, Standing
 from ucmlab.node.certificates import Certificate, parse
-from ucmlab.node.csr_rules import is_multi_server
+from ucmlab.node.csr_reading import is_multi_server
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import FileImage
 from ucmlab.node.instant import SECOND, rfc3339

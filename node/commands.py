@@ -160,8 +160,8 @@ class IdentityForm(msgspec.Struct, frozen=True):
     """Whether the serial number follows the common name (B.4)."""
     ou: bool = False
     """Whether the organizational unit is in the subject."""
-    ends_at: int = 0
-    """Wall instant at which it ends, if it is to look as if it had been made long ago; 0: it begins now."""
+    ends_at: int | None = None
+    """Wall instant at which it ends, if it is to look as if it had been made long ago; None: it begins now."""
 
 
 class MakeIdentity(Command, frozen=True):

@@ -86,6 +86,7 @@ from ucmlab.node.multi_server import MultiServer
 from ucmlab.node.operations import TIMER as OPERATION_TIMER
 from ucmlab.node.operations import Operations
 from ucmlab.node.ordering import Ordering
+from ucmlab.node.planting import KIND as PLANTED
 from ucmlab.node.replica import Replica
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.services import CHANGE_NOTIFICATION, Order, Services
@@ -165,6 +166,7 @@ class NodeCore:
             identities=self.identities,
             installed_by=self.installed_by,
             upload=self.operations.ask,
+            chain=self.identity_changes.chain,
             away=self._is_away,
         )
         self.change_notification = self.change_notification_class(
@@ -244,7 +246,7 @@ class NodeCore:
             tell_broken_chains(self.context, self.filing, self.identities)
         return context.commands
 
-    def _dispatch(self, event: AnyEvent) -> None:  # noqa: C901, PLR0912  one case for each event, nothing else
+    def _dispatch(self, event: AnyEvent) -> None:  # noqa: C901, PLR0912, PLR0915  one case for each event, nothing else
         match event:
             case MessageArrived():
                 self._message(event.topic, event.payload)
@@ -254,6 +256,8 @@ class NodeCore:
                 self._synced()
             case FilesRead():
                 self._files_read(event)
+            case Upload() | GenerateCsr() if self.multi_server.shares(event.op_id):
+                pass  # asked for again: it is done here, and its reply comes when the others have answered
             case Upload():
                 self.multi_server.expect(event)
                 self.operations.ask(event)
@@ -304,6 +308,7 @@ class NodeCore:
         self.context.record("alarm", event.op_id, alarm="command_failed", command=event.command, text=event.text)
         if event.command in _OF_OPERATIONS and (event.op_id or event.command not in _IDENTITY_COMMANDS):
             self.operations.failed(event.op_id, event.text)
+            self.multi_server.connected()  # a timer of its own may have been in the list
             # A file that could not be removed is still there, and must keep this node from acknowledging the delete.
             self.context.ask(ReadFiles(RELOAD))
         elif event.command == MakeCsr.__name__:
@@ -457,7 +462,8 @@ class NodeCore:
 
     def _applied(self, entry: LogEntry, new: tuple[RowKey, ...], live: bool) -> None:  # noqa: FBT001  # a callback
         """An entry came into the replica: what does not wait for Change Notification, then its notice."""
-        for key in (*entry.removes, *(row.key for row in entry.adds)):
+        # What is planted in the database alone stays there, until a comparison finds a row without its file.
+        for key in (*entry.removes, *(row.key for row in entry.adds)) if entry.kind != PLANTED else ():
             if not self.context.rulebook.units[key[0]].replicated:
                 self._follow_unlisted(entry, key)
         if entry.kind == "install":

@@ -6,20 +6,16 @@ A refusal carries a stable reason word and the product's text.
 import ipaddress
 import re
 
-from cryptography import x509
-from cryptography.x509.oid import NameOID
-
 from ucmlab.node.certificates import parse
 from ucmlab.node.commands import CsrForm
 from ucmlab.node.context import Context
+from ucmlab.node.csr_reading import multi_server_name
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import GenerateCsr
 from ucmlab.node.rulebook import KeyKind, Unit
 from ucmlab.node.trust_rules import check_publisher_only
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
-MULTI_SERVER = "-ms"
-"""Ends the host part of the common name of what is for several nodes (B.4)."""
 _NAME_LIMIT = 253
 """Characters of a DNS name (RFC 1035)."""
 
@@ -53,23 +49,6 @@ def participants(context: Context, unit: str) -> tuple[str, ...]:
     csrs = context.rulebook.csrs
     having = {role for (role, name), row in csrs.items() if name == unit and row.offers_multi_server}
     return tuple(member.name for member in context.config.members if member.role in having)
-
-
-def multi_server_name(common_name: str) -> str:
-    """A unit's common name as multi-server certificates have it: `pub-ms.lab.test`, `pub-EC-ms.lab.test` (B.4)."""
-    host, dot, domain = common_name.partition(".")
-    return f"{host}{MULTI_SERVER}{dot}{domain}"
-
-
-def is_multi_server(common_name: str) -> bool:
-    """Whether a certificate or request of that name is for several nodes."""
-    return common_name.partition(".")[0].endswith(MULTI_SERVER)
-
-
-def requested_name(csr: bytes) -> str:
-    """The common name of a request (DER)."""
-    names = x509.load_der_x509_csr(csr).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    return str(names[-1].value) if names else ""
 
 
 def _names_of_all(context: Context, unit: Unit, more: tuple[str, ...]) -> tuple[str, ...]:
@@ -153,10 +132,10 @@ def _with_own(own: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
 
 def _is_address(name: str) -> bool:
     try:
-        ipaddress.ip_address(name)
+        # A zone (`fe80::1%eth0`) is one machine's own affair, and no part of what a certificate can say.
+        return "%" not in str(ipaddress.ip_address(name))
     except ValueError:
         return False
-    return True
 
 
 def _is_dns(name: str) -> bool:

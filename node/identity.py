@@ -72,7 +72,7 @@ def make_identity(
     subject = subject_name(common_name, owner)
     start = not_before.replace(microsecond=0)
     years = profile.years if form is None else form.years
-    if form is not None and form.ends_at:
+    if form is not None and form.ends_at is not None:
         start = to_datetime(form.ends_at).replace(microsecond=0) - timedelta(days=365 * years, seconds=-1)
     builder = (
         x509.CertificateBuilder(subject_name=subject, issuer_name=subject, serial_number=serial)

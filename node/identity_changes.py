@@ -9,7 +9,7 @@ identity that no row names is put forward again (`unnamed`).
 import msgspec
 
 from ucmlab.broker.messages import Row, RowKey
-from ucmlab.node.certificates import Certificate, check_trust_certificate, parse
+from ucmlab.node.certificates import Certificate, check_trust_certificate, parse, pem
 from ucmlab.node.chains import complete
 from ucmlab.node.commands import IdentityForm, InstallIdentity, MakeIdentity
 from ucmlab.node.context import Context
@@ -31,7 +31,14 @@ from ucmlab.node.planting import aged_form
 from ucmlab.node.replica import Replica
 from ucmlab.node.rulebook import RuleBook, Unit
 from ucmlab.node.self_signed_rules import judge_self_signed
-from ucmlab.node.trust_rules import check_publisher_only, copies, held_by_default, held_rows, same_name_rule
+from ucmlab.node.trust_rules import (
+    check_description,
+    check_publisher_only,
+    copies,
+    held_by_default,
+    held_rows,
+    same_name_rule,
+)
 from ucmlab.node.upload_files import read_upload
 
 CHAIN = "/chain"
@@ -88,6 +95,10 @@ class IdentityChanges:
         Raises:
             Refusal: the unit, the node, the file or the certificate does not allow it.
         """
+        if self.is_done(request):
+            # From before a kill: it was judged then, and the CA certificates that came along have ids of their own.
+            unit = request.purpose if isinstance(request, Upload) else request.unit
+            return IdentityChange(unit=unit, der=self._identities[unit])
         if isinstance(request, Upload):
             return self._judge_upload(request)
         if isinstance(request, Age):
@@ -99,6 +110,10 @@ class IdentityChanges:
         """Whether this very operation's certificate is in place, from before a kill: what is left are the rows."""
         unit = request.purpose if isinstance(request, Upload) else request.unit
         return self._installed_by.get(unit) == request.op_id
+
+    def is_in_place(self, row: Row) -> bool:
+        """Whether an identity's row is that of the certificate on disk."""
+        return self._identities.get(row.unit) == row.der
 
     def begin(self, op_id: str, change: IdentityChange) -> None:
         """Change this node's files; the end is told by `IdentityMade` or `CommandFailed`."""
@@ -124,6 +139,12 @@ class IdentityChanges:
         """The rows that the log is to have: of the identity on disk, its copies, and what came along."""
         return (*identity_rows(self._context, change.unit, self._identities[change.unit]), *change.authorities)
 
+    def chain(self, unit: str) -> bytes:
+        """The unit's certificate with its issuers, as far as they are here, PEM."""
+        leaf, store = parse(self._identities[unit]), self._context.rulebook.units[unit].verified_by
+        issuers = complete(leaf, held=self._held(store), wall=self._context.now.wall).issuers
+        return "".join(pem(each.der) for each in (leaf, *issuers)).encode()
+
     def unnamed(self) -> list[str]:
         """Units whose certificate no row of this node names: files win over the database (K1, as in B.6.3)."""
         return [unit for unit in self._identities if self._is_own(unit) and not self._is_named(unit)]
@@ -145,8 +166,9 @@ class IdentityChanges:
 
     def _judge_upload(self, request: Upload) -> IdentityChange:
         unit = identity_unit(self._context, request.purpose)
+        check_description(request.description)
         certificates = read_upload(request.data, der_pkcs7=self._context.config.der_pkcs7)
-        leaf = parse(self._identities[unit.name]) if self.is_done(request) else self._judge_leaf(unit, certificates)
+        leaf = self._judge_leaf(unit, certificates)
         others = tuple(each for each in certificates if each.fingerprint != leaf.fingerprint)
         for each in others:
             if kind_of(each) == "leaf":

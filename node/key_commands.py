@@ -5,12 +5,14 @@ which certificate is made, and when, is the core's; how it looks is the rule boo
 """
 
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ucmlab.node.certificates import pem
 from ucmlab.node.commands import (
     Command,
     InstallIdentity,
@@ -37,6 +39,8 @@ from ucmlab.node.rulebook import RuleBook, Unit
 from ucmlab.node.sealing import sealing_info
 
 AUTHZ = "authz"
+SHORT_SERIAL_BITS = 63
+"""Where the serial number is part of the common name, which has 64 characters."""
 SERIAL_BITS = 158
 """RFC 5280, 4.1.2.2 bounds a serial number at 20 octets, of which the first bit is the sign."""
 
@@ -93,14 +97,15 @@ class KeyCommands:
             profile,
             key=key,
             fqdn=self._config.fqdn,
-            serial=1 + secrets.randbits(SERIAL_BITS),
+            serial=1 + secrets.randbits(SHORT_SERIAL_BITS if form is not None and form.cn_serial else SERIAL_BITS),
             not_before=to_datetime(now.wall),
             form=form,
         )
-        self._put_in_place(unit.name, der, command.op_id)
         if command.op_id and profile.distributed_to:
-            # Made once more: who has the one before it must be told from who has this one.
+            # Made once more: who has the one before it must be told from who has this one. A count too many, after a
+            # kill, has everybody get the same again.
             self._count(unit.name, read_counted(self._layout.generations).get(unit.name, 1) + 1)
+        self._put_in_place(unit.name, der, command.op_id)
         return der
 
     def _install_identity(self, command: InstallIdentity) -> IdentityMade:
@@ -108,8 +113,9 @@ class KeyCommands:
         self._ring.install_csr_key(unit, command.der)
         self._put_in_place(unit.name, command.der, command.op_id)
         # From here on the request is consumed (R-020); what a kill leaves of it, `disk` tidies up.
-        remove_file(self._home / unit.csr_file)
-        self._ring.drop_csr_keys(unit)
+        with suppress(OSError):
+            remove_file(self._home / unit.csr_file)
+            self._ring.drop_csr_keys(unit)
         return IdentityMade(unit.name, command.der, command.op_id)
 
     def _put_in_place(self, unit: str, der: bytes, op_id: str) -> None:
@@ -144,8 +150,8 @@ class KeyCommands:
 
     def _seal_csr(self, command: SealCsr) -> CsrSealed:
         unit, recipient = self._rulebook.units[command.unit], command.recipient
-        pem = (self._home / unit.csr_file).read_bytes()
-        der = x509.load_pem_x509_csr(pem).public_bytes(Encoding.DER)
+        text = (self._home / unit.csr_file).read_bytes()
+        der = x509.load_pem_x509_csr(text).public_bytes(Encoding.DER)
         info = self._csr_info(unit.name, command.op_id, sender=self._config.name, recipient=recipient)
         blob = self._ring.seal_csr(unit, der, recipient_public=self._sealing_key(recipient), info=info)
         return CsrSealed(command.op_id, unit.name, recipient, blob)
@@ -154,7 +160,8 @@ class KeyCommands:
         unit = self._rulebook.units[command.unit]
         info = self._csr_info(unit.name, command.op_id, sender=command.sender, recipient=self._config.name)
         try:
-            der = self._ring.open_csr(unit, command.blob, info=info)
+            family = self._rulebook.identities[unit.name].key.partition("-")[0]
+            der = self._ring.open_csr(unit, command.blob, info=info, family=family)
         except SealBroken:
             return CsrOpened(command.op_id, unit.name, command.sender, b"")
         self._put_request_in_place(unit, der)
@@ -170,8 +177,7 @@ class KeyCommands:
     def _write_certificate(self, unit: str, der: bytes) -> None:
         path = self._home / self._rulebook.units[unit].certificate_file
         make_folder(path.parent)
-        pem = x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM)
-        replace_file(path, pem, mode=PUBLIC, durable=True)
+        replace_file(path, pem(der).encode(), mode=PUBLIC, durable=True)
 
     def _seal(self, command: SealKeys) -> KeysSealed:
         kind, recipient = command.kind, command.recipient
@@ -181,8 +187,8 @@ class KeyCommands:
             blob = self._ring.seal_authz(recipient_public=public, info=info)
         else:
             unit = self._rulebook.units[kind]
-            pem = (self._home / unit.certificate_file).read_bytes()
-            der = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
+            text = (self._home / unit.certificate_file).read_bytes()
+            der = x509.load_pem_x509_certificate(text).public_bytes(Encoding.DER)
             blob = self._ring.seal_identity(unit, der, recipient_public=public, info=info)
         return KeysSealed(recipient, kind, command.generation, blob)
 

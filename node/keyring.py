@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from ucmlab.node.csr_reading import UNREADABLE_CSR, is_multi_server, read_csr, requested_name
 from ucmlab.node.errors import SealBroken
 from ucmlab.node.privatefile import TEMPORARY, private_folder, read_private, sync_folder, write_private
 from ucmlab.node.rulebook import Unit
@@ -197,13 +198,16 @@ class KeyRing:
         key = _private_der(_load_pem(read_private(path)))
         return seal(recipient_public, msgspec.msgpack.encode(_SealedCsr(csr, key)), info=info)
 
-    def open_csr(self, unit: Unit, blob: bytes, *, info: bytes) -> bytes:
+    def open_csr(self, unit: Unit, blob: bytes, *, info: bytes, family: str) -> bytes:
         """Open what `seal_csr` sealed to this node, store the key, and return the request (DER).
 
         Raises:
-            SealBroken: it does not open, or key and request do not belong together.
+            SealBroken: it does not open, key and request do not belong together, or it is no multi-server request with
+                a key of that family (`rsa`, `ec`): others' requests for one node are nobody's to replace.
         """
         csr, key = _request_of(unseal(self.bus.sealing_private, blob, info=info))
+        if isinstance(key, rsa.RSAPrivateKey) != (family == "rsa") or not is_multi_server(requested_name(csr)):
+            raise SealBroken
         self._store_csr_key(unit, key)
         return csr
 
@@ -297,11 +301,20 @@ class KeyRing:
     def _store(self, unit: Unit, key: IdentityKey) -> None:
         current, before = self._key_files(unit)
         private_folder(current.parent)
-        if current.exists():
+        # A key of an attempt that failed takes nobody's place: the one before it may be the certificate's.
+        if current.exists() and self._in_use(unit, current):
             current.replace(before)
             sync_folder(current.parent)
         # The product protects the file with a passphrase that lies beside it (B.5); not simulated: it protects nothing.
         write_private(current, _private_pem(key))
+
+    def _in_use(self, unit: Unit, key: Path) -> bool:
+        """Whether a key file may belong to the certificate in place: in doubt, yes."""
+        try:
+            certificate = x509.load_pem_x509_certificate((self._home / unit.certificate_file).read_bytes())
+            return _public_bytes(_load_pem(read_private(key)).public_key()) == _public_bytes(certificate.public_key())
+        except (FileNotFoundError, *UNREADABLE_CSR):
+            return True
 
     def _store_authz(self, keys: _Authz) -> AuthzDigests:
         digests = _digests(keys)
@@ -321,7 +334,7 @@ def _identity_of(opened: bytes) -> tuple[bytes, IdentityKey]:
         sealed = msgspec.msgpack.decode(opened, type=_SealedIdentity)
         key = _load_der(sealed.key)
         named = x509.load_der_x509_certificate(sealed.certificate).public_key()
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, *UNREADABLE_CSR):
         raise SealBroken from None
     if _public_bytes(key.public_key()) != _public_bytes(named):
         raise SealBroken
@@ -332,8 +345,8 @@ def _request_of(opened: bytes) -> tuple[bytes, IdentityKey]:
     try:
         sealed = msgspec.msgpack.decode(opened, type=_SealedCsr)
         key = _load_der(sealed.key)
-        named = x509.load_der_x509_csr(sealed.request).public_key()
-    except (msgspec.DecodeError, ValueError):
+        named = read_csr(sealed.request).public_key()
+    except (msgspec.DecodeError, *UNREADABLE_CSR):
         raise SealBroken from None
     if _public_bytes(key.public_key()) != _public_bytes(named):
         raise SealBroken

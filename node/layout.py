@@ -5,10 +5,10 @@ from pathlib import Path
 
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ucmlab.broker.codec import UNREADABLE
+from ucmlab.node.csr_reading import UNREADABLE_CSR, read_csr
 from ucmlab.node.keyring import KeyRing
 from ucmlab.node.privatefile import read_private
 from ucmlab.node.rulebook import RuleBook
@@ -86,12 +86,11 @@ def read_csrs(layout: HomeLayout) -> dict[str, bytes]:
 
 def _request(path: Path) -> bytes | None:
     try:
-        request = x509.load_pem_x509_csr(path.read_bytes())
-        # What a rule will ask of it can be read, or people have put something of their own there.
-        request.public_key(), request.extensions
-        return request.public_bytes(Encoding.DER)
-    except (OSError, ValueError, UnsupportedAlgorithm, x509.DuplicateExtension):
-        return None
+        der = x509.load_pem_x509_csr(path.read_bytes()).public_bytes(Encoding.DER)
+        read_csr(der)
+    except (OSError, *UNREADABLE_CSR):
+        return None  # people have put something of their own there
+    return der
 
 
 def read_key_generations(layout: HomeLayout, rulebook: RuleBook, identities: Mapping[str, bytes]) -> dict[str, int]:

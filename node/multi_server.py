@@ -7,7 +7,7 @@ went. A node that is away misses it, as in the product: the reply says so, and i
 The operator's reply waits for the others, for `PATIENCE` at most; what was done on this node stays done.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -15,7 +15,8 @@ from ucmlab.broker.messages import AnyMessage, PeerAnswer, PeerCertificate, Peer
 from ucmlab.node.certificates import parse
 from ucmlab.node.commands import OpenCsr, Reply, SealCsr
 from ucmlab.node.context import Context
-from ucmlab.node.csr_rules import is_multi_server, participants, requested_name
+from ucmlab.node.csr_reading import is_multi_server, requested_name, requested_names
+from ucmlab.node.csr_rules import participants
 from ucmlab.node.events import CsrOpened, CsrSealed, GenerateCsr, Upload
 from ucmlab.node.instant import SECOND
 
@@ -23,7 +24,8 @@ PATIENCE = 30 * SECOND
 TIMER = "multi:"
 REMEMBERED = 256
 """Answers to others that are given again when they ask again."""
-BY_HAND = "upload it there when the node is back"
+WAITING = 256
+"""Certificates of others that are not judged yet; further ones are refused."""
 
 
 class _Share(msgspec.Struct):
@@ -36,7 +38,10 @@ class _Share(msgspec.Struct):
     """Nodes that have answered, and those that are known to be away."""
     waiting: dict[str, PeerRequest | PeerCertificate | None]
     """Nodes that have not, with what they are sent; None, it is not sealed yet."""
+    request: bool
+    """Whether it is a request; else a certificate."""
     attempts: int = 0
+    reasons: dict[str, str] = {}
 
 
 class MultiServer:
@@ -50,6 +55,7 @@ class MultiServer:
         identities: dict[str, bytes],
         installed_by: dict[str, str],
         upload: Callable[[Upload], None],
+        chain: Callable[[str], bytes],
         away: Callable[[str], bool],
     ) -> None:
         """Nothing is under way.
@@ -59,6 +65,7 @@ class MultiServer:
             identities: unit to certificate (DER), read here.
             installed_by: unit to the id of the operation that its certificate is from, read here.
             upload: takes an upload as if an operator had asked.
+            chain: an identity of this node with its issuers, PEM.
             away: whether a member is known to be away.
         """
         self._context = context
@@ -66,6 +73,7 @@ class MultiServer:
         self._identities = identities
         self._installed_by = installed_by
         self._upload = upload
+        self._chain = chain
         self._away = away
         self._expected: dict[str, GenerateCsr | Upload] = {}
         self._shares: dict[str, _Share] = {}
@@ -76,6 +84,10 @@ class MultiServer:
     def open(self) -> int:
         """How many are shared and not answered."""
         return len(self._shares)
+
+    def shares(self, op_id: str) -> bool:
+        """Whether the operation is done here and on its way to others: asked for again, it is this one."""
+        return op_id in self._shares
 
     # -- on the node that was asked
 
@@ -88,10 +100,18 @@ class MultiServer:
     def _is_shared(self, upload: Upload) -> bool:
         csr, present = self._requests.get(upload.purpose), self._identities.get(upload.purpose)
         if csr is not None:
-            return is_multi_server(requested_name(csr))
+            return is_multi_server(requested_name(csr)) and self._names_others(upload.purpose, requested_names(csr))
         # Asked for again after a kill: on this node it is done, on the others perhaps not.
-        again = self._installed_by.get(upload.purpose) == upload.op_id
-        return again and present is not None and is_multi_server(parse(present).common_name)
+        if present is None or self._installed_by.get(upload.purpose) != upload.op_id:
+            return False
+        certificate = parse(present)
+        return is_multi_server(certificate.common_name) and self._names_others(upload.purpose, certificate.sans)
+
+    def _names_others(self, unit: str, names: Iterable[str]) -> bool:
+        """Whether further nodes are named, where there are any: a node may be called `sub-ms`, and asks for itself."""
+        everybody = {f"{name}.{self._context.config.domain}" for name in participants(self._context, unit)}
+        others = everybody - {self._context.config.fqdn}
+        return everybody != others and (not others or not others.isdisjoint(names))
 
     def takes(self, reply: Reply) -> bool:
         """Whether the reply is not the operator's yet, as others are to follow; or is another node's to hear."""
@@ -100,21 +120,36 @@ class MultiServer:
             self._answer(sender, PeerAnswer(op_id, reply.outcome, reply.reason))  # type: ignore[arg-type]  # of replies
             return True
         request = self._expected.pop(reply.op_id, None)
-        if request is None or reply.outcome != "done":
+        if request is None or reply.outcome not in ("done", "partial"):
             return False
         unit = request.unit if isinstance(request, GenerateCsr) else request.purpose
+        self._end_others_of(unit)
         others = [name for name in participants(self._context, unit) if name != self._context.config.name]
-        share = _Share(reply, unit, self._context.now.lab + PATIENCE, {self._context.config.name: "done"}, {})
+        deadline, here = self._context.now.lab + PATIENCE, {self._context.config.name: "done"}
+        share = _Share(reply, unit, deadline, here, {}, request=isinstance(request, GenerateCsr))
         self._shares[reply.op_id] = share
         share.nodes.update({name: "unreachable" for name in others if self._away(name)})
         for name in [name for name in others if name not in share.nodes]:
-            share.waiting[name] = _message(request)
+            share.waiting[name] = self._message(request)
         asked = [name for name, message in share.waiting.items() if message is None]
         self._repeat(share)
         # Last: with a seal that fails the rest of the list is dropped, and the time-out must be on its way by then.
         for name in asked:
             self._context.ask(SealCsr(reply.op_id, unit, name))
         return True
+
+    def _end_others_of(self, unit: str) -> None:
+        """What was on its way is out of date: it must not come after the newer one."""
+        for share in [each for each in self._shares.values() if each.unit == unit]:
+            share.nodes.update(dict.fromkeys(share.waiting, "pending"))
+            share.waiting.clear()
+            self._end_when_over(share)
+
+    def _message(self, request: GenerateCsr | Upload) -> PeerCertificate | None:
+        """What another node is told: the certificate with its chain (B.8); of a request nothing before it is sealed."""
+        if isinstance(request, GenerateCsr):
+            return None
+        return PeerCertificate(request.op_id, request.purpose, self._chain(request.purpose), request.description)
 
     def sealed(self, event: CsrSealed) -> None:
         """The request can travel."""
@@ -129,7 +164,8 @@ class MultiServer:
         if share is None or sender not in share.waiting:
             return
         del share.waiting[sender]
-        share.nodes[sender] = answer.outcome if answer.outcome == "done" else answer.reason or answer.outcome
+        share.nodes[sender] = answer.outcome if answer.outcome in ("done", "refused") else "pending"
+        share.reasons[sender] = answer.reason
         self._end_when_over(share)
 
     def connected(self) -> None:
@@ -170,7 +206,7 @@ class MultiServer:
         self._context.cancel_timer(TIMER + op_id)
         members = [member.name for member in self._context.config.members if member.name in share.nodes]
         nodes = {name: share.nodes[name] for name in members}
-        left = tuple(f"{name}: {word}; {BY_HAND}" for name, word in nodes.items() if word != "done")
+        left = [_told(share, name, word) for name, word in nodes.items() if word != "done"]
         warnings = (*share.reply.warnings, *left)
         self._context.record("shared", op_id, unit=share.unit, nodes=", ".join(nodes))
         self._context.ask(msgspec.structs.replace(share.reply, nodes=nodes, warnings=warnings))
@@ -211,26 +247,31 @@ class MultiServer:
         op_id = f"{told.op_id}@{self._context.config.name}"
         if op_id in self._installing or self._is_over(sender, told):
             return
+        if len(self._installing) >= WAITING:
+            return  # it is said again
         self._installing[op_id] = (sender, told.op_id)
         self._upload(Upload(op_id, told.unit, told.data, told.description))
 
     def _is_over(self, sender: str, told: PeerRequest | PeerCertificate) -> bool:
         """Answer what was answered before, and what is not for this node."""
         known = self._answers.get((sender, told.op_id))
-        if known is None and self._context.config.name in participants(self._context, told.unit):
+        if known is None and {sender, self._context.config.name} <= set(participants(self._context, told.unit)):
             return False
         self._answer(sender, known or PeerAnswer(told.op_id, "refused", "wrong_purpose"))
         return True
 
     def _answer(self, sender: str, answer: PeerAnswer) -> None:
-        self._answers[sender, answer.op_id] = answer
+        if answer.outcome == "done" or (answer.outcome == "refused" and answer.reason != "permission"):
+            self._answers[sender, answer.op_id] = answer
         while len(self._answers) > REMEMBERED:
             del self._answers[next(iter(self._answers))]
         self._context.publish(self._context.topics.peer(self._context.config.name, sender), answer)
 
 
-def _message(request: GenerateCsr | Upload) -> PeerCertificate | None:
-    """What another node is told; of a request nothing before it is sealed."""
-    if isinstance(request, GenerateCsr):
-        return None
-    return PeerCertificate(request.op_id, request.purpose, request.data, request.description)
+def _told(share: _Share, name: str, word: str) -> str:
+    """What people are to do about a node where it is not done."""
+    if word == "refused":
+        return f"{name}: refused, {share.reasons.get(name, '')}"
+    if share.request:
+        return f"{name}: {word}; make a new request when the node is there"
+    return f"{name}: {word}; upload it there when the node is there, or make a new request if it has none"

@@ -155,17 +155,24 @@ class Operations:
         self._context.record(
             "planted", request.op_id, unit=request.unit, files=request.files, database=request.database
         )
-        for row in rows if request.files else ():
-            self._filing.write(row)
+        new = [row for row in rows if request.files and self._filing.get(*row.key) is None]
+        for row in new:
+            # With the id, so that a disk that is full is noticed; it is no upload that could be put forward under it.
+            self._filing.write(row, op_id=request.op_id)
+            self._filing.settle(*row.key)
         if request.database:
             self._propose(request.op_id, Wanted(PLANT, (), rows), asked=True)
-        else:
-            self._reply(request.op_id, "done")
+            return
+        planted = OpenOperation(Proposal(request.op_id, PLANT, (), tuple(new), 0), units=(), asked=True, cause="")
+        planted.commands = self._context.commands
+        self._note_at_once(planted)
+        self._reply(request.op_id, "done")
 
     # -- identities: files first, and the rows when they are in place
 
     def _change_identity(self, request: IdentityRequest) -> None:
         change = self._identity_changes.judge(request)
+        self._drop_found(change.unit)
         if isinstance(request, Age):
             self._context.record("planted", request.op_id, unit=request.unit)
         self._changing[request.op_id] = (change, self._context.commands)
@@ -174,6 +181,12 @@ class Operations:
             self.identity_made(request.op_id)
         else:
             self._identity_changes.begin(request.op_id, change)
+
+    def _drop_found(self, unit: str) -> None:
+        """What was put forward as found on disk is about to be older than what is there."""
+        for op_id in [each for each, operation in self._open.items() if operation.proposal.kind == FOUND]:
+            if unit in self._open[op_id].units:
+                self._end(self._open[op_id], "refused", reason="already_present")
 
     def identity_made(self, op_id: str) -> None:
         """The certificate is on disk: the rows are to follow."""
@@ -201,6 +214,8 @@ class Operations:
             self._identity_changes.undo(change)
             self._release(op_id)
             self._reply(op_id, "refused", reason="permission", text=f"The file could not be written: {text}")
+        if changing:
+            self._next_in_line()
 
     # -- what Change Notification and the installation ask for
 
@@ -253,7 +268,7 @@ class Operations:
     def _propose(self, op_id: str, wanted: Wanted, *, asked: bool) -> None:
         deadline = self._context.now.lab + DEADLINE
         proposal = Proposal(op_id, wanted.kind, wanted.removes, wanted.adds, deadline)
-        units = tuple(dict.fromkeys([unit for unit, _ in wanted.removes] + [row.unit for row in wanted.adds]))
+        units = tuple(dict.fromkeys([row.unit for row in wanted.adds] + [unit for unit, _ in wanted.removes]))
         operation = OpenOperation(proposal, units=units, asked=asked, cause=self._context.cause)
         self._open[op_id] = operation
         if asked:
@@ -263,11 +278,15 @@ class Operations:
             self._change_files(operation)
         if asked and self._publisher_away():
             self._context.record("db_write_failed", op_id, reason="publisher_unreachable")
-            latest = [each for each in self._at_once.values() if each.commands is operation.commands]
-            self._at_once = {each.proposal.op_id: each for each in (*latest, operation)}
+            self._note_at_once(operation)
             self._end(operation, "partial", reason="publisher_unreachable")
             return
         self._send(operation)
+
+    def _note_at_once(self, operation: OpenOperation) -> None:
+        """It ends in the list in which it began, and is not over before that is performed."""
+        latest = [each for each in self._at_once.values() if each.commands is operation.commands]
+        self._at_once = {each.proposal.op_id: each for each in (*latest, operation)}
 
     def _change_files(self, operation: OpenOperation) -> None:
         """This node's files first, the database after (domain.md 0.3, fact 2)."""
@@ -318,6 +337,10 @@ class Operations:
         self._open[op_id] = operation
         self._occupied.update(dict.fromkeys(operation.units, op_id))
         operation.attempts = 0
+        if operation.proposal.kind == CHANGED and not self._identity_changes.is_in_place(operation.proposal.adds[0]):
+            # Another certificate has taken its place since: the log must not hear of it any more.
+            self._end(operation, "partial", reason="publisher_unreachable")
+            return
         self._renew(operation)
 
     def _renew(self, operation: OpenOperation) -> None:

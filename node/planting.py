@@ -11,10 +11,12 @@ from ucmlab.node.context import Context
 from ucmlab.node.csr_rules import judge_digest, judge_key
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import Age, Plant
+from ucmlab.node.instant import DAY, from_rfc3339
 from ucmlab.node.rulebook import Unit
-from ucmlab.node.trust_rules import held_by_default
+from ucmlab.node.trust_rules import check_publisher_only, held_by_default
 from ucmlab.node.upload_files import read_upload
 
+FIRST, LAST = from_rfc3339("1950-01-01T00:00:00Z"), from_rfc3339("9998-12-31T00:00:00Z")
 KIND = "plant"
 """Of the proposal."""
 
@@ -46,10 +48,11 @@ def aged_form(context: Context, identities: dict[str, bytes], request: Age) -> I
     if unit.name not in identities:
         raise Refusal("not_found", "the installation has not made it yet")
     profile = context.rulebook.identities[unit.name]
-    if profile.distributed_to and not context.config.is_publisher:
-        raise Refusal("publisher_only", f"{context.config.publisher} is the publisher")
+    check_publisher_only(context, unit, "regenerate")
     key = judge_key(context, unit, "")
     ends_at = context.now.wall + request.expires_in
+    if not FIRST + profile.years * 365 * DAY <= ends_at <= LAST:
+        raise Refusal("validity", "an X.509 certificate begins in 1950 or later, and ends before the year 9999")
     return IdentityForm(key=key.name, digest=judge_digest(key, ""), years=profile.years, ends_at=ends_at)
 
 

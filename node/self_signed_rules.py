@@ -13,6 +13,9 @@ from ucmlab.node.events import GenerateSelfSigned, Regenerate
 from ucmlab.node.rulebook import Unit
 from ucmlab.node.trust_rules import check_publisher_only
 
+LONGEST_WITH_SERIAL = 64 - 1 - 16
+"""Characters of a common name that a serial number of 64 bits may follow (X.520 allows 64)."""
+
 
 def judge_self_signed(
     context: Context, identities: dict[str, bytes], request: Regenerate | GenerateSelfSigned
@@ -36,6 +39,8 @@ def judge_self_signed(
         raise Refusal("validity", f"{years} years; there are {offered}")
     if request.cn_serial and not context.rulebook.offers_cn_serial:
         raise Refusal("release", "the serial number in the common name")
+    if request.cn_serial and len(parse(identities[unit.name]).common_name) > LONGEST_WITH_SERIAL:
+        raise Refusal("alternative_name", "with the serial number the common name has more than 64 characters")
     return IdentityForm(
         key=key.name,
         digest=judge_digest(key, request.digest),

@@ -16,6 +16,9 @@ from ucmlab.node.replica import Replica
 from ucmlab.node.rulebook import Operation, RuleBook, Unit
 from ucmlab.node.upload_files import read_upload
 
+DESCRIPTION_LIMIT = 1000
+"""Characters. [ASSUMED]: the product's limit is not public."""
+
 
 class Wanted(msgspec.Struct, frozen=True):
     """A change of rows that was found permissible here."""
@@ -33,6 +36,7 @@ def judge_upload(context: Context, replica: Replica, filing: Filing, request: Up
         Refusal: the purpose, the node or a certificate does not allow it.
     """
     unit = trust_unit(context, request.purpose)
+    check_description(request.description)
     certificates = read_upload(request.data, der_pkcs7=context.config.der_pkcs7)
     for certificate in certificates:
         check_trust_certificate(certificate, context.now.wall)
@@ -112,6 +116,16 @@ def check_publisher_only(context: Context, unit: Unit, operation: Operation) -> 
 def copies(context: Context, unit: Unit) -> tuple[str, ...]:
     """Units that an upload on the publisher goes to as well (R-019); elsewhere CAPF-trust stays alone (C-10)."""
     return unit.copied_to if context.config.is_publisher else ()
+
+
+def check_description(text: str) -> None:
+    """Refuse what no page would show: each row of the upload bears it (R-068).
+
+    Raises:
+        Refusal: `too_large`.
+    """
+    if len(text) > DESCRIPTION_LIMIT:
+        raise Refusal("too_large", f"a description of {len(text)} characters, at most {DESCRIPTION_LIMIT} are accepted")
 
 
 def held_by_default(context: Context, unit: Unit) -> tuple[str, ...] | None:

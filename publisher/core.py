@@ -22,6 +22,7 @@ from ucmlab.broker.messages import (
     KeysInstalled,
     LogEntry,
     Proposal,
+    Row,
     SealedKeys,
     ServiceOrder,
     ServiceReport,
@@ -192,6 +193,9 @@ class PublisherCore(NodeCore):
             self.distribution.member_left(sender)
             return
         for kind in self._shared_kinds(sender):
+            if kind != AUTHZ and kind in self.keys and birth.keys.get(kind, 0) > self.keys[kind]:
+                # This node came back from a backup; what it has is the cluster's again, and must count as the newest.
+                self.keys[kind] = birth.keys[kind] + 1
             # Of the OAuth keys a member keeps what it has (R-133); of an identity there is one in the cluster (B.1).
             least = 1 if kind == AUTHZ else self.keys.get(kind, 0)
             if kind in self.keys and birth.keys.get(kind, 0) < least:
@@ -335,7 +339,7 @@ class PublisherCore(NodeCore):
     def _snapshot(self, request: int) -> list[Snapshot]:
         rows = self.replica.table.in_order()
         tombstones = tuple((unit, fingerprint, seq) for (unit, fingerprint), seq in self.replica.tombstones.items())
-        chunks = [rows[at : at + BATCH] for at in range(0, len(rows), BATCH)] or [()]
+        chunks = row_batches(rows)
         epoch, seq = self.log.head
         return [
             Snapshot(request, epoch, seq, self.log.head_hash, part, len(chunks), chunk, tombstones if not part else ())
@@ -483,6 +487,19 @@ class PublisherCore(NodeCore):
     def open_operations(self) -> int:
         """Also keys that are on their way to somebody."""
         return super().open_operations() + self.distribution.busy()
+
+
+def row_batches(rows: tuple[Row, ...]) -> list[tuple[Row, ...]]:
+    """All rows, divided as `batch` divides entries: a certificate may have 64 kB; one part at least."""
+    parts: list[list[Row]] = [[]]
+    size = 0
+    for row in rows:
+        size += len(row.der) + len(row.description)
+        if parts[-1] and (len(parts[-1]) >= BATCH or size > BATCH_BYTES):
+            parts.append([])
+            size = len(row.der) + len(row.description)
+        parts[-1].append(row)
+    return [tuple(part) for part in parts]
 
 
 def batch(payloads: tuple[bytes, ...]) -> tuple[bytes, ...]:

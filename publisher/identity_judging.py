@@ -38,13 +38,19 @@ class Judgement:
         identity = self._identity(proposal)
         unit, profile = self._rulebook.units[identity.unit], self._rulebook.identities[identity.unit]
         self._put_in_place(identity, profile)
-        again = proposal.kind == FOUND and self._config.replication == "modern"
+        # In `modern` what an operator deleted stays away. A copy that gave way to a newer identity's was no such
+        # delete: then the identity's own row went as well.
+        again = (
+            proposal.kind == FOUND
+            and self._config.replication == "modern"
+            and (identity.unit, identity.fingerprint) not in self._tombstones
+        )
         copied = has_copies(parse(identity.der), profile)
         stores = {copy.unit for copy in profile.copies_made_on(self._role)} if copied else set()
         for row in proposal.adds:
             if row.unit in stores and row.fingerprint == identity.fingerprint:
                 if not (again and row.key in self._tombstones):
-                    self._add_copy(row.unit, identity, profile)
+                    self._add_copy(row.unit, identity)
             elif row.key != identity.key:
                 self._add_authority(row, unit)
         removes = tuple(key for key in self._before if key not in self._rows)
@@ -92,7 +98,7 @@ class Judgement:
             row = self._rows.get((copy.unit, old.fingerprint))
             if row is None or self._is_identity_of_somebody(row):
                 continue
-            self._drop_holder(row, all_of_them=copy.holders != "self")
+            self._drop_holder(row, all_of_them=self._rulebook.units[copy.unit].replicated)
 
     def _is_identity_of_somebody(self, copy: Row) -> bool:
         """Whether the certificate is still some node's identity with a copy in that store (B.2: one may be several)."""
@@ -102,10 +108,17 @@ class Judgement:
             for row in self._of_unit(profile.unit)
         )
 
-    def _add_copy(self, unit: str, identity: Row, profile: IdentityProfile) -> None:
-        holders = next(copy.holders for copy in profile.copies_made_on(self._role) if copy.unit == unit)
-        named: tuple[str, ...] | None = {"all": None, "cucm": self._cucm(), "self": (self._origin,)}[holders]
-        self._add(Row(unit, identity.fingerprint, identity.der, identity.description, named))
+    def _add_copy(self, unit: str, identity: Row) -> None:
+        # A store that is not replicated gets its copies at the installation; later ones are for people to carry (C-65,
+        # R-023). In its own copy's place there is nothing to compare: B.6.4 removes the old one and imports the new.
+        listed = self._rulebook.units[unit].replicated
+        new = parse(identity.der)
+        there = [row for row in self._of_unit(unit) if row.held_by(self._origin)] if new.common_name else []
+        for row in there:
+            if row.fingerprint != new.fingerprint and parse(row.der).common_name == new.common_name:
+                self._drop_holder(row, all_of_them=listed)
+        holders = None if listed else (self._origin,)
+        self._add(Row(unit, identity.fingerprint, identity.der, identity.description, holders))
 
     def _add_authority(self, row: Row, unit: Unit) -> None:
         """A CA certificate that came along: into the identity's trust store, and its copies (R-017, R-019)."""

@@ -290,14 +290,16 @@ class Playbook:
         waiting = [event]
         while waiting:
             wanted = self.core.handle(waiting.pop(0), Instant(self.lab, WALL + self.lab + self.wall_offset))
+            answers: list[AnyEvent] = []
             for command in wanted:
                 self.commands.append(command)
                 if type(command) is self.fails:
-                    waiting.append(CommandFailed(type(command).__name__, getattr(command, "op_id", ""), "disk full"))
+                    answers.append(CommandFailed(type(command).__name__, getattr(command, "op_id", ""), "disk full"))
                     break
-                waiting += self._perform(command)
+                answers += self._perform(command)
                 if type(command) is self.dies_after:
                     return self.commands[first:]
+            waiting = answers + waiting
         return self.commands[first:]
 
     def expect(self, event: AnyEvent, *wanted: c.AnyCommand) -> None:

@@ -17,7 +17,7 @@ from ucmlab.cluster.cli.listing import check_unit, entries, find, fingerprint_of
 from ucmlab.cluster.cli.options import directory_option, json_option, yes_option
 from ucmlab.cluster.cli.reading import read_file
 from ucmlab.cluster.provision import open_lab
-from ucmlab.node.csr_rules import is_multi_server
+from ucmlab.node.csr_reading import is_multi_server
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import Delete, Upload
 from ucmlab.node.instant import from_rfc3339

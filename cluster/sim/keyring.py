@@ -6,8 +6,10 @@ cluster, kind and generation) with a keyed hash in place of HPKE.
 """
 
 import hashlib
+from itertools import count
 
 import msgspec
+from cryptography import x509
 
 from ucmlab.broker.codec import UNREADABLE
 from ucmlab.cluster.sim.disk import SimDisk
@@ -18,6 +20,8 @@ from ucmlab.node.csr import make_csr
 from ucmlab.node.events import AuthzMade, CsrMade, CsrOpened, CsrSealed, IdentityMade, KeysOpened, KeysSealed
 from ucmlab.node.identity import make_identity
 from ucmlab.node.instant import to_datetime
+from ucmlab.node.key_commands import SHORT_SERIAL_BITS
+from ucmlab.node.keyring import IdentityKey
 from ucmlab.node.rulebook import RuleBook
 
 KeyCommand = MakeIdentity | InstallIdentity | MakeCsr | SealCsr | OpenCsr | MakeAuthz | SealKeys | OpenKeys
@@ -64,8 +68,9 @@ class SimKeyRing:
         unit, form = command.unit, command.form
         profile = self._rulebook.identities[unit]
         self._made[unit] = generation = self._made.get(unit, unit in disk.identities) + 1
-        number = self._number(unit, generation)
-        key = sim_key(number, profile.key if form is None else form.key)
+        number, key = self._key(unit, generation, profile.key if form is None else form.key, disk)
+        if form is not None and form.cn_serial:
+            number &= (1 << SHORT_SERIAL_BITS) - 1
         start = to_datetime(wall)
         der = make_identity(profile, key=key, fqdn=self._config.fqdn, serial=number, not_before=start, form=form)
         self._put_in_place(unit, der, command.op_id, disk)
@@ -99,12 +104,25 @@ class SimKeyRing:
         stream = f"{command.unit}.csr"
         self._made[stream] = generation = self._made.get(stream, 0) + 1
         profile = self._rulebook.csrs[self._config.role, command.unit]
-        der = make_csr(command.form, profile, sim_key(self._number(stream, generation), command.form.key))
+        _, key = self._key(stream, generation, command.form.key, disk)
+        der = make_csr(command.form, profile, key)
         disk.csrs[command.unit] = der
         return CsrMade(command.op_id, der)
 
-    def _number(self, unit: str, generation: int) -> int:
-        text = f"{self._config.cluster}|{self._config.name}|{unit}|{generation}"
+    def _key(self, stream: str, generation: int, kind: str, disk: SimDisk) -> tuple[int, IdentityKey]:
+        """The next key with its number; there are few of them, so not one that identity or request has already."""
+        unit = stream.removesuffix(".csr")
+        taken = [x509.load_der_x509_certificate(disk.identities[unit]).public_key()] if unit in disk.identities else []
+        taken += [x509.load_der_x509_csr(disk.csrs[unit]).public_key()] if unit in disk.csrs else []
+        for attempt in count():
+            number = self._number(stream, generation, attempt)
+            key = sim_key(number, kind)
+            if key.public_key() not in taken:
+                return number, key
+        raise AssertionError("a pool of keys has more than two")  # pragma: no cover
+
+    def _number(self, unit: str, generation: int, attempt: int) -> int:
+        text = f"{self._config.cluster}|{self._config.name}|{unit}|{generation}" + (f"|{attempt}" if attempt else "")
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big") | 1 << 127
 
     def _seal(self, command: SealKeys, disk: SimDisk) -> KeysSealed:

@@ -313,6 +313,7 @@ class World(Timeline):
         waiting = self._waiting
         core = node.core
         while core is not None:
+            before = len(waiting)
             wanted = core.handle(event, Instant(self.now, self.wall_start + self.now + node.clock_offset))
             if node.armed is None and node.commands_to_live is None and not node.hazards:
                 perform = self._perform
@@ -324,6 +325,8 @@ class World(Timeline):
                 watcher(node, event, wanted)
             if not waiting:
                 return
+            if before:  # what answers this list comes before what was waiting
+                waiting.rotate(len(waiting) - before)
             event = waiting.popleft()
             core = node.core
         waiting.clear()

@@ -250,3 +250,37 @@ def test_what_is_planted_is_there_past_all_rules_and_told_so() -> None:
         (await sub1.age("tomcat-trust", "3d")).must_be("refused", "not_regenerable")
 
     told(story)
+
+
+@pytest.mark.rule("R-023", "C-65", "B.6")
+def test_a_regenerated_ipsec_identity_is_carried_to_the_others_by_hand() -> None:
+    async def story(lab: Lab) -> None:
+        pub, sub1, _ = lab.nodes
+        before = pub.identity("ipsec")
+        lab.check(before in sub1.files("ipsec-trust"), "the installation set the trust up (B.18)")
+        (await pub.regenerate("ipsec")).must_be("done")
+        await lab.wait("61m")
+        after = pub.identity("ipsec")
+        lab.check(after in pub.files("ipsec-trust") and before not in pub.files("ipsec-trust"), "pub's own copy")
+        lab.check(before in sub1.files("ipsec-trust"), "sub1 has the old one")
+        lab.check(after not in sub1.files("ipsec-trust"), "and nothing brings the new one")
+
+    told(story)
+
+
+@pytest.mark.rule("B.8", "X-13")
+def test_a_multi_server_certificate_brings_its_chain_to_stores_that_are_not_replicated() -> None:
+    async def story(lab: Lab) -> None:
+        pub, sub1, _ = lab.nodes
+        root = await lab.ca("Corp Root CA")
+        issuing = await lab.ca("Corp Issuing CA", parent=root)
+        for each in (root, issuing):
+            (await pub.upload("TVS-trust", each.pem)).must_be("done")
+        made = await pub.generate_csr("TVS", distribution="multi-server")
+        leaf = await issuing.sign(made.pem)
+        done = await pub.upload("TVS", leaf.pem)
+        done.must_be("done")
+        lab.check(done.nodes == {"pub": "done", "sub1": "done"}, "sub1 had neither of the two", done.warnings)
+        lab.check({root.fingerprint, issuing.fingerprint} <= sub1.files("TVS-trust"), "now it has both")
+
+    told(story)

@@ -84,6 +84,16 @@ def test_the_key_before_is_kept_until_its_certificate_is_replaced(ring: KeyRing)
         ring.identity_key(TOMCAT, first)
 
 
+def test_attempts_that_fail_cost_no_key(ring: KeyRing, tmp_path: Path) -> None:
+    in_place = certificate("tomcat", ring.make_identity_key(TOMCAT, "ec-256"))
+    file = tmp_path / "sub1" / TOMCAT.certificate_file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(x509.load_der_x509_certificate(in_place).public_bytes(Encoding.PEM))
+    for _ in range(3):
+        ring.make_identity_key(TOMCAT, "ec-256")  # and no certificate comes of it
+    assert isinstance(ring.identity_key(TOMCAT, in_place), ec.EllipticCurvePrivateKey)
+
+
 def test_a_spare_key_is_used_once(ring: KeyRing, tmp_path: Path) -> None:
     keys = [ring.make_identity_key(TOMCAT, "rsa-2048").public_key() for _ in SPARE]
     assert len({key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) for key in keys}) == len(SPARE)

@@ -1,0 +1,99 @@
+"""Requests and certificates for several nodes, on one of them: who may send them, and when the operator is answered."""
+
+from msgspec.structs import replace
+
+from tests.playbook import TOPICS, Playbook, config, row
+from ucmlab.broker.messages import Answer, PeerAnswer, PeerCertificate, PeerRequest, Proposal
+from ucmlab.node.commands import MakeCsr, MakeIdentity, OpenCsr, Reply
+from ucmlab.node.events import Age, DiskImage, GenerateCsr, Regenerate, Upload
+from ucmlab.node.instant import DAY, SECOND
+
+NODES = ("pub", "sub1", "imp1")
+WORDS = {True: "format", False: "wrong_purpose"}
+"""Why a request is refused that was opened, or not even that."""
+
+
+def node(name: str, *, release: str = "14SU2") -> Playbook:
+    made = Playbook(replace(config(name, nodes=NODES), release=release), image=DiskImage(boot=0))
+    return made.up()
+
+
+def replies(on: Playbook) -> list[Reply]:
+    return [each for each in on.commands if isinstance(each, Reply)]
+
+
+def test_a_request_is_taken_from_a_node_that_has_the_unit_itself() -> None:
+    sub = node("sub1")
+    for sender, taken in (("imp1", False), ("pub", True)):
+        told = PeerRequest(f"op-{sender}", "CallManager", b"blob")
+        wanted = sub.hears(sender, TOPICS.peer(sender, "sub1"), told)
+        assert any(isinstance(each, OpenCsr) for each in wanted) is taken
+        answers = [said for said in sub.said(PeerAnswer) if said.op_id == told.op_id]
+        # What does not open is no request either.
+        assert [(each.outcome, each.reason) for each in answers] == [("refused", WORDS[taken])]
+    assert "CallManager" not in sub.disk.csrs
+
+
+def test_a_certificate_for_a_trust_unit_is_not_taken_from_a_peer() -> None:
+    sub = node("sub1")
+    sub.hears("pub", TOPICS.peer("pub", "sub1"), PeerCertificate("op-1", "tomcat-trust", row().der, ""))
+    assert [(each.outcome, each.reason) for each in sub.said(PeerAnswer)] == [("refused", "wrong_purpose")]
+    assert not sub.disk.files.keys() & {("tomcat-trust", name) for _, name in sub.disk.files if "Corp" in name}
+
+
+def test_asked_for_again_while_it_is_shared_it_is_the_same_and_answered_once() -> None:
+    pub = node("pub")
+    for name in ("sub1", "imp1"):
+        pub.hears_birth(name, "up")
+    wanted = GenerateCsr("op-1", "CallManager", multi_server=True)
+    assert any(isinstance(each, MakeCsr) for each in pub.does(wanted))
+    assert (replies(pub), len(pub.said(PeerRequest))) == ([], 1)
+    assert not any(isinstance(each, MakeCsr) for each in pub.does(wanted))
+    pub.hears("sub1", TOPICS.peer("sub1", "pub"), PeerAnswer("op-1", "done", ""))
+    assert [(each.outcome, each.nodes) for each in replies(pub)] == [("done", {"pub": "done", "sub1": "done"})]
+    pub.hears("sub1", TOPICS.peer("sub1", "pub"), PeerAnswer("op-1", "refused", "format"))
+    assert len(replies(pub)) == 1
+
+
+def test_a_newer_request_ends_the_way_of_the_one_before() -> None:
+    pub = node("pub")
+    pub.hears_birth("sub1", "up")
+    pub.does(GenerateCsr("op-1", "CallManager", multi_server=True))
+    pub.does(GenerateCsr("op-2", "CallManager", multi_server=True))
+    (first,) = replies(pub)
+    assert (first.op_id, first.nodes["sub1"]) == ("op-1", "pending")
+    pub.commands.clear()
+    pub.wait(31 * SECOND)
+    assert {said.op_id for said in pub.said(PeerRequest)} == {"op-2"}
+    assert [(each.op_id, each.nodes["sub1"]) for each in replies(pub)] == [("op-2", "unreachable")]
+
+
+def test_what_stands_in_line_behind_a_change_that_fails_is_begun() -> None:
+    sub = node("sub1")
+    sub.core.installation.complete = True
+    first, second = row("Corp Root CA"), row("Other Root CA")
+    sub.does(Upload("op-1", "tomcat-trust", first.der))
+    sub.does(Regenerate("op-2", "tomcat"))
+    sub.does(Upload("op-3", "tomcat-trust", second.der))
+    assert replies(sub) == []
+    sub.fails = MakeIdentity
+    sub.hears("pub", TOPICS.answer("sub1", "propose"), Answer("op-1", "done", "", "", 1, 1, {}))
+    assert [(each.op_id, each.outcome) for each in replies(sub)] == [("op-1", "done"), ("op-2", "refused")]
+    assert "op-3" in {said.op_id for said in sub.said(Proposal)}
+
+
+def test_an_age_that_no_certificate_can_have_is_refused() -> None:
+    pub = node("pub")
+    before = pub.disk.image()
+    for days in (4_000_000, -40_000):
+        pub.does(Age(f"op-{days}", "tomcat", days * DAY))
+    assert [each.reason for each in replies(pub)] == ["validity", "validity"]
+    assert pub.disk.image() == before
+
+
+def test_capf_ages_on_the_publisher_alone() -> None:
+    sub = node("sub1", release="12.5")
+    before = dict(sub.disk.identities)
+    sub.does(Age("op-1", "CAPF", DAY))
+    assert [each.reason for each in replies(sub)] == ["publisher_only"]
+    assert sub.disk.identities == before
