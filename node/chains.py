@@ -20,7 +20,7 @@ from ucmlab.node.certificates import Certificate
 from ucmlab.node.errors import Refusal
 from ucmlab.node.instant import rfc3339
 from ucmlab.node.issuing import named, names_key_of, public_key, signed_with, signs_itself, standing, why_no_issuer
-from ucmlab.node.name_constraints import constrained_names, limits, why_forbidden
+from ucmlab.node.name_constraints import constrained_names, limits, names_at_most, why_forbidden
 
 LONGEST = 10
 """Issuers above a certificate. [ASSUMED]: Java's TLS takes ten certificates of a peer; real chains have three."""
@@ -30,6 +30,8 @@ STEPS = 1000
 """Steps upward while path lengths and name constraints forbid one way after the other."""
 COMPARISONS = 200_000
 """Names compared with name constraints, at most; OpenSSL has such a limit as well."""
+NAMES = 20_000
+"""Names made ready to be compared, at most: ten times as many as any CA puts into one certificate."""
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +112,7 @@ class _Search:
         self._flaws: dict[str, str] = {}
         self._signatures: dict[tuple[str, bytes], bool] = {}
         self._forbidden = ""
-        self._steps = self._comparisons = 0
+        self._steps = self._comparisons = self._names = 0
 
     def result(self) -> Chain:
         """The chain, or where it breaks."""
@@ -226,6 +228,7 @@ class _Search:
             leaf = each is path[0]
             if not leaf and _self_issued(each):
                 continue
+            self._count_names(each)
             below = constrained_names(each, leaf=leaf)
             self._comparisons += bounds.count * len(below)
             if self._comparisons > COMPARISONS:
@@ -234,6 +237,11 @@ class _Search:
             if forbidden:
                 return f"{issuer.subject} {forbidden} of {each.subject}"
         return ""
+
+    def _count_names(self, certificate: Certificate) -> None:
+        self._names += names_at_most(certificate)
+        if self._names > NAMES:
+            raise _TooMuch(f"more than {NAMES} names are under name constraints")
 
     def _gap(self, reached: list[Certificate]) -> Chain:
         """Where the way upward ends without a root: the farthest such place, as the chain is whole up to there."""

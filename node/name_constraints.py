@@ -68,6 +68,13 @@ def constrained_names(certificate: Certificate, *, leaf: bool) -> tuple[Named, .
     return (*found, *beside)
 
 
+def names_at_most(certificate: Certificate) -> int:
+    """How many `constrained_names` there can be, found before any of them is read."""
+    alternative = find_extension(certificate.der, x509.SubjectAlternativeName)
+    attributes = sum(map(len, names.canonical(names.cut(certificate.der).subject)))
+    return 1 + attributes + len(alternative or ())
+
+
 def why_forbidden(limits: Limits, those_below: tuple[Named, ...]) -> str:
     """Which of the names is not allowed, and how; empty, all are."""
     for name in those_below:

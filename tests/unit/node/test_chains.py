@@ -422,3 +422,16 @@ def test_whoever_signs_whom_a_way_to_a_root_is_found_if_there_is_one(edges: set[
     assert all(child.issuer == above.subject for child, above in pairwise(path))
     assert len({each.fingerprint for each in path}) == len(path)
     assert chain(leaf, [signed_by(*edge) for edge in sorted(edges)]) == found
+
+
+@pytest.mark.slow
+def test_a_chain_full_of_names_ends_before_they_are_all_read() -> None:
+    root = issue("Corp Root CA", 1, extensions=[(x509.NameConstraints(None, [x509.DNSName("no.test")]), True)])
+    crowd = x509.SubjectAlternativeName([x509.DirectoryName(x509.Name([]))] * 15_000)
+    below = [root]
+    for number in range(5):
+        below.append(issue(f"Crowded CA {number}", 400 + number, below[-1], extensions=[(crowd, False)]))
+    begun = time.process_time()
+    text = broken(below[-1], below[:-1])
+    assert time.process_time() - begun < CPU_LIMIT_S
+    assert text == "the certificates are entangled: more than 20000 names are under name constraints"
