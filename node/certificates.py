@@ -26,8 +26,19 @@ KEY_LIMIT_BITS = 4096
 _SUPPORTED = ("rsa", "ec")
 """R-026, X-06: the product knows RSA and EC keys. All others are refused. [ASSUMED]"""
 _CURVES = ("secp256r1", "secp384r1", "secp521r1")
+MALFORMED = (
+    ValueError,
+    TypeError,
+    KeyError,  # a TLS feature that the library has no name for (RFC 7633)
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What `cryptography` raises while it reads a certificate or a request, beside `UnsupportedAlgorithm`."""
 _FILE_NAME_LIMIT = 120
 """Characters of a common name that a file name keeps; with serial, suffix and temporary names it stays below 255."""
+_FILE_SERIAL_LIMIT = 40
+"""Digits of a serial number that a file name keeps: RFC 5280 allows twenty octets, certificates have had more."""
 
 
 class Certificate(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -75,7 +86,7 @@ def parse(der: bytes) -> Certificate:
         # Certificates of old CAs have a serial number zero or a long country code: cryptography warns, we accept.
         with warnings.catch_warnings(action="ignore"):
             return _read(der)
-    except (ValueError, TypeError, x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except MALFORMED:
         # The library's text is dropped: it may quote what was uploaded.
         raise Refusal("format", "this is no well-formed X.509 certificate") from None
 
@@ -124,7 +135,8 @@ def trust_file_stem(der: bytes, style: Literal["cn", "cn_serial"]) -> str:
     """Name the file of a trust certificate (DER), without its suffix (B.5): `<CN>`, or `<CN>_<serial>` from 14SU1.
 
     Blanks become `_` as in the product. Every other byte outside `A-Za-z0-9._-` is written `%XX`, so that a name
-    cannot leave its folder and different names stay different. A long name ends in a digest of the whole.
+    cannot leave its folder and different names stay different. A long name, and a serial number longer than RFC 5280
+    allows, end in a digest of the whole.
     """
     # Not `parse`: a node names every certificate of its cluster at its start, and asks no more of most of them.
     parts = names.cut(der)
@@ -134,7 +146,8 @@ def trust_file_stem(der: bytes, style: Literal["cn", "cn_serial"]) -> str:
         return name
     # Whole bytes, as the product writes serial 1 as `01`.
     serial = f"{parts.serial_number:x}"
-    return f"{name}_{serial.zfill(len(serial) + len(serial) % 2)}"
+    digits = serial.zfill(len(serial) + len(serial) % 2)
+    return f"{name}_{_shortened(digits, _FILE_SERIAL_LIMIT, whole=serial)}"
 
 
 def _read(der: bytes) -> Certificate:
@@ -204,9 +217,14 @@ def _file_name(name: str) -> str:
         kept = "".join(_file_character(character) for character in name)
     if kept.startswith("."):
         kept = f"%2E{kept[1:]}"
-    if len(kept) <= _FILE_NAME_LIMIT:
-        return kept
-    return f"{kept[: _FILE_NAME_LIMIT - 9]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return _shortened(kept, _FILE_NAME_LIMIT, whole=name)
+
+
+def _shortened(text: str, limit: int, *, whole: str) -> str:
+    """At most so many characters; what is longer ends in a digest of the whole."""
+    if len(text) <= limit:
+        return text
+    return f"{text[: limit - 9]}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
 
 
 def _file_character(character: str) -> str:

@@ -37,6 +37,8 @@ KILLS = _size(short=20, full=100)
 """Deaths by `kill -9` under load, in each of `modern` and `faithful`: 200 in all."""
 MUTATED_PACKETS = _size(short=50_000, full=1_000_000)
 MUTATED_MESSAGES = _size(short=50_000, full=1_000_000)
+MUTATED_UPLOADS = _size(short=30_000, full=1_000_000)
+"""Files, requests and orders."""
 LOAD_MINUTES = float(os.environ.get("UCMLAB_LOAD_MINUTES", _size(short=2, full=30)))
 """Machine time of the load whose memory and descriptors are watched."""
 IDLE_S = _size(short=20, full=60)

@@ -10,12 +10,13 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-from cryptography.x509.oid import NameOID
+from cryptography.x509.oid import ExtensionOID, NameOID
 
 from ucmlab.cluster.ca.keys import PublicKey
 from ucmlab.cluster.ca.usages import alternative_names, extended_usages, key_usage_extension, key_usages
 from ucmlab.cluster.errors import Unusable
 from ucmlab.node import names
+from ucmlab.node.certificates import MALFORMED
 from ucmlab.node.errors import Refusal
 
 REQUEST_LIMIT = 1 << 20
@@ -23,6 +24,8 @@ REQUEST_LIMIT = 1 << 20
 SERVER_KEY_USAGE = ("digitalSignature", "keyEncipherment")
 SERVER_EXTENDED_KEY_USAGE = ("serverAuth", "clientAuth")
 """What CAs give to a server whose operator asks for nothing in particular."""
+_LOGGED = ExtensionOID.PRECERT_SIGNED_CERTIFICATE_TIMESTAMPS
+"""RFC 6962. The library reads it in certificates alone: in a request it passes, and nobody reads what is made of it."""
 _PRIVATE_KEY = re.compile(rb"BEGIN [^\r\n-]{0,40}PRIVATE KEY", re.IGNORECASE)
 _CERTIFICATE = re.compile(rb"BEGIN (X\.?509 )?CERTIFICATE-----")
 
@@ -103,7 +106,7 @@ def _load(data: bytes) -> x509.CertificateSigningRequest:
         raise Refusal("format", "it is a certificate; a CA signs certificate signing requests (PKCS#10)")
     try:
         return x509.load_pem_x509_csr(data) if b"-----BEGIN " in data else x509.load_der_x509_csr(data)
-    except (ValueError, x509.InvalidVersion):
+    except MALFORMED:
         raise Refusal("format", "it is no certificate signing request (PKCS#10) in PEM or DER") from None
 
 
@@ -111,7 +114,7 @@ def _own_key(csr: x509.CertificateSigningRequest) -> CertificatePublicKeyTypes:
     try:
         public_key = csr.public_key()
         valid = _is_its_own(csr, public_key)
-    except (UnsupportedAlgorithm, TypeError, ValueError):
+    except (UnsupportedAlgorithm, *MALFORMED):
         raise Refusal("key_type", "the request has a key or a signature of a kind that is not supported") from None
     if not valid:
         raise Refusal("signature", "the request is not signed with the key that it holds; make it anew")
@@ -123,7 +126,7 @@ def _subject(csr: x509.CertificateSigningRequest) -> x509.Name:
         subject = csr.subject
         # What nobody here could read in a certificate is not put into one.
         names.read(subject.public_bytes())
-    except ValueError:
+    except MALFORMED:
         raise Refusal("format", "the subject that the request names is malformed") from None
     return subject
 
@@ -148,9 +151,12 @@ def _is_its_own(csr: x509.CertificateSigningRequest, key: CertificatePublicKeyTy
 
 def _extensions(csr: x509.CertificateSigningRequest) -> tuple[x509.Extension[x509.ExtensionType], ...]:
     try:
-        return tuple(csr.extensions)
-    except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        extensions = tuple(csr.extensions)
+    except MALFORMED:
         raise Refusal("format", "the extensions that the request asks for are malformed, or one comes twice") from None
+    if any(each.oid == _LOGGED for each in extensions):
+        raise Refusal("format", "the request asks for timestamps of certificate logs, which a CA gets from them itself")
+    return extensions
 
 
 def _wanted(value: x509.ExtensionType, *, critical: bool = False) -> x509.Extension[x509.ExtensionType]:

@@ -16,6 +16,8 @@ from ucmlab.node.rule_rows import KEY_USAGE
 
 _SIGNED_WITH = {"1.2.840.113549.1.1": "RSA", "1.2.840.10045.4": "ECDSA"}
 """Arcs of signature algorithms; RFC 8017 and RFC 5758."""
+_DECIMAL_BITS = 14_000
+"""Python writes no decimals of more than 4,300 digits. RFC 5280 allows 160 bits for a serial number; some have more."""
 
 
 def lines(entry: Entry, display: Display) -> Iterator[str]:
@@ -74,11 +76,10 @@ def summary(entry: Entry) -> dict[str, object]:
 def _fields(certificate: Certificate, display: Display) -> dict[str, str]:
     """What stands in the place of the fields of `Display.lines`."""
     loaded = load(certificate.der)
-    serial = int(certificate.serial, 16)  # asked for it, the library warns of a zero, which old roots have
     algorithm = _algorithm(loaded)
     return {
         "version": str(loaded.version.value + 1),
-        "serial": str(serial) if display.serial == "decimal" else f"{serial:X}",
+        "serial": _serial(certificate, display),
         "algorithm": algorithm,
         "ALGORITHM": algorithm.upper(),
         "algorithm_oid": loaded.signature_algorithm_oid.dotted_string,
@@ -91,6 +92,13 @@ def _fields(certificate: Certificate, display: Display) -> dict[str, str]:
         "signature": loaded.signature.hex(),
         "count": str(len(extensions_of(certificate.der))),
     }
+
+
+def _serial(certificate: Certificate, display: Display) -> str:
+    number = int(certificate.serial, 16)  # asked for it, the library warns of a zero, which old roots have
+    if display.serial == "decimal":
+        return str(number) if number.bit_length() <= _DECIMAL_BITS else f"0x{number:X}"
+    return f"{number:X}"
 
 
 def _java_date(instant: int) -> str:
