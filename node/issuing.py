@@ -24,6 +24,9 @@ _ISSUING_KEYS = ("rsa", "ec")
 """X-06: kinds of key that the product knows; no other is ever in a trust store."""
 _EXPONENT_LIMIT = 1 << 32
 """RSA: real keys have 65537. A long exponent costs a hundred times as much, and an upload may hold hundreds of keys."""
+FEW = 64
+"""Certificates whose extensions are remembered as the library has them: of one of 64 kB that is 2 MB and more. A chain
+has eleven, and what is asked for again and again (`standing`) is small and remembered by itself."""
 _UNDERSTOOD = frozenset(
     {
         ExtensionOID.BASIC_CONSTRAINTS,
@@ -141,7 +144,7 @@ def named(der: bytes) -> tuple[names.Canonical, names.Canonical]:
     return names.canonical(parts.subject), names.canonical(parts.issuer)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=FEW)
 def load(der: bytes) -> x509.Certificate:
     """Load a certificate (DER) that `parse` has read before."""
     # Roots of the 1990s have a serial number zero: cryptography warns, we accept.
@@ -149,7 +152,7 @@ def load(der: bytes) -> x509.Certificate:
         return x509.load_der_x509_certificate(der)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=FEW)
 def extensions_of(der: bytes) -> x509.Extensions:
     """The extensions of a certificate (DER) that `parse` has read before."""
     with warnings.catch_warnings(action="ignore"):

@@ -14,7 +14,7 @@ from cryptography import x509
 
 from ucmlab.node import names
 from ucmlab.node.certificates import Certificate
-from ucmlab.node.issuing import find_extension
+from ucmlab.node.issuing import FEW, find_extension
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -41,7 +41,7 @@ class Limits(msgspec.Struct, frozen=True):
         return len(self.permitted) + len(self.excluded)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=FEW)
 def limits(der: bytes) -> Limits:
     """The name constraints of a CA's certificate (DER, from `parse`)."""
     constraints = find_extension(der, x509.NameConstraints)
@@ -51,7 +51,7 @@ def limits(der: bytes) -> Limits:
     return Limits(tuple(map(_named, permitted)), tuple(map(_named, excluded)))
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=FEW)
 def constrained_names(certificate: Certificate, *, leaf: bool) -> tuple[Named, ...]:
     """All names of a certificate that constraints apply to: its subject, e-mail addresses in it, alternative names.
 
