@@ -199,14 +199,19 @@ class KeysInstalled(Message, frozen=True):
     kind: str
 
 
-class PeerRequest(Message, frozen=True):
-    """A multi-server certificate request with its private key, sealed to one of the nodes that it is for (B.8).
+Shared = Literal["request", "identity"]
+"""What several nodes have with one key: a request that waits for its certificate, or an identity."""
+
+
+class PeerKey(Message, frozen=True):
+    """A private key of several nodes with its request or certificate, sealed to one of them (B.8).
 
     Repeated under one op_id until answered, like `PeerCertificate`.
     """
 
     op_id: str
     unit: str
+    kind: Shared
     blob: bytes
 
 
@@ -221,7 +226,7 @@ class PeerCertificate(Message, frozen=True):
 
 
 class PeerAnswer(Message, frozen=True):
-    """What became of a `PeerRequest` or `PeerCertificate`; the same for every repetition of one op_id."""
+    """What became of a `PeerKey` or `PeerCertificate`; the same for every repetition of one op_id."""
 
     op_id: str
     outcome: Literal["done", "refused", "partial", "indefinite"]
@@ -242,7 +247,7 @@ AnyMessage = (
     | ServiceReport
     | SealedKeys
     | KeysInstalled
-    | PeerRequest
+    | PeerKey
     | PeerCertificate
     | PeerAnswer
 )

@@ -9,7 +9,7 @@ the next command begins; the rest survives one only after `SyncDisk`.
 
 import msgspec
 
-from ucmlab.broker.messages import Row, RowKey
+from ucmlab.broker.messages import Row, RowKey, Shared
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -160,6 +160,10 @@ class IdentityForm(msgspec.Struct, frozen=True):
     """Whether the serial number follows the common name (B.4)."""
     ou: bool = False
     """Whether the organizational unit is in the subject."""
+    common_name: str = ""
+    """Of a certificate for several nodes; empty: the profile's."""
+    names: tuple[str, ...] = ()
+    """Its DNS names; empty: the profile's."""
     ends_at: int | None = None
     """Wall instant at which it ends, if it is to look as if it had been made long ago; None: it begins now."""
 
@@ -210,19 +214,21 @@ class MakeCsr(Command, frozen=True):
     form: CsrForm
 
 
-class SealCsr(Command, frozen=True):
-    """Seal the unit's waiting request and its key to another member; answered by `CsrSealed`."""
+class SealShared(Command, frozen=True):
+    """Seal the unit's waiting request, or its identity, with the key to another member; answered by `SharedSealed`."""
 
     op_id: str
     unit: str
+    kind: Shared
     recipient: str
 
 
-class OpenCsr(Command, frozen=True):
-    """Open a request and its key, and put both in the place of the last ones, durably; answered by `CsrOpened`."""
+class OpenShared(Command, frozen=True):
+    """Open what was sealed so, and put it in the place of what is there, durably; answered by `SharedOpened`."""
 
     op_id: str
     unit: str
+    kind: Shared
     sender: str
     blob: bytes
 
@@ -304,8 +310,8 @@ AnyCommand = (
     | InstallIdentity
     | MakeAuthz
     | MakeCsr
-    | SealCsr
-    | OpenCsr
+    | SealShared
+    | OpenShared
     | SealKeys
     | OpenKeys
     | Reply

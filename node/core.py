@@ -33,11 +33,11 @@ from ucmlab.node.commands import (
     InstallIdentity,
     MakeCsr,
     MakeIdentity,
-    OpenCsr,
     OpenKeys,
+    OpenShared,
     ReadFiles,
     Reply,
-    SealCsr,
+    SealShared,
     Subscribe,
 )
 from ucmlab.node.config import NodeConfig
@@ -51,8 +51,6 @@ from ucmlab.node.events import (
     BusDisconnected,
     CommandFailed,
     CsrMade,
-    CsrOpened,
-    CsrSealed,
     Delete,
     DiskImage,
     DiskSynced,
@@ -69,6 +67,8 @@ from ucmlab.node.events import (
     RegenerateAuthz,
     ReplicationSet,
     ServiceTroubled,
+    SharedOpened,
+    SharedSealed,
     Started,
     StopRequested,
     TakenOver,
@@ -256,22 +256,22 @@ class NodeCore:
                 self._synced()
             case FilesRead():
                 self._files_read(event)
-            case Upload() | GenerateCsr() if self.multi_server.shares(event.op_id):
+            case Upload() | GenerateCsr() | GenerateSelfSigned() if self.multi_server.shares(event.op_id):
                 pass  # asked for again: it is done here, and its reply comes when the others have answered
-            case Upload():
+            case Upload() | GenerateSelfSigned():
                 self.multi_server.expect(event)
                 self.operations.ask(event)
-            case Delete() | Regenerate() | GenerateSelfSigned() | Plant() | Age():
+            case Delete() | Regenerate() | Plant() | Age():
                 self.operations.ask(event)
             case GenerateCsr():
                 self.multi_server.expect(event)
                 self.csr_requests.ask(event)
             case CsrMade():
                 self.csr_requests.made(event)
-            case CsrSealed():
+            case SharedSealed():
                 self.multi_server.sealed(event)
-            case CsrOpened():
-                self.multi_server.request_opened(event)
+            case SharedOpened():
+                self._shared_opened(event)
             case OrderService():
                 self._order_service(event)
             case RegenerateAuthz():
@@ -313,7 +313,7 @@ class NodeCore:
             self.context.ask(ReadFiles(RELOAD))
         elif event.command == MakeCsr.__name__:
             self.csr_requests.failed(event.op_id, event.text)
-        elif event.command in (SealCsr.__name__, OpenCsr.__name__):
+        elif event.command in (SealShared.__name__, OpenShared.__name__):
             pass  # nothing of this node's has changed; whoever waits asks again, or is told that it went without
         else:
             self.context.ask(Halt(f"{event.command} failed: {event.text}"))
@@ -574,6 +574,17 @@ class NodeCore:
         self.installed_by[event.unit] = event.op_id
         self.csr_requests.consumed(event.unit, event.der)
         self.operations.identity_made(event.op_id)
+
+    def _shared_opened(self, event: SharedOpened) -> None:
+        """What another node made for several: an identity has a row to come as well."""
+        self.multi_server.opened(event)
+        if event.der and event.kind == "identity":
+            self.identities[event.unit] = event.der
+            self._fingerprints = {}
+            self.installed_by[event.unit] = event.op_id
+            fingerprint = parse(event.der).fingerprint
+            self.context.record("identity_made", event.op_id, unit=event.unit, fingerprint=fingerprint)
+            self.operations.propose_identities()
 
     def fingerprints(self) -> dict[str, str]:
         """Identity units and the fingerprints of what is on disk."""

@@ -31,9 +31,7 @@ def judge_csr(context: Context, identities: dict[str, bytes], request: GenerateC
     profile = context.rulebook.identities[unit.name]
     own, common_name = _own_names(context, unit), _common_name(context, identities, unit)
     if request.multi_server:
-        if not context.rulebook.csrs[context.config.role, unit.name].offers_multi_server:
-            raise Refusal("wrong_purpose", f"{unit.name} has no multi-server certificates")
-        own, common_name = _names_of_all(context, unit, request.san), multi_server_name(common_name)
+        own, common_name = names_of_all(context, unit, request.san), multi_server_name(common_name)
     return CsrForm(
         key=key.name,
         digest=judge_digest(key, request.digest),
@@ -51,8 +49,14 @@ def participants(context: Context, unit: str) -> tuple[str, ...]:
     return tuple(member.name for member in context.config.members if member.role in having)
 
 
-def _names_of_all(context: Context, unit: Unit, more: tuple[str, ...]) -> tuple[str, ...]:
-    """All nodes, then the parent domain, which the page fills in by itself (B.4, C-43); no addresses (B.8)."""
+def names_of_all(context: Context, unit: Unit, more: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """What a multi-server certificate names: all nodes, and the parent domain, which the page fills in (B.4, C-43).
+
+    Raises:
+        Refusal: `wrong_purpose`, the unit has none (T-1, T-2); `alternative_name`, `more` has an address (B.8).
+    """
+    if context.config.name not in participants(context, unit.name):
+        raise Refusal("wrong_purpose", f"{unit.name} has no multi-server certificates")
     for name in more:
         if _is_address(name):
             raise Refusal("alternative_name", f"{name}: a multi-server request takes names, no addresses")

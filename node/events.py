@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from ucmlab.broker.messages import Row
+from ucmlab.broker.messages import Row, Shared
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -127,20 +127,22 @@ class CsrMade(Event, frozen=True):
     der: bytes
 
 
-class CsrSealed(Event, frozen=True):
-    """The answer to `SealCsr`."""
+class SharedSealed(Event, frozen=True):
+    """The answer to `SealShared`."""
 
     op_id: str
     unit: str
+    kind: Shared
     recipient: str
     blob: bytes
 
 
-class CsrOpened(Event, frozen=True):
-    """The answer to `OpenCsr`: stored. `der` is the request; empty: what was sealed is none, or not for this node."""
+class SharedOpened(Event, frozen=True):
+    """The answer to `OpenShared`: stored. `der` is the request or certificate; empty: none, or not for this node."""
 
     op_id: str
     unit: str
+    kind: Shared
     sender: str
     der: bytes
 
@@ -260,6 +262,8 @@ class GenerateSelfSigned(Event, frozen=True):
     """Whether the serial number follows the common name; from 14SU1."""
     include_ou: bool = False
     """From 14SU1; releases before always include it."""
+    multi_server: bool = False
+    """One certificate and key for all nodes that have the unit; from 14 (A.19)."""
     cause: str = ""
 
 
@@ -319,8 +323,8 @@ AnyEvent = (
     | IdentityMade
     | AuthzMade
     | CsrMade
-    | CsrSealed
-    | CsrOpened
+    | SharedSealed
+    | SharedOpened
     | KeysSealed
     | KeysOpened
     | CommandFailed

@@ -4,6 +4,7 @@ Shell side: it takes a private key. The same key, serial and start give the same
 no randomness), which is what lets the simulation replay an installation.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -63,7 +64,7 @@ def make_identity(
     """
     host, _, domain = fqdn.partition(".")
     fields = {"fqdn": fqdn, "host": host, "domain": domain, "hex": f"{serial & 0xFFFFFFFF:08x}"}
-    common_name = profile.cn.format(**fields).rstrip(".")
+    common_name = profile.cn.format(**fields).rstrip(".") if form is None or not form.common_name else form.common_name
     if form is not None and form.cn_serial:
         common_name = f"{common_name}_{serial:x}"
     owner = organization or Organization()
@@ -81,7 +82,8 @@ def make_identity(
         # Years of 365 days, less a second: so do dates in captured certificates add up (wire-interfaces 3.2).
         .not_valid_after(start + timedelta(days=365 * years, seconds=-1))
     )
-    builder = _with_extensions(builder, profile, key=key, dns=[name.format(**fields) for name in profile.dns])
+    dns = form.names if form is not None and form.names else [name.format(**fields) for name in profile.dns]
+    builder = _with_extensions(builder, profile, key=key, dns=dns)
     return _sign(builder, key, "" if form is None else form.digest).public_bytes(Encoding.DER)
 
 
@@ -100,7 +102,7 @@ def subject_name(common_name: str, organization: Organization) -> x509.Name:
 
 
 def _with_extensions(
-    builder: x509.CertificateBuilder, profile: IdentityProfile, *, key: IdentityKey, dns: list[str]
+    builder: x509.CertificateBuilder, profile: IdentityProfile, *, key: IdentityKey, dns: Iterable[str]
 ) -> x509.CertificateBuilder:
     usages = [OF_THE_TABLES[usage] for usage in profile.extended_key_usage]
     key_usage = x509.KeyUsage(**{usage: usage in profile.key_usage for usage in KEY_USAGE})

@@ -19,16 +19,25 @@ from ucmlab.node.commands import (
     MakeAuthz,
     MakeCsr,
     MakeIdentity,
-    OpenCsr,
     OpenKeys,
-    SealCsr,
+    OpenShared,
     SealKeys,
+    SealShared,
 )
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.csr import csr_pem, make_csr
 from ucmlab.node.durable import PUBLIC, make_folder, remove_file, replace_file
 from ucmlab.node.errors import SealBroken
-from ucmlab.node.events import AuthzMade, CsrMade, CsrOpened, CsrSealed, Event, IdentityMade, KeysOpened, KeysSealed
+from ucmlab.node.events import (
+    AuthzMade,
+    CsrMade,
+    Event,
+    IdentityMade,
+    KeysOpened,
+    KeysSealed,
+    SharedOpened,
+    SharedSealed,
+)
 from ucmlab.node.identity import make_identity
 from ucmlab.node.installed_by import note_installation
 from ucmlab.node.instant import Instant, to_datetime
@@ -76,7 +85,7 @@ class KeyCommands:
                 return IdentityMade(command.unit, self._make_identity(command, now), command.op_id)
             case InstallIdentity():
                 return self._install_identity(command)
-            case MakeCsr() | SealCsr() | OpenCsr():
+            case MakeCsr() | SealShared() | OpenShared():
                 return self._request(command)
             case MakeAuthz(generation=generation):
                 self._ring.make_authz(generation)
@@ -127,14 +136,14 @@ class KeyCommands:
         counted = {**read_counted(self._layout.generations), kind: generation}
         write_private(self._layout.generations, msgspec.json.encode(counted))
 
-    def _request(self, command: MakeCsr | SealCsr | OpenCsr) -> Event:
+    def _request(self, command: MakeCsr | SealShared | OpenShared) -> Event:
         match command:
             case MakeCsr():
                 return CsrMade(command.op_id, self._make_csr(command))
-            case SealCsr():
-                return self._seal_csr(command)
-            case OpenCsr():
-                return self._open_csr(command)
+            case SealShared():
+                return self._seal_shared(command)
+            case OpenShared():
+                return self._open_shared(command)
 
     def _make_csr(self, command: MakeCsr) -> bytes:
         unit, form = self._rulebook.units[command.unit], command.form
@@ -148,28 +157,44 @@ class KeyCommands:
         replace_file(self._home / unit.csr_file, csr_pem(der).encode(), mode=PUBLIC, durable=True)
         self._ring.drop_other_csr_keys(unit, der)
 
-    def _seal_csr(self, command: SealCsr) -> CsrSealed:
+    def _seal_shared(self, command: SealShared) -> SharedSealed:
         unit, recipient = self._rulebook.units[command.unit], command.recipient
-        text = (self._home / unit.csr_file).read_bytes()
-        der = x509.load_pem_x509_csr(text).public_bytes(Encoding.DER)
-        info = self._csr_info(unit.name, command.op_id, sender=self._config.name, recipient=recipient)
-        blob = self._ring.seal_csr(unit, der, recipient_public=self._sealing_key(recipient), info=info)
-        return CsrSealed(command.op_id, unit.name, recipient, blob)
+        info = self._shared_info(command, sender=self._config.name, recipient=recipient)
+        public = self._sealing_key(recipient)
+        if command.kind == "request":
+            text = (self._home / unit.csr_file).read_bytes()
+            der = x509.load_pem_x509_csr(text).public_bytes(Encoding.DER)
+            blob = self._ring.seal_csr(unit, der, recipient_public=public, info=info)
+        else:
+            blob = self._ring.seal_identity(unit, self._certificate(unit), recipient_public=public, info=info)
+        return SharedSealed(command.op_id, unit.name, command.kind, recipient, blob)
 
-    def _open_csr(self, command: OpenCsr) -> CsrOpened:
-        unit = self._rulebook.units[command.unit]
-        info = self._csr_info(unit.name, command.op_id, sender=command.sender, recipient=self._config.name)
+    def _open_shared(self, command: OpenShared) -> SharedOpened:
         try:
-            family = self._rulebook.identities[unit.name].key.partition("-")[0]
-            der = self._ring.open_csr(unit, command.blob, info=info, family=family)
+            der = self._take_shared(command)
         except SealBroken:
-            return CsrOpened(command.op_id, unit.name, command.sender, b"")
-        self._put_request_in_place(unit, der)
-        return CsrOpened(command.op_id, unit.name, command.sender, der)
+            der = b""
+        return SharedOpened(command.op_id, command.unit, command.kind, command.sender, der)
 
-    def _csr_info(self, unit: str, op_id: str, *, sender: str, recipient: str) -> bytes:
-        operation = f"csr/{unit}/{op_id}"
+    def _take_shared(self, command: OpenShared) -> bytes:
+        unit = self._rulebook.units[command.unit]
+        info = self._shared_info(command, sender=command.sender, recipient=self._config.name)
+        family = self._rulebook.identities[unit.name].key.partition("-")[0]
+        if command.kind == "request":
+            der = self._ring.open_csr(unit, command.blob, info=info, family=family)
+            self._put_request_in_place(unit, der)
+        else:
+            der = self._ring.open_shared_identity(unit, command.blob, info=info, family=family)
+            self._put_in_place(unit.name, der, command.op_id)
+        return der
+
+    def _shared_info(self, command: SealShared | OpenShared, *, sender: str, recipient: str) -> bytes:
+        operation = f"{command.kind}/{command.unit}/{command.op_id}"
         return sealing_info(cluster=self._config.cluster, operation=operation, sender=sender, recipient=recipient)
+
+    def _certificate(self, unit: Unit) -> bytes:
+        text = (self._home / unit.certificate_file).read_bytes()
+        return x509.load_pem_x509_certificate(text).public_bytes(Encoding.DER)
 
     def _sealing_key(self, member: str) -> bytes:
         return next(each.sealing for each in self._config.members if each.name == member)
@@ -187,9 +212,7 @@ class KeyCommands:
             blob = self._ring.seal_authz(recipient_public=public, info=info)
         else:
             unit = self._rulebook.units[kind]
-            text = (self._home / unit.certificate_file).read_bytes()
-            der = x509.load_pem_x509_certificate(text).public_bytes(Encoding.DER)
-            blob = self._ring.seal_identity(unit, der, recipient_public=public, info=info)
+            blob = self._ring.seal_identity(unit, self._certificate(unit), recipient_public=public, info=info)
         return KeysSealed(recipient, kind, command.generation, blob)
 
     def _open(self, command: OpenKeys) -> KeysOpened:

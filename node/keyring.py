@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from ucmlab.node.certificates import parse
 from ucmlab.node.csr_reading import UNREADABLE_CSR, is_multi_server, read_csr, requested_name
-from ucmlab.node.errors import SealBroken
+from ucmlab.node.errors import Refusal, SealBroken
 from ucmlab.node.privatefile import TEMPORARY, private_folder, read_private, sync_folder, write_private
 from ucmlab.node.rulebook import Unit
 from ucmlab.node.sealing import BusIdentity, Secret, seal, unseal
@@ -230,6 +231,18 @@ class KeyRing:
         self._store(unit, key)
         return certificate
 
+    def open_shared_identity(self, unit: Unit, blob: bytes, *, info: bytes, family: str) -> bytes:
+        """Open and store an identity of several nodes that another of them sealed; return the certificate (DER).
+
+        Raises:
+            SealBroken: as `open_identity`, or it is no multi-server certificate with a key of that family.
+        """
+        certificate, key = _identity_of(unseal(self.bus.sealing_private, blob, info=info))
+        if isinstance(key, rsa.RSAPrivateKey) != (family == "rsa") or not _is_of_several(certificate):
+            raise SealBroken
+        self._store(unit, key)
+        return certificate
+
     def make_authz(self, generation: int) -> AuthzDigests:
         """Make and store new OAuth keys (R-125: the signing key is RSA, the encryption key symmetric)."""
         signing = self._make(f"rsa-{AUTHZ_BITS}")
@@ -327,6 +340,13 @@ def _digests(keys: _Authz) -> AuthzDigests:
     return AuthzDigests(
         keys.generation, hashlib.sha256(public).hexdigest(), hashlib.sha256(keys.encryption).hexdigest()
     )
+
+
+def _is_of_several(certificate: bytes) -> bool:
+    try:
+        return is_multi_server(parse(certificate).common_name)
+    except Refusal:
+        return False
 
 
 def _identity_of(opened: bytes) -> tuple[bytes, IdentityKey]:

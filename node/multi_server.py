@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from ucmlab.broker.messages import AnyMessage, PeerAnswer, PeerCertificate, PeerRequest
+from ucmlab.broker.messages import AnyMessage, PeerAnswer, PeerCertificate, PeerKey, Shared
 from ucmlab.node.certificates import parse
-from ucmlab.node.commands import OpenCsr, Reply, SealCsr
+from ucmlab.node.commands import OpenShared, Reply, SealShared
 from ucmlab.node.context import Context
 from ucmlab.node.csr_reading import is_multi_server, requested_name, requested_names
 from ucmlab.node.csr_rules import participants
-from ucmlab.node.events import CsrOpened, CsrSealed, GenerateCsr, Upload
+from ucmlab.node.events import GenerateCsr, GenerateSelfSigned, SharedOpened, SharedSealed, Upload
 from ucmlab.node.instant import SECOND
 
+_Request = GenerateCsr | GenerateSelfSigned | Upload
 PATIENCE = 30 * SECOND
 TIMER = "multi:"
 REMEMBERED = 256
@@ -36,10 +37,11 @@ class _Share(msgspec.Struct):
     deadline: int
     nodes: dict[str, str]
     """Nodes that have answered, and those that are known to be away."""
-    waiting: dict[str, PeerRequest | PeerCertificate | None]
+    waiting: dict[str, PeerKey | PeerCertificate | None]
     """Nodes that have not, with what they are sent; None, it is not sealed yet."""
-    request: bool
-    """Whether it is a request; else a certificate."""
+    kind: Shared
+    uploaded: bool
+    """Whether an operator uploaded it; else it was made here."""
     attempts: int = 0
     reasons: dict[str, str] = {}
 
@@ -75,7 +77,7 @@ class MultiServer:
         self._upload = upload
         self._chain = chain
         self._away = away
-        self._expected: dict[str, GenerateCsr | Upload] = {}
+        self._expected: dict[str, _Request] = {}
         self._shares: dict[str, _Share] = {}
         self._installing: dict[str, tuple[str, str]] = {}
         """By the id of the upload here: who handed it on, and under which id."""
@@ -91,9 +93,9 @@ class MultiServer:
 
     # -- on the node that was asked
 
-    def expect(self, request: GenerateCsr | Upload) -> None:
+    def expect(self, request: _Request) -> None:
         """An operator asks for something that may concern other nodes: its reply will be told by `takes`."""
-        shared = request.multi_server if isinstance(request, GenerateCsr) else self._is_shared(request)
+        shared = self._is_shared(request) if isinstance(request, Upload) else request.multi_server
         if shared and request.op_id not in self._shares:
             self._expected[request.op_id] = request
 
@@ -122,11 +124,12 @@ class MultiServer:
         request = self._expected.pop(reply.op_id, None)
         if request is None or reply.outcome not in ("done", "partial"):
             return False
-        unit = request.unit if isinstance(request, GenerateCsr) else request.purpose
+        unit = request.purpose if isinstance(request, Upload) else request.unit
+        kind: Shared = "request" if isinstance(request, GenerateCsr) else "identity"
         self._end_others_of(unit)
         others = [name for name in participants(self._context, unit) if name != self._context.config.name]
         deadline, here = self._context.now.lab + PATIENCE, {self._context.config.name: "done"}
-        share = _Share(reply, unit, deadline, here, {}, request=isinstance(request, GenerateCsr))
+        share = _Share(reply, unit, deadline, here, {}, kind=kind, uploaded=isinstance(request, Upload))
         self._shares[reply.op_id] = share
         share.nodes.update({name: "unreachable" for name in others if self._away(name)})
         for name in [name for name in others if name not in share.nodes]:
@@ -135,7 +138,7 @@ class MultiServer:
         self._repeat(share)
         # Last: with a seal that fails the rest of the list is dropped, and the time-out must be on its way by then.
         for name in asked:
-            self._context.ask(SealCsr(reply.op_id, unit, name))
+            self._context.ask(SealShared(reply.op_id, unit, kind, name))
         return True
 
     def _end_others_of(self, unit: str) -> None:
@@ -145,17 +148,17 @@ class MultiServer:
             share.waiting.clear()
             self._end_when_over(share)
 
-    def _message(self, request: GenerateCsr | Upload) -> PeerCertificate | None:
-        """What another node is told: the certificate with its chain (B.8); of a request nothing before it is sealed."""
-        if isinstance(request, GenerateCsr):
+    def _message(self, request: _Request) -> PeerCertificate | None:
+        """What another node is told: what was uploaded, with its chain (B.8); of a key nothing before it is sealed."""
+        if not isinstance(request, Upload):
             return None
         return PeerCertificate(request.op_id, request.purpose, self._chain(request.purpose), request.description)
 
-    def sealed(self, event: CsrSealed) -> None:
+    def sealed(self, event: SharedSealed) -> None:
         """The request can travel."""
         share = self._shares.get(event.op_id)
         if share is not None and event.recipient in share.waiting:
-            share.waiting[event.recipient] = PeerRequest(event.op_id, event.unit, event.blob)
+            share.waiting[event.recipient] = PeerKey(event.op_id, event.unit, event.kind, event.blob)
             self._send(share, event.recipient)
 
     def _answered(self, sender: str, answer: PeerAnswer) -> None:
@@ -217,8 +220,8 @@ class MultiServer:
     def heard(self, sender: str, message: AnyMessage) -> bool:
         """Another node says something; False when it is nothing that nodes say to each other."""
         match message:
-            case PeerRequest():
-                self._request_told(sender, message)
+            case PeerKey():
+                self._key_told(sender, message)
             case PeerCertificate():
                 self._certificate_told(sender, message)
             case PeerAnswer():
@@ -227,19 +230,20 @@ class MultiServer:
                 return False
         return True
 
-    def _request_told(self, sender: str, told: PeerRequest) -> None:
-        """Somebody made a request that is for this node too."""
+    def _key_told(self, sender: str, told: PeerKey) -> None:
+        """Somebody made a request or an identity that is for this node too."""
         if not self._is_over(sender, told):
-            self._context.ask(OpenCsr(told.op_id, told.unit, sender, told.blob))
+            self._context.ask(OpenShared(told.op_id, told.unit, told.kind, sender, told.blob))
 
-    def request_opened(self, event: CsrOpened) -> None:
+    def opened(self, event: SharedOpened) -> None:
         """It is on the disk, in the place of the one before (R-151)."""
         if not event.der:
             self._context.record("alarm", event.op_id, alarm="keys_not_opened", kind=event.unit)
             self._answer(event.sender, PeerAnswer(event.op_id, "refused", "format"))
             return
-        self._requests[event.unit] = event.der
-        self._context.record("csr_made", event.op_id, unit=event.unit)
+        if event.kind == "request":
+            self._requests[event.unit] = event.der
+            self._context.record("csr_made", event.op_id, unit=event.unit)
         self._answer(event.sender, PeerAnswer(event.op_id, "done", ""))
 
     def _certificate_told(self, sender: str, told: PeerCertificate) -> None:
@@ -252,7 +256,7 @@ class MultiServer:
         self._installing[op_id] = (sender, told.op_id)
         self._upload(Upload(op_id, told.unit, told.data, told.description))
 
-    def _is_over(self, sender: str, told: PeerRequest | PeerCertificate) -> bool:
+    def _is_over(self, sender: str, told: PeerKey | PeerCertificate) -> bool:
         """Answer what was answered before, and what is not for this node."""
         known = self._answers.get((sender, told.op_id))
         if known is None and {sender, self._context.config.name} <= set(participants(self._context, told.unit)):
@@ -272,6 +276,7 @@ def _told(share: _Share, name: str, word: str) -> str:
     """What people are to do about a node where it is not done."""
     if word == "refused":
         return f"{name}: refused, {share.reasons.get(name, '')}"
-    if share.request:
-        return f"{name}: {word}; make a new request when the node is there"
+    if not share.uploaded:
+        what = "request" if share.kind == "request" else "certificate"
+        return f"{name}: {word}; make a new {what} when the node is there"
     return f"{name}: {word}; upload it there when the node is there, or make a new request if it has none"

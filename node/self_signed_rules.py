@@ -4,10 +4,13 @@
 installation (R-090); "Generate Self-signed" leaves length, hash, validity and name to the operator (R-092).
 """
 
+from typing import Any
+
 from ucmlab.node.certificates import parse
 from ucmlab.node.commands import IdentityForm
 from ucmlab.node.context import Context
-from ucmlab.node.csr_rules import judge_digest, judge_key
+from ucmlab.node.csr_reading import multi_server_name
+from ucmlab.node.csr_rules import judge_digest, judge_key, names_of_all
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import GenerateSelfSigned, Regenerate
 from ucmlab.node.rulebook import Unit
@@ -47,7 +50,19 @@ def judge_self_signed(
         years=years,
         cn_serial=request.cn_serial,
         ou=context.rulebook.ou_in_request(asked=request.include_ou),
+        **_of_several(context, unit, request),
     )
+
+
+def _of_several(context: Context, unit: Unit, request: GenerateSelfSigned) -> dict[str, Any]:
+    """Name and alternative names of a certificate for several nodes (A.19, B.4)."""
+    if not request.multi_server:
+        return {}
+    context.rulebook.require("multi_server_self_signed")
+    host, _, domain = context.config.fqdn.partition(".")
+    names = names_of_all(context, unit)
+    usual = context.rulebook.identities[unit.name].cn.format(fqdn=context.config.fqdn, host=host, domain=domain)
+    return {"common_name": multi_server_name(usual), "names": names}
 
 
 def _unit(context: Context, name: str) -> Unit:

@@ -26,13 +26,13 @@ from ucmlab.node.commands import (
     MakeAuthz,
     MakeCsr,
     MakeIdentity,
-    OpenCsr,
     OpenKeys,
+    OpenShared,
     Publish,
     Record,
     Reply,
-    SealCsr,
     SealKeys,
+    SealShared,
     StartTimer,
     Subscribe,
 )
@@ -349,7 +349,7 @@ class NodeShell:
                 self._die()
             case Subscribe(filters=filters):
                 self._bus.subscribe(filters)
-            case MakeIdentity() | InstallIdentity() | MakeCsr() | SealCsr() | OpenCsr():
+            case MakeIdentity() | InstallIdentity() | MakeCsr() | SealShared() | OpenShared():
                 return self._keys.perform(command, now)
             case MakeAuthz() | SealKeys() | OpenKeys():
                 return self._keys.perform(command, now)

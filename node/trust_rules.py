@@ -151,4 +151,5 @@ def product_text(rulebook: RuleBook, reason: str, unit: str, detail: str = "") -
     """What the product says when it refuses something about a unit."""
     known = rulebook.units.get(unit)
     folder = known.folder if known is not None else ""
-    return rulebook.refusal_text(reason, unit=unit, purpose=unit, folder=folder, detail=detail)
+    release = rulebook.release.name
+    return rulebook.refusal_text(reason, unit=unit, purpose=unit, folder=folder, detail=detail, release=release)

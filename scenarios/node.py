@@ -155,9 +155,7 @@ class Node:
         Raises:
             LookupError: there is no such distribution.
         """
-        if distribution not in DISTRIBUTIONS:
-            raise LookupError(f"{distribution!r} is no distribution; there are {', '.join(DISTRIBUTIONS)}")
-        shared, op_id = distribution == "multi-server", self._telling.operation_id()
+        shared, op_id = _is_shared(distribution), self._telling.operation_id()
         operation = GenerateCsr(op_id, unit, key or "", digest or "", tuple(san), ou, shared)
         what = f"request for {unit} on {self._name}"
         reply = await self._telling.operate(self._name, operation, what)
@@ -179,6 +177,7 @@ class Node:
         digest: str | None = None,
         cn_serial: bool = False,
         ou: bool = False,
+        distribution: str = "this-server",
     ) -> Reply:
         """Make a new self-signed certificate for an identity as an operator wants it (R-092, R-093).
 
@@ -189,10 +188,13 @@ class Node:
             digest: what signs it, as in `sha384`; the key's usual one when None.
             cn_serial: whether the serial number follows the common name; from 14SU1.
             ou: whether the organizational unit is named; releases before 14SU1 always name it.
+            distribution: `this-server`, or `multi-server`: one for all nodes that have the unit; from 14.
+
+        Raises:
+            LookupError: there is no such distribution.
         """
-        operation = GenerateSelfSigned(
-            self._telling.operation_id(), unit, key or "", digest or "", years or 0, cn_serial, ou
-        )
+        shared, op_id = _is_shared(distribution), self._telling.operation_id()
+        operation = GenerateSelfSigned(op_id, unit, key or "", digest or "", years or 0, cn_serial, ou, shared)
         what = f"self-signed {unit} on {self._name}"
         return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
 
@@ -312,3 +314,9 @@ class Node:
         facts = self._port.facts()
         rulebook = RuleBook.load(facts.release, facts.profile)
         return chosen(entries_of(self._view()), filters, sort, rulebook=rulebook)
+
+
+def _is_shared(distribution: str) -> bool:
+    if distribution not in DISTRIBUTIONS:
+        raise LookupError(f"{distribution!r} is no distribution; there are {', '.join(DISTRIBUTIONS)}")
+    return distribution == "multi-server"

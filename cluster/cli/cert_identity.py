@@ -33,6 +33,7 @@ def regenerate(node: str, unit: str, *, directory: Path, as_json: bool, yes: boo
     "--hash", "digest", default="", metavar="HASH", help="sha256, sha384 or sha512; else the key's usual one."
 )
 @click.option("--cn-serial", is_flag=True, help="Have the serial number follow the common name; from 14SU1.")
+@click.option("--multi-server", is_flag=True, help="One for all nodes that have the unit, key included; from 14.")
 @click.option("--include-ou", is_flag=True, help="Name the organizational unit; earlier releases than 14SU1 always do.")
 @directory_option
 @json_option
@@ -45,13 +46,14 @@ def selfsigned(
     years: int,
     digest: str,
     cn_serial: bool,
+    multi_server: bool,
     include_ou: bool,
     directory: Path,
     as_json: bool,
     yes: bool,
 ) -> None:
     """Make a new self-signed certificate for an identity, of the key, hash and validity that are said."""
-    wanted = GenerateSelfSigned(operation_id(), unit, key, digest, years, cn_serial, include_ou)
+    wanted = GenerateSelfSigned(operation_id(), unit, key, digest, years, cn_serial, include_ou, multi_server)
     _make(node, wanted, directory=directory, as_json=as_json, yes=yes)
 
 

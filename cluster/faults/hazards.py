@@ -28,7 +28,7 @@ WRITES: tuple[type[c.Command], ...] = (
     c.MakeIdentity,
     c.InstallIdentity,
     c.MakeCsr,
-    c.OpenCsr,
+    c.OpenShared,
     c.MakeAuthz,
     c.OpenKeys,
 )

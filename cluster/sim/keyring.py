@@ -14,18 +14,27 @@ from cryptography import x509
 from ucmlab.broker.codec import UNREADABLE
 from ucmlab.cluster.sim.disk import SimDisk
 from ucmlab.cluster.simkeys import sim_key
-from ucmlab.node.commands import InstallIdentity, MakeAuthz, MakeCsr, MakeIdentity, OpenCsr, OpenKeys, SealCsr, SealKeys
+from ucmlab.node.commands import (
+    InstallIdentity,
+    MakeAuthz,
+    MakeCsr,
+    MakeIdentity,
+    OpenKeys,
+    OpenShared,
+    SealKeys,
+    SealShared,
+)
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.csr import make_csr
-from ucmlab.node.events import AuthzMade, CsrMade, CsrOpened, CsrSealed, IdentityMade, KeysOpened, KeysSealed
+from ucmlab.node.events import AuthzMade, CsrMade, IdentityMade, KeysOpened, KeysSealed, SharedOpened, SharedSealed
 from ucmlab.node.identity import make_identity
 from ucmlab.node.instant import to_datetime
 from ucmlab.node.key_commands import SHORT_SERIAL_BITS
 from ucmlab.node.keyring import IdentityKey
 from ucmlab.node.rulebook import RuleBook
 
-KeyCommand = MakeIdentity | InstallIdentity | MakeCsr | SealCsr | OpenCsr | MakeAuthz | SealKeys | OpenKeys
-KeyEvent = IdentityMade | CsrMade | CsrSealed | CsrOpened | AuthzMade | KeysSealed | KeysOpened
+KeyCommand = MakeIdentity | InstallIdentity | MakeCsr | SealShared | OpenShared | MakeAuthz | SealKeys | OpenKeys
+KeyEvent = IdentityMade | CsrMade | SharedSealed | SharedOpened | AuthzMade | KeysSealed | KeysOpened
 
 
 class Sealed(msgspec.Struct, frozen=True, array_like=True):
@@ -54,7 +63,7 @@ class SimKeyRing:
                 return self._make_identity(command, disk, wall)
             case InstallIdentity():
                 return self._install_identity(command, disk)
-            case MakeCsr() | SealCsr() | OpenCsr():
+            case MakeCsr() | SealShared() | OpenShared():
                 return self._request(command, disk)
             case MakeAuthz():
                 disk.keys["authz"] = command.generation
@@ -89,15 +98,18 @@ class SimKeyRing:
         if op_id:
             disk.installed_by[unit] = op_id
 
-    def _request(self, command: MakeCsr | SealCsr | OpenCsr, disk: SimDisk) -> CsrMade | CsrSealed | CsrOpened:
+    def _request(
+        self, command: MakeCsr | SealShared | OpenShared, disk: SimDisk
+    ) -> CsrMade | SharedSealed | SharedOpened:
         match command:
             case MakeCsr():
                 return self._make_csr(command, disk)
-            case SealCsr():
-                blob = self._sealed(command.recipient, command.unit, 0, disk.csrs.get(command.unit, b""))
-                return CsrSealed(command.op_id, command.unit, command.recipient, blob)
-            case OpenCsr():
-                return self._open_csr(command, disk)
+            case SealShared():
+                shared = disk.csrs if command.kind == "request" else disk.identities
+                blob = self._sealed(command.recipient, _shared(command), 0, shared.get(command.unit, b""))
+                return SharedSealed(command.op_id, command.unit, command.kind, command.recipient, blob)
+            case OpenShared():
+                return self._open_shared(command, disk)
 
     def _make_csr(self, command: MakeCsr, disk: SimDisk) -> CsrMade:
         # Numbered as identities are, in a row of their own: a new request has another key than the one before.
@@ -141,13 +153,14 @@ class SimKeyRing:
             return None
         return sealed if sealed.proof == self._proof(self._config.name, kind, generation, sealed.der) else None
 
-    def _open_csr(self, command: OpenCsr, disk: SimDisk) -> CsrOpened:
-        # No generation is zero: what was sealed as an identity opens as no request.
-        sealed = self._unsealed(command.blob, command.unit, 0)
-        if sealed is None:
-            return CsrOpened(command.op_id, command.unit, command.sender, b"")
-        disk.csrs[command.unit] = sealed.der
-        return CsrOpened(command.op_id, command.unit, command.sender, sealed.der)
+    def _open_shared(self, command: OpenShared, disk: SimDisk) -> SharedOpened:
+        sealed = self._unsealed(command.blob, _shared(command), 0)
+        der = b"" if sealed is None else sealed.der
+        if der and command.kind == "request":
+            disk.csrs[command.unit] = der
+        elif der:
+            self._put_in_place(command.unit, der, command.op_id, disk)
+        return SharedOpened(command.op_id, command.unit, command.kind, command.sender, der)
 
     def _open(self, command: OpenKeys, disk: SimDisk) -> KeysOpened:
         sealed = self._unsealed(command.blob, command.kind, command.generation)
@@ -161,6 +174,11 @@ class SimKeyRing:
     def _proof(self, recipient: str, kind: str, generation: int, der: bytes) -> bytes:
         text = f"{self._config.cluster}|{recipient}|{kind}|{generation}|".encode()
         return hashlib.blake2b(text + der, digest_size=16).digest()
+
+
+def _shared(command: SealShared | OpenShared) -> str:
+    """What is sealed: a request opens as no identity, nor does one operation's as another's."""
+    return f"{command.kind} {command.unit} {command.op_id}"
 
 
 def authz_digests(cluster: str, generation: int) -> dict[str, str]:

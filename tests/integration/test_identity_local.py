@@ -145,6 +145,19 @@ def test_a_multi_server_certificate_has_one_key_on_every_node(
     assert not [left for folder in folders for left in folder.glob("keys/CallManager*csr*")]
 
 
+@pytest.mark.rule("A.19", "B.8")
+def test_a_self_signed_certificate_for_all_comes_with_its_key(lab: CommandLine) -> None:
+    done = lab.json("cert", "selfsigned", "sub1", "TVS", "--multi-server", "--yes")
+    assert (done["outcome"], set(done["nodes"].values())) == ("done", {"done"})
+    folders = [home(lab, node) / "usr/local/cm/.security/TVS" for node in done["nodes"]]
+    keys = [folder / "keys" / "TVS_priv.pem" for folder in folders]
+    assert {stat.S_IMODE(key.stat().st_mode) for key in keys} == {0o600}
+    assert len({key.read_bytes() for key in keys}) == 1
+    certificates = [folder / "certs" / "TVS.pem" for folder in folders]
+    assert len({each.read_bytes() for each in certificates}) == 1
+    assert public_key(keys[0], "pkey", "-pubout") == public_key(certificates[0], "x509", "-noout", "-pubkey")
+
+
 def test_a_state_is_set_up_past_the_rules_and_told_in_the_journal(lab: CommandLine, authority: Authority) -> None:
     lab.must("age", "sub1", "ipsec", "--expires-in", "3d")
     ends = datetime.fromisoformat(str(identity(lab, "sub1", "ipsec")["not_after"]))

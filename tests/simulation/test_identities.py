@@ -6,6 +6,7 @@ import pytest
 
 from tests.simulation.stories import told
 from ucmlab.cluster.ca.requests import read_request
+from ucmlab.cluster.topology import Settings
 from ucmlab.node.certificates import parse
 from ucmlab.node.instant import DAY, from_datetime
 from ucmlab.scenarios import Lab
@@ -284,3 +285,41 @@ def test_a_multi_server_certificate_brings_its_chain_to_stores_that_are_not_repl
         lab.check({root.fingerprint, issuing.fingerprint} <= sub1.files("TVS-trust"), "now it has both")
 
     told(story)
+
+
+@pytest.mark.rule("A.19", "B.4", "B.8")
+def test_a_self_signed_certificate_serves_several_nodes_from_release_14() -> None:
+    async def story(lab: Lab) -> None:
+        pub, sub1, _ = lab.nodes
+        before = {node.name: node.identity("tomcat") for node in lab.nodes}
+        made = await pub.generate_self_signed("tomcat", distribution="multi-server", years=10)
+        made.must_be("done")
+        lab.check(made.nodes == dict.fromkeys(before, "done"), "all nodes have it", made.warnings)
+        await lab.converged("5m")
+        shared = pub.identity("tomcat")
+        certificate = parse(await pub.download("tomcat", shared, "der"))
+        lab.check(certificate.common_name == "pub-ms.lab.test", "named for several nodes")
+        names = {"pub.lab.test", "sub1.lab.test", "imp1.lab.test", "lab.test"}
+        lab.check(set(certificate.sans) == names, "and it names them")
+        for node in lab.nodes:
+            lab.check(node.identity("tomcat") == shared != before[node.name], f"{node.name} has it")
+            lab.check(node.database("tomcat") == {shared}, f"one row names {node.name}'s")
+            lab.check(shared in node.files("tomcat-trust"), f"{node.name} trusts it")
+        (await sub1.regenerate("tomcat")).must_be("done")
+        await lab.converged("5m")
+        left = [node.name for node in lab.nodes if node.identity("tomcat") != shared]
+        lab.check(left == ["sub1"], "sub1 has one of its own again", left)
+        lab.check(shared in sub1.files("tomcat-trust"), "and the others' copy stays")
+
+    async def refused(lab: Lab) -> None:
+        for unit in ("CAPF", "ipsec"):
+            made = await lab.node("pub").generate_self_signed(unit, distribution="multi-server")
+            made.must_be("refused", "wrong_purpose")
+
+    async def too_early(lab: Lab) -> None:
+        made = await lab.node("pub").generate_self_signed("tomcat", distribution="multi-server")
+        made.must_be("refused", "release")
+
+    told(story)
+    told(refused)
+    told(too_early, Settings(nodes="pub,sub1", release="12.5"))

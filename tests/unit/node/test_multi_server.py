@@ -3,8 +3,8 @@
 from msgspec.structs import replace
 
 from tests.playbook import TOPICS, Playbook, config, row
-from ucmlab.broker.messages import Answer, PeerAnswer, PeerCertificate, PeerRequest, Proposal
-from ucmlab.node.commands import MakeCsr, MakeIdentity, OpenCsr, Reply
+from ucmlab.broker.messages import Answer, PeerAnswer, PeerCertificate, PeerKey, Proposal
+from ucmlab.node.commands import MakeCsr, MakeIdentity, OpenShared, Reply
 from ucmlab.node.events import Age, DiskImage, GenerateCsr, Regenerate, Upload
 from ucmlab.node.instant import DAY, SECOND
 
@@ -25,9 +25,9 @@ def replies(on: Playbook) -> list[Reply]:
 def test_a_request_is_taken_from_a_node_that_has_the_unit_itself() -> None:
     sub = node("sub1")
     for sender, taken in (("imp1", False), ("pub", True)):
-        told = PeerRequest(f"op-{sender}", "CallManager", b"blob")
+        told = PeerKey(f"op-{sender}", "CallManager", "request", b"blob")
         wanted = sub.hears(sender, TOPICS.peer(sender, "sub1"), told)
-        assert any(isinstance(each, OpenCsr) for each in wanted) is taken
+        assert any(isinstance(each, OpenShared) for each in wanted) is taken
         answers = [said for said in sub.said(PeerAnswer) if said.op_id == told.op_id]
         # What does not open is no request either.
         assert [(each.outcome, each.reason) for each in answers] == [("refused", WORDS[taken])]
@@ -47,7 +47,7 @@ def test_asked_for_again_while_it_is_shared_it_is_the_same_and_answered_once() -
         pub.hears_birth(name, "up")
     wanted = GenerateCsr("op-1", "CallManager", multi_server=True)
     assert any(isinstance(each, MakeCsr) for each in pub.does(wanted))
-    assert (replies(pub), len(pub.said(PeerRequest))) == ([], 1)
+    assert (replies(pub), len(pub.said(PeerKey))) == ([], 1)
     assert not any(isinstance(each, MakeCsr) for each in pub.does(wanted))
     pub.hears("sub1", TOPICS.peer("sub1", "pub"), PeerAnswer("op-1", "done", ""))
     assert [(each.outcome, each.nodes) for each in replies(pub)] == [("done", {"pub": "done", "sub1": "done"})]
@@ -64,7 +64,7 @@ def test_a_newer_request_ends_the_way_of_the_one_before() -> None:
     assert (first.op_id, first.nodes["sub1"]) == ("op-1", "pending")
     pub.commands.clear()
     pub.wait(31 * SECOND)
-    assert {said.op_id for said in pub.said(PeerRequest)} == {"op-2"}
+    assert {said.op_id for said in pub.said(PeerKey)} == {"op-2"}
     assert [(each.op_id, each.nodes["sub1"]) for each in replies(pub)] == [("op-2", "unreachable")]
 
 

@@ -25,7 +25,7 @@ from ucmlab.broker.messages import (
     LogEntry,
     PeerAnswer,
     PeerCertificate,
-    PeerRequest,
+    PeerKey,
     Proposal,
     SealedKeys,
     ServiceOrder,
@@ -73,7 +73,7 @@ TO_FOLLOWERS = (
     _says("pub", TOPICS.keys("sub1"), SealedKeys(2, "authz", b"blob")),
     _says("pub", TOPICS.birth("pub"), Birth("lost", 9, {"authz": 1}, {"Cisco Tomcat": "started"})),
     _says("sub2", TOPICS.birth("sub2"), Birth("up", 2, {}, {"Cisco Tomcat": "started"})),
-    _says("sub2", TOPICS.peer("sub2", "sub1"), PeerRequest("op-4", "tomcat", b"blob")),
+    _says("sub2", TOPICS.peer("sub2", "sub1"), PeerKey("op-4", "tomcat", "request", b"blob")),
     _says("sub2", TOPICS.peer("sub2", "sub1"), PeerCertificate("op-5", "tomcat", CA.der, "of a CA")),
     _says("sub2", TOPICS.peer("sub2", "sub1"), PeerAnswer("op-6", "done", "")),
 )

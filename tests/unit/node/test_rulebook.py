@@ -6,6 +6,7 @@ import pytest
 from ucmlab.node.errors import Refusal
 from ucmlab.node.instant import MINUTE, SECOND
 from ucmlab.node.rulebook import Role, RuleBook, TrustCopy
+from ucmlab.node.trust_rules import product_text
 
 ROLES: tuple[Role, ...] = ("pub", "sub", "tftp", "imp")
 RELEASES = RuleBook.load("15").releases
@@ -245,6 +246,11 @@ def test_refusals_speak_as_the_product_does(rules: RuleBook) -> None:
 def test_an_unknown_reason_is_our_mistake(rules: RuleBook) -> None:
     with pytest.raises(KeyError, match="bad_luck"):
         rules.refusal_text("bad_luck")
+
+
+@pytest.mark.parametrize("reason", sorted(RuleBook.load("14SU2").refusals.keys() - {"node_down"}))
+def test_a_node_has_words_for_every_refusal(rules: RuleBook, reason: str) -> None:
+    assert product_text(rules, reason, "tomcat", "what exactly").strip()
 
 
 def test_every_reason_word_of_the_contract_has_a_text(rules: RuleBook) -> None:
