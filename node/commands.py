@@ -190,6 +190,14 @@ class InstallIdentity(Command, frozen=True):
     der: bytes
 
 
+class ReuseIdentity(Command, frozen=True):
+    """Put another identity's certificate and key in the place of this one's, durably; answered by `IdentityMade`."""
+
+    op_id: str
+    unit: str
+    source: str
+
+
 class CsrForm(msgspec.Struct, frozen=True):
     """What a certificate signing request is to say, beside what its row of T-1 or T-2 says; judged already."""
 
@@ -308,6 +316,7 @@ AnyCommand = (
     | SyncDisk
     | MakeIdentity
     | InstallIdentity
+    | ReuseIdentity
     | MakeAuthz
     | MakeCsr
     | SealShared

@@ -37,6 +37,7 @@ from ucmlab.node.commands import (
     OpenShared,
     ReadFiles,
     Reply,
+    ReuseIdentity,
     SealShared,
     Subscribe,
 )
@@ -66,6 +67,7 @@ from ucmlab.node.events import (
     Regenerate,
     RegenerateAuthz,
     ReplicationSet,
+    ReuseCertificate,
     ServiceTroubled,
     SharedOpened,
     SharedSealed,
@@ -92,7 +94,7 @@ from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.services import CHANGE_NOTIFICATION, Order, Services
 from ucmlab.node.status import NodeStatus
 
-_IDENTITY_COMMANDS = (MakeIdentity.__name__, InstallIdentity.__name__)
+_IDENTITY_COMMANDS = (MakeIdentity.__name__, InstallIdentity.__name__, ReuseIdentity.__name__)
 _OF_OPERATIONS = (*(each.__name__ for each in FILE_COMMANDS), *_IDENTITY_COMMANDS)
 """Commands that leave node and disk of one mind when they fail."""
 RELOAD = "reload"
@@ -256,9 +258,9 @@ class NodeCore:
                 self._synced()
             case FilesRead():
                 self._files_read(event)
-            case Upload() | GenerateCsr() | GenerateSelfSigned() if self.multi_server.shares(event.op_id):
+            case Upload() | GenerateCsr() | GenerateSelfSigned() | ReuseCertificate() if self._is_shared(event.op_id):
                 pass  # asked for again: it is done here, and its reply comes when the others have answered
-            case Upload() | GenerateSelfSigned():
+            case Upload() | GenerateSelfSigned() | ReuseCertificate():
                 self.multi_server.expect(event)
                 self.operations.ask(event)
             case Delete() | Regenerate() | Plant() | Age():
@@ -322,6 +324,9 @@ class NodeCore:
         """Answer the operator, unless other nodes come first."""
         if not self.multi_server.takes(reply):
             self.context.ask(reply)
+
+    def _is_shared(self, op_id: str) -> bool:
+        return self.multi_server.shares(op_id)
 
     def _is_away(self, member: str) -> bool:
         """Whether a member is known to be away; this node is told of the publisher alone."""

@@ -267,6 +267,15 @@ class GenerateSelfSigned(Event, frozen=True):
     cause: str = ""
 
 
+class ReuseCertificate(Event, frozen=True):
+    """An operator wants the multi-server certificate of tomcat to stand in for CallManager's, on all nodes; from 14."""
+
+    op_id: str
+    unit: str
+    """The identity that gives way."""
+    cause: str = ""
+
+
 class Plant(Event, frozen=True):
     """Somebody sets up a state: certificates are to be in a trust unit, in files or database, past all rules."""
 
@@ -306,7 +315,16 @@ class RegenerateAuthz(Event, frozen=True):
 
 
 AnyOperation = (
-    Upload | Delete | GenerateCsr | Regenerate | GenerateSelfSigned | Plant | Age | OrderService | RegenerateAuthz
+    Upload
+    | Delete
+    | GenerateCsr
+    | Regenerate
+    | GenerateSelfSigned
+    | ReuseCertificate
+    | Plant
+    | Age
+    | OrderService
+    | RegenerateAuthz
 )
 """What operators ask for."""
 OPERATIONS = get_args(AnyOperation)

@@ -11,10 +11,10 @@ import msgspec
 from ucmlab.broker.messages import Row, RowKey
 from ucmlab.node.certificates import Certificate, check_trust_certificate, parse, pem
 from ucmlab.node.chains import complete
-from ucmlab.node.commands import IdentityForm, InstallIdentity, MakeIdentity
+from ucmlab.node.commands import IdentityForm, InstallIdentity, MakeIdentity, ReuseIdentity
 from ucmlab.node.context import Context
 from ucmlab.node.errors import Refusal
-from ucmlab.node.events import Age, GenerateSelfSigned, Regenerate, Upload
+from ucmlab.node.events import Age, GenerateSelfSigned, Regenerate, ReuseCertificate, Upload
 from ucmlab.node.filing import Filing
 from ucmlab.node.identity_rows import identity_rows
 from ucmlab.node.issuing import kind_of
@@ -29,6 +29,7 @@ from ucmlab.node.leaf_rules import (
 )
 from ucmlab.node.planting import aged_form
 from ucmlab.node.replica import Replica
+from ucmlab.node.reuse_rules import judge_reuse
 from ucmlab.node.rulebook import RuleBook, Unit
 from ucmlab.node.self_signed_rules import judge_self_signed
 from ucmlab.node.trust_rules import (
@@ -44,7 +45,7 @@ from ucmlab.node.upload_files import read_upload
 CHAIN = "/chain"
 """Ends the id beside CA files that came with a leaf: without their identity they are an upload of their own."""
 
-IdentityRequest = Upload | Regenerate | GenerateSelfSigned | Age
+IdentityRequest = Upload | Regenerate | GenerateSelfSigned | ReuseCertificate | Age
 
 
 class IdentityChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +56,8 @@ class IdentityChange(msgspec.Struct, frozen=True, kw_only=True):
     """The certificate that was uploaded; empty: it is to be made."""
     form: IdentityForm | None = None
     """Of what is to be made."""
+    source: str = ""
+    """The identity whose certificate and key are to stand in."""
     authorities: tuple[Row, ...] = ()
     """Rows of CA certificates that came along and are not there yet."""
     replaced: tuple[RowKey, ...] = ()
@@ -101,6 +104,8 @@ class IdentityChanges:
             return IdentityChange(unit=unit, der=self._identities[unit])
         if isinstance(request, Upload):
             return self._judge_upload(request)
+        if isinstance(request, ReuseCertificate):
+            return self._judge_reuse(request)
         if isinstance(request, Age):
             return IdentityChange(unit=request.unit, form=aged_form(self._context, self._identities, request))
         form = judge_self_signed(self._context, self._identities, request)
@@ -121,7 +126,9 @@ class IdentityChanges:
             self._filing.remove(unit, fingerprint, op_id=op_id)
         for row in change.authorities:
             self._filing.write(row, op_id=op_id + CHAIN)
-        if change.form is None:
+        if change.source:
+            self._context.ask(ReuseIdentity(op_id, change.unit, change.source))
+        elif change.form is None:
             self._context.ask(InstallIdentity(op_id, change.unit, change.der))
         else:
             self._context.ask(MakeIdentity(change.unit, op_id, change.form))
@@ -161,6 +168,16 @@ class IdentityChanges:
     def _is_named(self, unit: str) -> bool:
         row = self._replica.rows.get((unit, parse(self._identities[unit]).fingerprint))
         return row is not None and row.held_by(self._context.config.name)
+
+    def _judge_reuse(self, request: ReuseCertificate) -> IdentityChange:
+        certificate = judge_reuse(self._context, self._identities, request)
+        rulebook = self._context.rulebook
+        store = rulebook.units[request.unit].verified_by
+        # A self-signed one brings its own copies; what a CA signed must be trusted where CallManager's peers look.
+        if not certificate.self_signed:
+            complete(certificate, held=self._held(store), wall=self._context.now.wall).require()
+        source = rulebook.identities[request.unit].reuses
+        return IdentityChange(unit=request.unit, der=certificate.der, source=source)
 
     # -- uploads, in the order of B.10
 

@@ -21,6 +21,7 @@ from ucmlab.node.commands import (
     MakeIdentity,
     OpenKeys,
     OpenShared,
+    ReuseIdentity,
     SealKeys,
     SealShared,
 )
@@ -81,10 +82,8 @@ class KeyCommands:
 
     def _perform(self, command: Command, now: Instant) -> Event:
         match command:
-            case MakeIdentity():
-                return IdentityMade(command.unit, self._make_identity(command, now), command.op_id)
-            case InstallIdentity():
-                return self._install_identity(command)
+            case MakeIdentity() | InstallIdentity() | ReuseIdentity():
+                return self._identity(command, now)
             case MakeCsr() | SealShared() | OpenShared():
                 return self._request(command)
             case MakeAuthz(generation=generation):
@@ -96,6 +95,15 @@ class KeyCommands:
                 return self._open(command)
             case _:
                 raise TypeError(f"{type(command).__name__} does not concern keys")
+
+    def _identity(self, command: MakeIdentity | InstallIdentity | ReuseIdentity, now: Instant) -> IdentityMade:
+        match command:
+            case MakeIdentity():
+                return IdentityMade(command.unit, self._make_identity(command, now), command.op_id)
+            case InstallIdentity():
+                return self._install_identity(command)
+            case ReuseIdentity():
+                return self._reuse_identity(command)
 
     def _make_identity(self, command: MakeIdentity, now: Instant) -> bytes:
         unit, form = self._rulebook.units[command.unit], command.form
@@ -126,6 +134,13 @@ class KeyCommands:
             remove_file(self._home / unit.csr_file)
             self._ring.drop_csr_keys(unit)
         return IdentityMade(unit.name, command.der, command.op_id)
+
+    def _reuse_identity(self, command: ReuseIdentity) -> IdentityMade:
+        source = self._rulebook.units[command.source]
+        der = self._certificate(source)
+        self._ring.reuse_identity(source, der, self._rulebook.units[command.unit])
+        self._put_in_place(command.unit, der, command.op_id)
+        return IdentityMade(command.unit, der, command.op_id)
 
     def _put_in_place(self, unit: str, der: bytes, op_id: str) -> None:
         if op_id:

@@ -243,6 +243,15 @@ class KeyRing:
         self._store(unit, key)
         return certificate
 
+    def reuse_identity(self, source: Unit, certificate: bytes, unit: Unit) -> None:
+        """Make the key of one identity's certificate (DER) the key of another identity as well, durably.
+
+        Raises:
+            KeyError: the node does not have it.
+            OSError: it could not be stored.
+        """
+        self._store(unit, self.identity_key(source, certificate))
+
     def make_authz(self, generation: int) -> AuthzDigests:
         """Make and store new OAuth keys (R-125: the signing key is RSA, the encryption key symmetric)."""
         signing = self._make(f"rsa-{AUTHZ_BITS}")

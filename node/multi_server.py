@@ -17,10 +17,10 @@ from ucmlab.node.commands import OpenShared, Reply, SealShared
 from ucmlab.node.context import Context
 from ucmlab.node.csr_reading import is_multi_server, requested_name, requested_names
 from ucmlab.node.csr_rules import participants
-from ucmlab.node.events import GenerateCsr, GenerateSelfSigned, SharedOpened, SharedSealed, Upload
+from ucmlab.node.events import GenerateCsr, GenerateSelfSigned, ReuseCertificate, SharedOpened, SharedSealed, Upload
 from ucmlab.node.instant import SECOND
 
-_Request = GenerateCsr | GenerateSelfSigned | Upload
+_Request = GenerateCsr | GenerateSelfSigned | ReuseCertificate | Upload
 PATIENCE = 30 * SECOND
 TIMER = "multi:"
 REMEMBERED = 256
@@ -95,7 +95,10 @@ class MultiServer:
 
     def expect(self, request: _Request) -> None:
         """An operator asks for something that may concern other nodes: its reply will be told by `takes`."""
-        shared = self._is_shared(request) if isinstance(request, Upload) else request.multi_server
+        if isinstance(request, Upload):
+            shared = self._is_shared(request)
+        else:
+            shared = isinstance(request, ReuseCertificate) or request.multi_server
         if shared and request.op_id not in self._shares:
             self._expected[request.op_id] = request
 

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from itertools import dropwhile
 
 from ucmlab.broker.messages import Answer, Proposal, Row, RowKey
-from ucmlab.node.commands import AnyCommand, InstallIdentity, MakeIdentity, Reply, WriteFile
+from ucmlab.node.commands import AnyCommand, InstallIdentity, MakeIdentity, Reply, ReuseIdentity, WriteFile
 from ucmlab.node.context import Context
 from ucmlab.node.errors import Refusal
-from ucmlab.node.events import Age, Delete, GenerateSelfSigned, Plant, Regenerate, Upload
+from ucmlab.node.events import Age, Delete, GenerateSelfSigned, Plant, Regenerate, ReuseCertificate, Upload
 from ucmlab.node.filing import Filing
 from ucmlab.node.identity_changes import CHAIN, IdentityChange, IdentityChanges, IdentityRequest, touched
 from ucmlab.node.identity_rows import CHANGED, FOUND
@@ -27,14 +27,14 @@ from ucmlab.node.planting import planted_rows
 from ucmlab.node.replica import Replica
 from ucmlab.node.trust_rules import Wanted, judge_delete, judge_upload, product_text
 
-Request = Upload | Delete | Regenerate | GenerateSelfSigned | Plant | Age
+Request = Upload | Delete | Regenerate | GenerateSelfSigned | ReuseCertificate | Plant | Age
 DEADLINE = 60 * SECOND
 TOLD_BESIDE = ("chain_incomplete", "san_mismatch")
 """Refusals whose text is the product's word for word; what exactly is wrong is told beside it."""
 REMEMBERED = 256
 """Operations that ended `indefinite` and may be asked for again under their id."""
 TIMER = "operation:"
-_CHANGES = (WriteFile, InstallIdentity, MakeIdentity)
+_CHANGES = (WriteFile, InstallIdentity, MakeIdentity, ReuseIdentity)
 
 
 class OpenOperation:

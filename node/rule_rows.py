@@ -126,6 +126,8 @@ class IdentityProfile(RuleRow, frozen=True, kw_only=True):
     distributed_to: tuple[Role, ...] = ()
     """Roles whose nodes get the publisher's certificate and key."""
     copies: tuple[TrustCopy, ...] = ()
+    reuses: str = ""
+    """The identity whose multi-server certificate may stand in for this one (B.3: Reuse Certificate)."""
 
     def copies_made_on(self, role: Role) -> tuple[TrustCopy, ...]:
         """The trust rows that a certificate made on a node of `role` brings along."""

@@ -31,6 +31,7 @@ from ucmlab.node.commands import (
     Publish,
     Record,
     Reply,
+    ReuseIdentity,
     SealKeys,
     SealShared,
     StartTimer,
@@ -349,7 +350,7 @@ class NodeShell:
                 self._die()
             case Subscribe(filters=filters):
                 self._bus.subscribe(filters)
-            case MakeIdentity() | InstallIdentity() | MakeCsr() | SealShared() | OpenShared():
+            case MakeIdentity() | InstallIdentity() | ReuseIdentity() | MakeCsr() | SealShared() | OpenShared():
                 return self._keys.perform(command, now)
             case MakeAuthz() | SealKeys() | OpenKeys():
                 return self._keys.perform(command, now)

@@ -14,7 +14,17 @@ from ucmlab.cluster.certificate_list import Entry, Filters, KeyFamily, Order, Us
 from ucmlab.cluster.port import NodeView
 from ucmlab.node import commands
 from ucmlab.node.csr import csr_pem
-from ucmlab.node.events import Age, Delete, GenerateCsr, GenerateSelfSigned, OrderService, Plant, Regenerate, Upload
+from ucmlab.node.events import (
+    Age,
+    Delete,
+    GenerateCsr,
+    GenerateSelfSigned,
+    OrderService,
+    Plant,
+    Regenerate,
+    ReuseCertificate,
+    Upload,
+)
 from ucmlab.node.instant import duration, from_datetime
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.scenarios.names import fingerprint as fingerprint_of
@@ -196,6 +206,15 @@ class Node:
         shared, op_id = _is_shared(distribution), self._telling.operation_id()
         operation = GenerateSelfSigned(op_id, unit, key or "", digest or "", years or 0, cn_serial, ou, shared)
         what = f"self-signed {unit} on {self._name}"
+        return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
+
+    async def reuse_certificate(self, unit: str) -> Reply:
+        """Have the multi-server certificate of tomcat stand in for CallManager's, on all nodes; from release 14 (B.3).
+
+        Args:
+            unit: `CallManager` or `CallManager-ECDSA`.
+        """
+        operation, what = ReuseCertificate(self._telling.operation_id(), unit), f"reuse for {unit} on {self._name}"
         return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
 
     async def plant(self, unit: str, pem: bytes | str, *, files: bool = True, database: bool = True) -> Reply:

@@ -22,6 +22,7 @@ from ucmlab.node.events import (
     Plant,
     Regenerate,
     RegenerateAuthz,
+    ReuseCertificate,
     Upload,
 )
 from ucmlab.node.instant import MINUTE, SECOND, from_rfc3339
@@ -210,7 +211,7 @@ class FakeLab:
                 self.nodes[operation.node].service = "stopped" if operation.action == "stop" else "started"
             case GenerateCsr():
                 it.csrs[operation.unit] = _request(node)
-            case RegenerateAuthz() | Regenerate() | GenerateSelfSigned() | Plant() | Age():
+            case RegenerateAuthz() | Regenerate() | GenerateSelfSigned() | ReuseCertificate() | Plant() | Age():
                 pass
         return Reply(operation.op_id, "done")
 

@@ -424,7 +424,14 @@ class Playbook:
             case c.SyncDisk(token, files):
                 disk.sync(files=files)
                 answers.append(DiskSynced(token))
-            case c.MakeIdentity() | c.InstallIdentity() | c.MakeCsr() | c.SealShared() | c.OpenShared():
+            case (
+                c.MakeIdentity()
+                | c.InstallIdentity()
+                | c.ReuseIdentity()
+                | c.MakeCsr()
+                | c.SealShared()
+                | c.OpenShared()
+            ):
                 answers.append(self.ring.perform(command, disk, wall=WALL))
             case c.MakeAuthz() | c.SealKeys() | c.OpenKeys():
                 answers.append(self.ring.perform(command, disk, wall=WALL))

@@ -19,7 +19,7 @@ from ucmlab.cluster.cli import details
 from ucmlab.cluster.cli.answering import end_with, refused
 from ucmlab.cluster.cli.cert_change import delete, upload
 from ucmlab.cluster.cli.cert_csr import csr
-from ucmlab.cluster.cli.cert_identity import regenerate, selfsigned
+from ucmlab.cluster.cli.cert_identity import regenerate, reuse, selfsigned
 from ucmlab.cluster.cli.ending import REFUSED
 from ucmlab.cluster.cli.listing import check_unit, entries, find
 from ucmlab.cluster.cli.options import directory_option, json_option, wall_instant
@@ -126,6 +126,7 @@ cert.add_command(delete)
 cert.add_command(csr)
 cert.add_command(regenerate)
 cert.add_command(selfsigned)
+cert.add_command(reuse)
 
 
 def _found(home: LabHome, node: str, unit: str, name: str | None, *, as_json: bool) -> Entry:

@@ -1,4 +1,4 @@
-"""`ucmlab cert regenerate|selfsigned`: a new self-signed certificate in the place of an identity (A.9, B.9)."""
+"""`ucmlab cert regenerate|selfsigned|reuse`: another certificate in the place of an identity (A.9, B.3, B.9)."""
 
 from pathlib import Path
 from typing import NoReturn
@@ -10,7 +10,7 @@ from ucmlab.cluster.cli.answering import end_with, operation_id, refused
 from ucmlab.cluster.cli.options import directory_option, json_option, yes_option
 from ucmlab.cluster.provision import LabHome, open_lab
 from ucmlab.node.errors import Refusal
-from ucmlab.node.events import GenerateSelfSigned, Regenerate
+from ucmlab.node.events import GenerateSelfSigned, Regenerate, ReuseCertificate
 
 
 @click.command()
@@ -57,7 +57,20 @@ def selfsigned(
     _make(node, wanted, directory=directory, as_json=as_json, yes=yes)
 
 
-def _make(node: str, wanted: Regenerate | GenerateSelfSigned, *, directory: Path, as_json: bool, yes: bool) -> NoReturn:
+@click.command()
+@click.argument("node")
+@click.argument("unit")
+@directory_option
+@json_option
+@yes_option
+def reuse(node: str, unit: str, *, directory: Path, as_json: bool, yes: bool) -> None:
+    """Have tomcat's multi-server certificate stand in for CallManager's (or the ECDSA pair), on all nodes; from 14."""
+    _make(node, ReuseCertificate(operation_id(), unit), directory=directory, as_json=as_json, yes=yes)
+
+
+def _make(
+    node: str, wanted: Regenerate | GenerateSelfSigned | ReuseCertificate, *, directory: Path, as_json: bool, yes: bool
+) -> NoReturn:
     home = open_lab(directory)
     home.node_home(node)
     with attaching.attach(home) as lab:

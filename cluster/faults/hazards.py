@@ -27,6 +27,7 @@ WRITES: tuple[type[c.Command], ...] = (
     c.SetInstalled,
     c.MakeIdentity,
     c.InstallIdentity,
+    c.ReuseIdentity,
     c.MakeCsr,
     c.OpenShared,
     c.MakeAuthz,

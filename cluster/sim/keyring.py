@@ -21,6 +21,7 @@ from ucmlab.node.commands import (
     MakeIdentity,
     OpenKeys,
     OpenShared,
+    ReuseIdentity,
     SealKeys,
     SealShared,
 )
@@ -33,7 +34,9 @@ from ucmlab.node.key_commands import SHORT_SERIAL_BITS
 from ucmlab.node.keyring import IdentityKey
 from ucmlab.node.rulebook import RuleBook
 
-KeyCommand = MakeIdentity | InstallIdentity | MakeCsr | SealShared | OpenShared | MakeAuthz | SealKeys | OpenKeys
+_Installing = InstallIdentity | ReuseIdentity
+KeyCommand = MakeIdentity | _Installing | MakeCsr | SealShared | OpenShared | MakeAuthz | SealKeys | OpenKeys
+
 KeyEvent = IdentityMade | CsrMade | SharedSealed | SharedOpened | AuthzMade | KeysSealed | KeysOpened
 
 
@@ -61,7 +64,7 @@ class SimKeyRing:
         match command:
             case MakeIdentity():
                 return self._make_identity(command, disk, wall)
-            case InstallIdentity():
+            case InstallIdentity() | ReuseIdentity():
                 return self._install_identity(command, disk)
             case MakeCsr() | SealShared() | OpenShared():
                 return self._request(command, disk)
@@ -87,10 +90,14 @@ class SimKeyRing:
             disk.keys[unit] = generation
         return IdentityMade(unit, der, command.op_id)
 
-    def _install_identity(self, command: InstallIdentity, disk: SimDisk) -> IdentityMade:
-        self._put_in_place(command.unit, command.der, command.op_id, disk)
-        del disk.csrs[command.unit]
-        return IdentityMade(command.unit, command.der, command.op_id)
+    def _install_identity(self, command: _Installing, disk: SimDisk) -> IdentityMade:
+        if isinstance(command, ReuseIdentity):
+            der = disk.identities[command.source]
+        else:
+            der = command.der
+            del disk.csrs[command.unit]
+        self._put_in_place(command.unit, der, command.op_id, disk)
+        return IdentityMade(command.unit, der, command.op_id)
 
     def _put_in_place(self, unit: str, der: bytes, op_id: str, disk: SimDisk) -> None:
         disk.identities[unit] = der

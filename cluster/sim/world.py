@@ -393,6 +393,7 @@ class World(Timeline):
             c.SyncDisk: self._sync,
             c.MakeIdentity: self._key_work,
             c.InstallIdentity: self._key_work,
+            c.ReuseIdentity: self._key_work,
             c.MakeAuthz: self._key_work,
             c.MakeCsr: self._key_work,
             c.SealShared: self._key_work,

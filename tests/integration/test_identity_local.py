@@ -12,6 +12,7 @@ import pytest
 from tests.integration.test_cli_lab import CommandLine, running
 from tests.openssl import RSA, openssl, verify
 
+PLACES = ("platform/.security/tomcat-ECDSA", "cm/.security/CallManager-ECDSA")
 FOLDER = "usr/local/platform/.security/tomcat"
 
 
@@ -156,6 +157,21 @@ def test_a_self_signed_certificate_for_all_comes_with_its_key(lab: CommandLine) 
     certificates = [folder / "certs" / "TVS.pem" for folder in folders]
     assert len({each.read_bytes() for each in certificates}) == 1
     assert public_key(keys[0], "pkey", "-pubout") == public_key(certificates[0], "x509", "-noout", "-pubkey")
+
+
+@pytest.mark.rule("B.3", "A.19")
+def test_tomcats_certificate_for_all_stands_in_for_callmanagers(lab: CommandLine) -> None:
+    lab.must("cert", "selfsigned", "pub", "tomcat-ECDSA", "--multi-server", "--yes")
+    done = lab.json("cert", "reuse", "pub", "CallManager-ECDSA", "--yes")
+    assert (done["outcome"], set(done["nodes"].values())) == ("done", {"done"})
+    for node in done["nodes"]:
+        tomcat, call_manager = (home(lab, node) / "usr/local" / place for place in PLACES)
+        assert (tomcat / "certs/tomcat-ECDSA.pem").read_bytes() == (
+            call_manager / "certs/CallManager-ECDSA.pem"
+        ).read_bytes()
+        key = call_manager / "keys/CallManager-ECDSA_priv.pem"
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600
+        assert key.read_bytes() == (tomcat / "keys/tomcat-ECDSA_priv.pem").read_bytes()
 
 
 def test_a_state_is_set_up_past_the_rules_and_told_in_the_journal(lab: CommandLine, authority: Authority) -> None:

@@ -323,3 +323,37 @@ def test_a_self_signed_certificate_serves_several_nodes_from_release_14() -> Non
     told(story)
     told(refused)
     told(too_early, Settings(nodes="pub,sub1", release="12.5"))
+
+
+@pytest.mark.rule("B.3", "A.19")
+def test_a_multi_server_tomcat_certificate_stands_in_for_callmanager() -> None:
+    async def story(lab: Lab) -> None:
+        pub, sub1, _ = lab.nodes
+        root = await lab.ca("Corp Root CA")
+        (await pub.upload("tomcat-trust", root.pem)).must_be("done")
+        await lab.converged("5m")
+        (await pub.reuse_certificate("CallManager")).must_be("refused", "wrong_purpose")  # it is one node's own
+        leaf = await root.sign((await pub.generate_csr("tomcat", distribution="multi-server")).pem)
+        (await pub.upload("tomcat", leaf.pem)).must_be("done")
+        (await pub.reuse_certificate("CallManager")).must_be("refused", "chain_incomplete")
+        (await pub.upload("CallManager-trust", root.pem)).must_be("done")
+        await lab.converged("5m")
+        before = sub1.identity("CallManager")
+        done = await pub.reuse_certificate("CallManager")
+        done.must_be("done")
+        lab.check(done.nodes == {"pub": "done", "sub1": "done"}, "all CUCM nodes", done.warnings)
+        await lab.converged("5m")
+        for node in (pub, sub1):
+            lab.check(
+                node.identity("CallManager") == node.identity("tomcat") == leaf.fingerprint, f"{node.name} reuses it"
+            )
+            lab.check(node.database("CallManager") == {leaf.fingerprint}, f"one row for {node.name}")
+        (await pub.reuse_certificate("TVS")).must_be("refused", "wrong_purpose")
+        (await sub1.regenerate("CallManager")).must_be("done")
+        lab.check(sub1.identity("CallManager") not in (before, leaf.fingerprint), "regenerating ends it")
+
+    async def too_early(lab: Lab) -> None:
+        (await lab.node("pub").reuse_certificate("CallManager")).must_be("refused", "release")
+
+    told(story)
+    told(too_early, Settings(nodes="pub,sub1", release="12.5"))

@@ -69,6 +69,7 @@ def identity(row: dict[str, str], release: str) -> dict[str, object]:
         "years": 20 if unit == "ITLRecovery" and in_release(release, TWENTY_YEARS) else 5,
         "scope": "cluster" if cluster else "node",
         "distributed_to": roles("ST") if unit == "ITLRecovery" else (),  # B.1: made on the publisher, copied
+        "reuses": {"CallManager": "tomcat", "CallManager-ECDSA": "tomcat-ECDSA"}.get(unit, ""),  # B.3
         "copies": tuple(copy(text) for text in row["copies"].split(", ") if text),
     }
 
