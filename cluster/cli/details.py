@@ -156,4 +156,7 @@ def _bits(usage: x509.KeyUsage) -> list[str]:
 
 
 def _hex(value: x509.ExtensionType) -> str:
-    return value.public_bytes().hex()
+    try:
+        return value.public_bytes().hex()
+    except ValueError:
+        return "(malformed)"  # such as a negative serial number in it, which the library reads and does not write

@@ -20,6 +20,7 @@ WRONG: dict[str, tuple[Kind, str]] = {
     "serial-zero.pem": ("upload", "upload accepted"),  # `cert show` printed the library's warning
     "serial-of-two-thousand-octets.pem": ("upload", "upload accepted"),  # `cert show`: ValueError, too many digits
     "serial-of-a-hundred-octets.pem": ("upload", "upload accepted"),  # a file name too long for a disk
+    "negative-number-in-an-extension.pem": ("upload", "upload accepted"),  # `cert show`: ValueError
 }
 """File to its kind of input and how it must end."""
 
