@@ -114,7 +114,7 @@ def _algorithm(loaded: x509.Certificate) -> str:
     family = next((name for arc, name in _SIGNED_WITH.items() if dotted.startswith(f"{arc}.")), "")
     try:
         digest = loaded.signature_hash_algorithm
-    except UnsupportedAlgorithm:
+    except (UnsupportedAlgorithm, ValueError):  # ValueError: parameters of RSA-PSS that are none
         return dotted
     return f"{digest.name.upper()}with{family}" if digest is not None and family else dotted
 

@@ -21,6 +21,7 @@ WRONG: dict[str, tuple[Kind, str]] = {
     "serial-of-two-thousand-octets.pem": ("upload", "upload accepted"),  # `cert show`: ValueError, too many digits
     "serial-of-a-hundred-octets.pem": ("upload", "upload accepted"),  # a file name too long for a disk
     "negative-number-in-an-extension.pem": ("upload", "upload accepted"),  # `cert show`: ValueError
+    "parameters-of-no-signature.pem": ("upload", "upload accepted"),  # `cert show`: ValueError
 }
 """File to its kind of input and how it must end."""
 
