@@ -211,6 +211,11 @@ class Upload(Event, frozen=True):
     description: str = ""
     cause: str = ""
 
+    @property
+    def unit(self) -> str:
+        """The unit that the purpose names (R-015)."""
+        return self.purpose
+
 
 class Delete(Event, frozen=True):
     """An operator deletes a certificate, confirmed."""

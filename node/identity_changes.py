@@ -32,14 +32,7 @@ from ucmlab.node.replica import Replica
 from ucmlab.node.reuse_rules import judge_reuse
 from ucmlab.node.rulebook import RuleBook, Unit
 from ucmlab.node.self_signed_rules import judge_self_signed
-from ucmlab.node.trust_rules import (
-    check_description,
-    check_publisher_only,
-    copies,
-    held_by_default,
-    held_rows,
-    same_name_rule,
-)
+from ucmlab.node.trust_rules import check_description, check_publisher_only, copies, taken_in
 from ucmlab.node.upload_files import read_upload
 
 CHAIN = "/chain"
@@ -100,8 +93,7 @@ class IdentityChanges:
         """
         if self.is_done(request):
             # From before a kill: it was judged then, and the CA certificates that came along have ids of their own.
-            unit = request.purpose if isinstance(request, Upload) else request.unit
-            return IdentityChange(unit=unit, der=self._identities[unit])
+            return IdentityChange(unit=request.unit, der=self._identities[request.unit])
         if isinstance(request, Upload):
             return self._judge_upload(request)
         if isinstance(request, ReuseCertificate):
@@ -113,8 +105,7 @@ class IdentityChanges:
 
     def is_done(self, request: IdentityRequest) -> bool:
         """Whether this very operation's certificate is in place, from before a kill: what is left are the rows."""
-        unit = request.purpose if isinstance(request, Upload) else request.unit
-        return self._installed_by.get(unit) == request.op_id
+        return self._installed_by.get(request.unit) == request.op_id
 
     def is_in_place(self, row: Row) -> bool:
         """Whether an identity's row is that of the certificate on disk."""
@@ -205,10 +196,9 @@ class IdentityChanges:
     def _judge_leaf(self, unit: Unit, certificates: tuple[Certificate, ...]) -> Certificate:
         csr = self._requests.get(unit.name)
         profile = self._context.rulebook.identities[unit.name]
-        family = profile.key.partition("-")[0]
         leaf = pick_leaf(certificates, csr, may_issue=profile.ca)
-        check_key_family(leaf, family)
-        check_signature(leaf, family)
+        check_key_family(leaf, profile.family)
+        check_signature(leaf, profile.family)
         check_trust_certificate(leaf, self._context.now.wall)
         if csr is None:
             raise Refusal("csr_missing", "no certificate request was made")
@@ -228,19 +218,12 @@ class IdentityChanges:
         self, unit: Unit, brought: tuple[Certificate, ...], description: str
     ) -> tuple[tuple[Row, ...], tuple[RowKey, ...]]:
         """The rows of CA certificates that came along, in the identity's trust store and where that is copied to."""
-        context, adds, removes = self._context, list[Row](), list[RowKey]()
-        store = context.rulebook.units[unit.verified_by]
-        for target in (store.name, *copies(context, store)):
-            holders = held_by_default(context, context.rulebook.units[target])
-            for certificate in brought:
-                if self._filing.get(target, certificate.fingerprint) is not None:
-                    continue
-                there = held_rows(context, self._replica, target) + [row for row in adds if row.unit == target]
-                gone = same_name_rule(there, certificate)
-                adds = [row for row in adds if row.key not in gone and row.key != (target, certificate.fingerprint)]
-                removes += [key for key in gone if key in self._replica.rows]
-                adds.append(Row(target, certificate.fingerprint, certificate.der, description, holders))
-        return tuple(adds), tuple(removes)
+        store = self._context.rulebook.units[unit.verified_by]
+        new = {
+            target: [each for each in brought if self._filing.get(target, each.fingerprint) is None]
+            for target in (store.name, *copies(self._context, store))
+        }
+        return taken_in(self._context, self._replica, new, description)
 
     def _warnings(self, unit: Unit, leaf: Certificate) -> tuple[str, ...]:
         csr = self._requests.get(unit.name)

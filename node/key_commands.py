@@ -194,7 +194,7 @@ class KeyCommands:
     def _take_shared(self, command: OpenShared) -> bytes:
         unit = self._rulebook.units[command.unit]
         info = self._shared_info(command, sender=command.sender, recipient=self._config.name)
-        family = self._rulebook.identities[unit.name].key.partition("-")[0]
+        family = self._rulebook.identities[unit.name].family
         if command.kind == "request":
             der = self._ring.open_csr(unit, command.blob, info=info, family=family)
             self._put_request_in_place(unit, der)

@@ -21,12 +21,12 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from ucmlab.node.certificates import parse
-from ucmlab.node.csr_reading import UNREADABLE_CSR, is_multi_server, read_csr, requested_name
-from ucmlab.node.errors import Refusal, SealBroken
+from ucmlab.node.csr_reading import UNREADABLE_CSR, read_csr
+from ucmlab.node.errors import SealBroken
 from ucmlab.node.privatefile import TEMPORARY, private_folder, read_private, sync_folder, write_private
 from ucmlab.node.rulebook import Unit
 from ucmlab.node.sealing import BusIdentity, Secret, seal, unseal
+from ucmlab.node.sharing_rules import may_be_taken
 
 IdentityKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 PUBLIC_EXPONENT = 65537
@@ -207,7 +207,7 @@ class KeyRing:
                 a key of that family (`rsa`, `ec`): others' requests for one node are nobody's to replace.
         """
         csr, key = _request_of(unseal(self.bus.sealing_private, blob, info=info))
-        if isinstance(key, rsa.RSAPrivateKey) != (family == "rsa") or not is_multi_server(requested_name(csr)):
+        if not may_be_taken("request", csr, family):
             raise SealBroken
         self._store_csr_key(unit, key)
         return csr
@@ -238,7 +238,7 @@ class KeyRing:
             SealBroken: as `open_identity`, or it is no multi-server certificate with a key of that family.
         """
         certificate, key = _identity_of(unseal(self.bus.sealing_private, blob, info=info))
-        if isinstance(key, rsa.RSAPrivateKey) != (family == "rsa") or not _is_of_several(certificate):
+        if not may_be_taken("identity", certificate, family):
             raise SealBroken
         self._store(unit, key)
         return certificate
@@ -349,13 +349,6 @@ def _digests(keys: _Authz) -> AuthzDigests:
     return AuthzDigests(
         keys.generation, hashlib.sha256(public).hexdigest(), hashlib.sha256(keys.encryption).hexdigest()
     )
-
-
-def _is_of_several(certificate: bytes) -> bool:
-    try:
-        return is_multi_server(parse(certificate).common_name)
-    except Refusal:
-        return False
 
 
 def _identity_of(opened: bytes) -> tuple[bytes, IdentityKey]:

@@ -127,7 +127,7 @@ class MultiServer:
         request = self._expected.pop(reply.op_id, None)
         if request is None or reply.outcome not in ("done", "partial"):
             return False
-        unit = request.purpose if isinstance(request, Upload) else request.unit
+        unit = request.unit
         kind: Shared = "request" if isinstance(request, GenerateCsr) else "identity"
         self._end_others_of(unit)
         others = [name for name in participants(self._context, unit) if name != self._context.config.name]

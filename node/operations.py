@@ -113,7 +113,7 @@ class Operations:
 
     def _units_of(self, request: Request) -> tuple[str, ...]:
         """The units that must not be under another change meanwhile."""
-        name = line_unit(request)
+        name = request.unit
         unit = self._context.rulebook.units.get(name)
         if unit is None or unit.kind != "identity" or isinstance(request, Delete):
             return (name,)
@@ -129,9 +129,9 @@ class Operations:
         try:
             self._judge(request)
         except Refusal as refusal:
-            text = product_text(self._context.rulebook, refusal.reason, line_unit(request), refusal.text)
+            text = product_text(self._context.rulebook, refusal.reason, request.unit, refusal.text)
             if refusal.reason == "same_cn_older_start":
-                self._context.record("same_cn_older_start_ignored", request.op_id, unit=line_unit(request))  # C-46
+                self._context.record("same_cn_older_start_ignored", request.op_id, unit=request.unit)  # C-46
             # The product's text names no certificate; which one is missing must be said nevertheless (R-013).
             told = (refusal.text,) if refusal.reason in TOLD_BESIDE else ()
             self._reply(request.op_id, "refused", reason=refusal.reason, text=text, warnings=told)
@@ -475,8 +475,3 @@ class Operations:
         waiting, self._line = self._line, deque()
         for request in waiting:
             self.ask(request)
-
-
-def line_unit(request: Request) -> str:
-    """The unit that a waiting request wants to change."""
-    return request.purpose if isinstance(request, Upload) else request.unit

@@ -129,6 +129,11 @@ class IdentityProfile(RuleRow, frozen=True, kw_only=True):
     reuses: str = ""
     """The identity whose multi-server certificate may stand in for this one (B.3: Reuse Certificate)."""
 
+    @property
+    def family(self) -> str:
+        """The kind of key that it takes, `rsa` or `ec`."""
+        return self.key.partition("-")[0]
+
     def copies_made_on(self, role: Role) -> tuple[TrustCopy, ...]:
         """The trust rows that a certificate made on a node of `role` brings along."""
         return tuple(copy for copy in self.copies if not copy.roles or role in copy.roles)

@@ -4,6 +4,8 @@ The node judges with its own files and replica; the publisher judges again with 
 and has the last word. A refusal carries a stable reason word and the product's text.
 """
 
+from collections.abc import Iterable, Mapping
+
 import msgspec
 
 from ucmlab.broker.messages import Row, RowKey
@@ -40,17 +42,36 @@ def judge_upload(context: Context, replica: Replica, filing: Filing, request: Up
     certificates = read_upload(request.data, der_pkcs7=context.config.der_pkcs7)
     for certificate in certificates:
         check_trust_certificate(certificate, context.now.wall)
+    brought = dict.fromkeys((unit.name, *copies(context, unit)), certificates)
+    adds, removes = taken_in(context, replica, brought, request.description)
+    return Wanted("upload", removes=removes, adds=adds, warnings=present_already(replica, filing, adds))
+
+
+def taken_in(
+    context: Context, replica: Replica, brought: Mapping[str, Iterable[Certificate]], description: str
+) -> tuple[tuple[Row, ...], tuple[RowKey, ...]]:
+    """What certificates that come to trust units add there, and which rows they take the place of.
+
+    Args:
+        context: whose node they come to.
+        replica: its rows.
+        brought: trust unit to certificates.
+        description: stored with each (R-068).
+
+    Raises:
+        Refusal: `same_cn_older_start`.
+    """
     removes: list[RowKey] = []
     adds: list[Row] = []
-    for target in (unit.name, *copies(context, unit)):
+    for target, certificates in brought.items():
         holders = held_by_default(context, context.rulebook.units[target])
         for certificate in certificates:
             there = held_rows(context, replica, target) + [row for row in adds if row.unit == target]
             gone = same_name_rule(there, certificate)
             adds = [row for row in adds if row.key not in gone and row.key != (target, certificate.fingerprint)]
             removes += [key for key in gone if key in replica.rows]
-            adds.append(Row(target, certificate.fingerprint, certificate.der, request.description, holders))
-    return Wanted("upload", removes=tuple(removes), adds=tuple(adds), warnings=present_already(replica, filing, adds))
+            adds.append(Row(target, certificate.fingerprint, certificate.der, description, holders))
+    return tuple(adds), tuple(removes)
 
 
 def judge_delete(context: Context, replica: Replica, filing: Filing, request: Delete) -> Wanted:
@@ -138,7 +159,7 @@ def held_rows(context: Context, replica: Replica, unit: str) -> list[Row]:
     return [row for row in replica.of_unit(unit).values() if row.held_by(context.config.name)]
 
 
-def present_already(replica: Replica, filing: Filing, adds: list[Row]) -> tuple[str, ...]:
+def present_already(replica: Replica, filing: Filing, adds: Iterable[Row]) -> tuple[str, ...]:
     """Say which certificates are there already; a second upload changes nothing (X-05, X-17)."""
     return tuple(
         f"{row.unit} already holds {row.fingerprint}"

@@ -33,6 +33,7 @@ from ucmlab.node.instant import to_datetime
 from ucmlab.node.key_commands import SHORT_SERIAL_BITS
 from ucmlab.node.keyring import IdentityKey
 from ucmlab.node.rulebook import RuleBook
+from ucmlab.node.sharing_rules import may_be_taken
 
 _Installing = InstallIdentity | ReuseIdentity
 KeyCommand = MakeIdentity | _Installing | MakeCsr | SealShared | OpenShared | MakeAuthz | SealKeys | OpenKeys
@@ -162,10 +163,13 @@ class SimKeyRing:
 
     def _open_shared(self, command: OpenShared, disk: SimDisk) -> SharedOpened:
         sealed = self._unsealed(command.blob, _shared(command), 0)
-        der = b"" if sealed is None else sealed.der
-        if der and command.kind == "request":
+        family = self._rulebook.identities[command.unit].family
+        if sealed is None or not may_be_taken(command.kind, sealed.der, family):
+            return SharedOpened(command.op_id, command.unit, command.kind, command.sender, b"")
+        der = sealed.der
+        if command.kind == "request":
             disk.csrs[command.unit] = der
-        elif der:
+        else:
             self._put_in_place(command.unit, der, command.op_id, disk)
         return SharedOpened(command.op_id, command.unit, command.kind, command.sender, der)
 

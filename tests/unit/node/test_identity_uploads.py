@@ -4,9 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from msgspec.structs import replace
 
+from tests.fuzz.test_found import FOUND
 from tests.playbook import Playbook, config
+from tests.unit.node.certificate_factory import END, START, ec_key, name
 from ucmlab.cluster.ca.authority import der_of, pem_of, pkcs7_of
 from ucmlab.cluster.ca.keys import simulation_keys
 from ucmlab.cluster.ca.office import Books, Office, open_root
@@ -22,6 +25,10 @@ from ucmlab.node.events import (
     Regenerate,
     Upload,
 )
+from ucmlab.node.instant import DAY, SECOND
+from ucmlab.node.leaf_rules import told_of
+from ucmlab.node.upload_files import read_upload
+from ucmlab.node.usages import OF_THE_TABLES
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 
@@ -354,3 +361,48 @@ def test_asked_for_again_after_a_kill_the_operation_goes_on_where_it_was() -> No
     assert ask(pub, Upload("op-1", "tomcat", data)).outcome == "done"
     assert in_database(pub, "tomcat") == {identity(pub)}
     assert ask(pub, Upload("op-2", "tomcat", data)).reason == "csr_missing"
+
+
+@pytest.mark.rule("B.10")
+def test_what_people_should_know_of_an_accepted_certificate_is_told() -> None:
+    pub, ca = prepared()
+    told = ask(pub, Upload("op-1", "tomcat", ca.leaf(request(pub), not_after=NOW + timedelta(days=10))))
+    assert (told.outcome, [warning.partition(":")[0] for warning in told.warnings]) == ("done", ["near_expiry"])
+    builder = x509.CertificateBuilder(
+        issuer_name=name("Strict CA"),
+        subject_name=name("Strict CA"),
+        public_key=ec_key().public_key(),
+        serial_number=1,
+        not_valid_before=START,
+        not_valid_after=END,
+    ).add_extension(x509.ExtendedKeyUsage([OF_THE_TABLES["server"]]), critical=True)
+    strict = parse(der_of(builder.sign(ec_key(), hashes.SHA256(), ecdsa_deterministic=True)))
+    assert told_of(strict, strict.not_before) == ("critical_extension: 2.5.29.37; some peers refuse it",)
+    (zero,) = read_upload((FOUND / "serial-zero.pem").read_bytes())
+    assert [each.partition(":")[0] for each in told_of(zero, zero.not_before)][-1] == "parser"
+
+
+@pytest.mark.rule("R-090", "R-092", "B.4")
+@pytest.mark.parametrize(
+    ("unit", "key"),
+    [("tomcat", f"rsa-{bits}") for bits in (2048, 3072, 4096)]
+    + [("tomcat-ECDSA", f"ec-{bits}") for bits in (256, 384, 521)],
+)
+def test_self_signed_certificates_have_the_key_and_years_that_were_asked_for(unit: str, key: str) -> None:
+    pub = node()
+    for years in (5, 10, 15, 20):
+        assert ask(pub, GenerateSelfSigned(f"op-{years}", unit, key, years=years)).outcome == "done"
+        made = parse(pub.disk.identities[unit])
+        assert (made.key, made.self_signed) == (key, True)
+        assert made.not_after - made.not_before == years * 365 * DAY - SECOND
+    assert ask(pub, Regenerate("again", unit)).outcome == "done"
+    assert parse(pub.disk.identities[unit]).key == key
+
+
+@pytest.mark.rule("B.4", "A.19")
+def test_the_serial_number_may_follow_the_common_name() -> None:
+    pub = node()
+    assert ask(pub, GenerateSelfSigned("op-1", "tomcat", cn_serial=True)).outcome == "done"
+    made = parse(pub.disk.identities["tomcat"])
+    assert made.common_name == f"pub.lab.test_{made.serial}"
+    assert ask(node(release="14"), GenerateSelfSigned("op-1", "tomcat", cn_serial=True)).reason == "release"
