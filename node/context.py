@@ -13,6 +13,7 @@ from ucmlab.node.certificates import names_content
 from ucmlab.node.commands import AnyCommand, CancelTimer, Publish, Record, StartTimer
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.instant import SECOND, Instant
+from ucmlab.node.parameters import Parameters
 from ucmlab.node.rulebook import RuleBook
 
 NEVER = Instant(0, 0)
@@ -30,6 +31,11 @@ class Context:
         self.codec = codec
         self.timing = rulebook.timings[config.timing]
         self.topics = Topics(config.cluster)
+        self.set_parameters: dict[tuple[str, str], str] = {}
+        """What was set, by place and parameter."""
+        self.parameters = Parameters(
+            rulebook.parameters, node=config.name, role=config.role, values=self.set_parameters
+        )
         self.now = NEVER
         self.cause = ""
         self.boot = 0
@@ -92,6 +98,10 @@ class Context:
         record_id = f"{self.config.name}.{self.boot}.{self._records}"
         self.commands.append(Record(record_id, name, self.cause, op_id, fields))
         self.cause = record_id
+
+    def alarm(self, alarm: str, op_id: str = "", /, **fields: str | int | bool | None) -> None:
+        """Note that something is wrong that an operator must hear of."""
+        self.record("alarm", op_id, alarm=alarm, **fields)
 
     def backoff(self, attempt: int, *what: object) -> int:
         """How long to wait before asking again: about 2 s at first, doubling, about a minute at most, with jitter."""

@@ -307,7 +307,7 @@ class NodeCore:
         Files can be compared again; with a database that lacks what the node believes it holds, only a fresh start from
         the disk is safe.
         """
-        self.context.record("alarm", event.op_id, alarm="command_failed", command=event.command, text=event.text)
+        self.context.alarm("command_failed", event.op_id, command=event.command, text=event.text)
         if event.command in _OF_OPERATIONS and (event.op_id or event.command not in _IDENTITY_COMMANDS):
             self.operations.failed(event.op_id, event.text)
             self.multi_server.connected()  # a timer of its own may have been in the list
@@ -334,7 +334,7 @@ class NodeCore:
 
     def _taken_over(self) -> None:
         """Somebody else joined the bus under this node's name; people must find out who is the right one."""
-        self.context.record("alarm", alarm="duplicate_node", node=self.config.name)
+        self.context.alarm("duplicate_node", node=self.config.name)
 
     def _publisher_keys(self, event: AuthzMade | KeysSealed) -> None:
         """Only the publisher makes or seals keys; elsewhere nobody asked."""
@@ -637,7 +637,7 @@ class NodeCore:
 
     def _keys_opened(self, event: KeysOpened) -> None:
         if not event.ok:
-            self.context.record("alarm", alarm="keys_not_opened", kind=event.kind, generation=event.generation)
+            self.context.alarm("keys_not_opened", kind=event.kind, generation=event.generation)
             return
         self.keys[event.kind] = event.generation
         if event.der:

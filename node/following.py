@@ -149,7 +149,7 @@ class Follower:
             self._expect_gap_to_close()
         elif self._replica.position == (head.epoch, head.seq) and self._replica.digest() != head.digest:
             # S7: equal position, unequal rows. Nothing here can tell who is right, so people are called.
-            self._context.record("alarm", alarm="digest_mismatch", epoch=head.epoch, seq=head.seq)
+            self._context.alarm("digest_mismatch", epoch=head.epoch, seq=head.seq)
             self._ask_again()
 
     def _ask_again(self) -> None:
@@ -229,7 +229,7 @@ class Follower:
         if entry.epoch != epoch or entry.seq != seq + 1:
             return False
         if entry.prev != tail_hash:
-            self._context.record("alarm", alarm="log_fork", epoch=entry.epoch, seq=entry.seq)
+            self._context.alarm("log_fork", epoch=entry.epoch, seq=entry.seq)
             return False
         return True
 

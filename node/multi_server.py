@@ -241,7 +241,7 @@ class MultiServer:
     def opened(self, event: SharedOpened) -> None:
         """It is on the disk, in the place of the one before (R-151)."""
         if not event.der:
-            self._context.record("alarm", event.op_id, alarm="keys_not_opened", kind=event.unit)
+            self._context.alarm("keys_not_opened", event.op_id, kind=event.unit)
             self._answer(event.sender, PeerAnswer(event.op_id, "refused", "format"))
             return
         if event.kind == "request":

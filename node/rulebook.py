@@ -15,6 +15,7 @@ import msgspec
 
 from ucmlab.node.displays import Display, SerialShown
 from ucmlab.node.errors import Refusal
+from ucmlab.node.parameters import Parameter
 from ucmlab.node.restarts import Advisory, Reload, Restart, RestartRules, Verb
 from ucmlab.node.rule_rows import (
     CSR_COLUMNS,
@@ -78,6 +79,7 @@ class _Rules(msgspec.Struct, frozen=True):
     keys: tuple[KeyKind, ...]
     validity: _Validity
     services: tuple[Service, ...]
+    parameters: tuple[Parameter, ...]
     features: tuple[Feature, ...]
     displays: tuple[Display, ...]
     serials: tuple[SerialShown, ...]
@@ -104,6 +106,7 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     validity_years: tuple[int, ...]
     """How long a self-signed certificate may be valid, where an operator says it."""
     services: dict[str, Service]
+    parameters: dict[str, Parameter]
     timings: dict[str, Timing]
     """`instant` and `product`."""
     limits: Limits
@@ -251,6 +254,7 @@ def _load(release: str, profile: str) -> RuleBook:
         keys={kind.name: kind for kind in valid(rules.keys)},
         validity_years=rules.validity.years,
         services=services,
+        parameters={row.name: row for row in valid(rules.parameters)},
         timings=rules.timings,
         limits=rules.limits,
         refusals={reason: refusal.text for reason, refusal in rules.refusals.items()},
@@ -281,7 +285,7 @@ def _display(rules: _Rules, valid: Gate) -> Display:
 @lru_cache(maxsize=1)
 def _rules() -> _Rules:
     tables: dict[str, object] = {name: _table(name) for name in ("refusals", "timings", "restarts")}
-    for name in ("unit", "csr", "service", "feature"):
+    for name in ("unit", "csr", "service", "feature", "parameter"):
         tables[f"{name}s"] = _table(f"{name}s")[name]
     identities, keys = _table("identities"), _table("keys")
     tables |= {"identities": identities["identity"], "lifetimes": identities["lifetime"]}

@@ -144,7 +144,7 @@ class Services:
         elif slot.state == "stopping":
             self._stopped(slot)
         elif slot.state == "started" and self._ails(slot, "crashes"):
-            self._context.record("alarm", alarm="service_crashed", service=service)
+            self._context.alarm("service_crashed", service=service)
             self._stopped(slot)
 
     def trouble(self, trouble: ServiceTroubled) -> None:
@@ -205,7 +205,7 @@ class Services:
             self._started(slot)
 
     def _start_in_trouble(self, slot: Slot, trouble: ServiceTroubled, delay: int) -> None:
-        self._context.record("alarm", alarm="service_trouble", service=slot.rule.name, trouble=trouble.trouble)
+        self._context.alarm("service_trouble", service=slot.rule.name, trouble=trouble.trouble)
         match trouble.trouble:
             case "hangs":
                 pass  # it is heard of again when the trouble is over

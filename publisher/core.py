@@ -353,7 +353,7 @@ class PublisherCore(NodeCore):
         self._somebody_is_at((ack.epoch, ack.seq), ack.hash, sender)
         self._acknowledged(sender, (ack.epoch, ack.seq))
         if (ack.epoch, ack.seq) == self.replica.position and ack.digest != self.replica.digest():
-            self.context.record("alarm", alarm="digest_mismatch", member=sender, epoch=ack.epoch, seq=ack.seq)
+            self.context.alarm("digest_mismatch", member=sender, epoch=ack.epoch, seq=ack.seq)
 
     def _acknowledged(self, member: str, position: tuple[int, int]) -> None:
         self._somebody_saw(position)
@@ -388,7 +388,7 @@ class PublisherCore(NodeCore):
         epoch, seq = position
         ours = self.log.hash_at(seq) if epoch == self.log.epoch else None
         if entry and ours is not None and entry != ours:
-            self.context.record("alarm", alarm="log_fork", member=member, epoch=epoch, seq=seq)
+            self.context.alarm("log_fork", member=member, epoch=epoch, seq=seq)
             self._begin_epoch(epoch + 1)
 
     def _synced(self) -> None:

@@ -12,6 +12,7 @@ PUBLISHED = {
     "format": "Certificate is not in PEM format: {detail}",  # K31; what comes after the colon is ours
 }
 OURS = {
+    "parameter_value": "{detail}",
     "empty": "The uploaded file is empty",
     "private_key": "The uploaded file holds a private key; only certificates may be uploaded",
     "trailing_data": "The uploaded file holds more than the certificate: {detail}",
