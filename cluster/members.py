@@ -173,6 +173,8 @@ class LocalNode(Process):
         self.client_id = client_id
         self.pulse: Pulse | None = None
         self.asked = 0
+        self.held = 0
+        """Exchanges of it that a server of the lab holds back."""
         self.status: NodeStatus | None = None
         """Its core, as told last."""
         self.replication_broken = False

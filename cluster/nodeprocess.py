@@ -39,6 +39,7 @@ from ucmlab.cluster.control_messages import (
     ToNode,
     act_event,
 )
+from ucmlab.cluster.exchanges import TaskExchanges
 from ucmlab.cluster.framing import framed
 from ucmlab.cluster.nodefaults import NodeFaults
 from ucmlab.node.clock import LabClock
@@ -84,10 +85,12 @@ class Node:
             fact = Record(f"{config.name}.{self.image.boot}.disk.{number}", "disk_warning", "", "", {"text": text})
             self.journal.write(fact, self.clock.now())
         core = (PublisherCore if config.is_publisher else NodeCore)(config, rulebook, codec)
+        self.exchanges = TaskExchanges({})
         self.shell = NodeShell(
             core=core,
             disk=self.disk,
             keys=keys,
+            exchanges=self.exchanges,
             journal=self.journal,
             clock=self.clock,
         )

@@ -12,6 +12,9 @@ or from it either. Then nothing can happen any more until a timer fires.
 A link that suffers (`ucmlab.cluster.chaos_proxy`) is left out of that: its two ends cannot agree. In place of their
 counts `stillness` must be the same before and after the question.
 
+An exchange with a server outside is in flight until it is answered, unless the lab's own server holds it back: then the
+answer comes at an instant of lab time, like a timer of the lab.
+
 A broker that is not ours tells no counts. There every node is asked for an echo in place of them, and the lab's own
 observer as well; `ucmlab.cluster.carriers.observer` says why that proves the same.
 """
@@ -78,6 +81,11 @@ class Member(Protocol):
     @property
     def suffers(self) -> bool:
         """Whether its link holds up what passes: that moves when it is due or a fault ends, and is not in flight."""
+        ...
+
+    @property
+    def held(self) -> int:
+        """How many of its exchanges somebody of the lab holds back until an instant that is on the lab's agenda."""
         ...
 
 
@@ -291,7 +299,7 @@ def due_of(member: Member) -> int | None:
 def is_calm(member: Member, *, broker: BrokerLife) -> bool:
     """Whether a node, by its own account, has nothing to do and waits for nothing but time."""
     pulse = member.pulse
-    if pulse is None or not pulse.idle or pulse.acted != member.asked:
+    if pulse is None or not pulse.idle or pulse.acted != member.asked or pulse.asking != member.held:
         return False
     if not member.on_bus or member.suffers or broker == "paused":
         return True  # what is held up moves only when the network heals, the broker goes on, or it is due

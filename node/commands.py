@@ -276,6 +276,23 @@ class Reply(Command, frozen=True):
     nodes: dict[str, str] = {}
 
 
+class Exchange(Command, frozen=True):
+    """Base of what a node asks of others than its disk, its keys and the bus: a server outside, or another node.
+
+    Others take their time, so the list goes on without the answer: one event with the same token, whatever happens.
+    Shells give up after some machine time and answer that; a core that waited long enough in lab time says `GiveUp`,
+    and hears no more of it. A kill loses question and answer.
+    """
+
+    token: str
+
+
+class GiveUp(Command, frozen=True):
+    """Whatever answers that token is not waited for any more."""
+
+    token: str
+
+
 class Halt(Command, frozen=True):
     """End this process now, as a kill would: what it believes and what its disk holds are no longer the same."""
 
@@ -324,6 +341,8 @@ AnyCommand = (
     | SealKeys
     | OpenKeys
     | Reply
+    | Exchange
+    | GiveUp
     | Halt
     | Record
 )

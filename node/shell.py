@@ -21,6 +21,8 @@ from ucmlab.node.commands import (
     AnyCommand,
     CancelTimer,
     Command,
+    Exchange,
+    GiveUp,
     Halt,
     InstallIdentity,
     MakeAuthz,
@@ -86,6 +88,31 @@ class Keys(Protocol):
         ...
 
 
+class Exchanges(Protocol):
+    """Performs what takes others' time; see `Exchange`."""
+
+    @property
+    def open(self) -> int:
+        """Exchanges that were begun and neither answered nor given up."""
+        ...
+
+    async def run(self) -> None:
+        """Serve until `close`."""
+        ...
+
+    def begin(self, command: Exchange, answer: Callable[[AnyEvent], None]) -> None:
+        """Begin one; `answer` is called once, later, unless it is given up."""
+        ...
+
+    def give_up(self, token: str) -> None:
+        """Forget one; nothing happens if it was answered already."""
+        ...
+
+    def close(self) -> None:
+        """Give all up; nothing can be begun any more."""
+        ...
+
+
 class Journal(Protocol):
     """Keeps facts."""
 
@@ -122,6 +149,8 @@ class Pulse(msgspec.Struct, frozen=True, array_like=True, gc=False):
     received: int
     duplicate: bool
     next_due: int | None
+    asking: int = 0
+    """Exchanges with others that were begun and not answered."""
 
 
 class Observer(Protocol):
@@ -143,11 +172,14 @@ class Observer(Protocol):
 class NodeShell:
     """Runs one core. Also the listener of its bus."""
 
-    def __init__(self, *, core: Core, disk: Disk, keys: Keys, journal: Journal, clock: LabClock) -> None:
+    def __init__(
+        self, *, core: Core, disk: Disk, keys: Keys, exchanges: Exchanges, journal: Journal, clock: LabClock
+    ) -> None:
         """`attach` must follow before `run`."""
         self._core = core
         self._disk = disk
         self._keys = keys
+        self._exchanges = exchanges
         self._journal = journal
         self._clock = clock
         self._timers = Timers()
@@ -216,6 +248,7 @@ class NodeShell:
             received=counters.received,
             duplicate=counters.duplicate,
             next_due=self._timers.next_due(),
+            asking=self._exchanges.open,
         )
 
     def status(self) -> NodeStatus:
@@ -256,7 +289,9 @@ class NodeShell:
             for event in first:
                 self._offer(event)
             bus = tasks.create_task(self._bus.run(), name="node.bus")
+            tasks.create_task(self._exchanges.run(), name="node.exchanges")
             await self._work()
+            self._exchanges.close()
             if self._bus.stalled:
                 # Not even a farewell gets through a cut link: that the process ends is all that the bus may notice.
                 os._exit(0)
@@ -334,7 +369,7 @@ class NodeShell:
             self._fall()
         return answer
 
-    def _do(self, command: AnyCommand, now: Instant) -> Event | None:
+    def _do(self, command: AnyCommand, now: Instant) -> Event | None:  # noqa: C901  one case for each kind, nothing else
         match command:
             case Publish(topic=topic, payload=payload, retain=retain):
                 self._bus.publish(topic, payload, retain=retain)
@@ -354,9 +389,17 @@ class NodeShell:
                 return self._keys.perform(command, now)
             case MakeAuthz() | SealKeys() | OpenKeys():
                 return self._keys.perform(command, now)
+            case Exchange():
+                self._exchanges.begin(command, self._answered)
+            case GiveUp(token=token):
+                self._exchanges.give_up(token)
             case _:
                 return self._disk.perform(command)
         return None
+
+    def _answered(self, event: AnyEvent) -> None:
+        self._offer(event)
+        self._observer.changed()
 
     def _offer(self, event: AnyEvent) -> None:
         self._inbox.append(event)

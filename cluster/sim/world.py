@@ -20,6 +20,7 @@ from ucmlab.cluster.access_rules import access_list
 from ucmlab.cluster.network import Network
 from ucmlab.cluster.sim.bus import SimBroker, SimBus
 from ucmlab.cluster.sim.disk import SimDisk
+from ucmlab.cluster.sim.exchanges import Performer, SimExchanges
 from ucmlab.cluster.sim.keyring import KeyCommand, SimKeyRing
 from ucmlab.cluster.sim.timeline import Timeline
 from ucmlab.node import commands as c
@@ -181,6 +182,7 @@ class World(Timeline):
         self._make_node, self._make_publisher = cores
         schedule = streams(f"schedule {seed}")
         self.broker = SimBroker(self, schedule, access_list(self.cluster, tuple(self.nodes)), latency=latency)
+        self.exchanges = SimExchanges(self)
         self.journal: list[Journaled] = []
         self.on_step: list[Step] = []
         self.on_reply: Callable[[str, c.Reply], None] = lambda node, reply: None
@@ -284,6 +286,7 @@ class World(Timeline):
             bus, node.bus = node.bus, None
             bus.die()
             self._ended.append(bus)
+        self.exchanges.forget(node.name)
         self.on_death(node.name)
 
     def set_replication(self, name: str, *, broken: bool) -> None:
@@ -361,6 +364,11 @@ class World(Timeline):
         for tell in told:
             tell()
 
+    def perform_exchanges(self, kind: type[c.Exchange], performer: Performer) -> None:
+        """Have exchanges of a kind carried out."""
+        self.exchanges.performers[kind] = performer
+        self._perform[kind] = self.exchanges.begin
+
     def watch_performed(self, kind: type[c.Command], check: Callable[[SimNode, Any], None]) -> None:
         """Have `check(node, command)` called after each command of a kind was really performed."""
         perform = self._perform[kind]
@@ -401,6 +409,7 @@ class World(Timeline):
             c.SealKeys: self._key_work,
             c.OpenKeys: self._key_work,
             c.Reply: lambda node, command: self.on_reply(node.name, command),
+            c.GiveUp: lambda node, command: self.exchanges.give_up(node.name, command.token),
             c.Halt: lambda node, command: self.end(node),
             c.Record: self._record,
         }

@@ -8,10 +8,13 @@ import pytest
 
 from tests.playbook import row
 from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.sim.exchanges import Answering
 from ucmlab.cluster.sim.lab import SimLab
 from ucmlab.cluster.sim.loop import Deadlock, VirtualLoop
+from ucmlab.cluster.sim.world import SimNode
 from ucmlab.cluster.topology import Settings, topology
-from ucmlab.node.events import Upload
+from ucmlab.node.commands import Exchange
+from ucmlab.node.events import DiskSynced, Upload
 from ucmlab.node.instant import MINUTE, SECOND
 
 Value = TypeVar("Value")
@@ -140,3 +143,28 @@ def test_a_story_that_waits_for_nothing_ends() -> None:
 
     with asyncio.Runner(loop_factory=lambda: VirtualLoop(lab.world)) as runner, pytest.raises(Deadlock):
         runner.run(forever())
+
+
+def test_what_a_node_asked_is_answered_when_it_is_due_and_not_in_another_life() -> None:
+    def perform(_node: SimNode, command: Exchange, answer: Answering) -> None:
+        answer(DiskSynced(command.token), delay=5)
+
+    async def story(lab: SimLab) -> list[tuple[str, str, int]]:
+        world, heard, begun = lab.world, list[tuple[str, str, int]](), lab.now()
+        world.perform_exchanges(Exchange, perform)
+        world.on_step.append(
+            lambda node, event, _: (
+                heard.append((node.name, event.token, world.now - begun))
+                if isinstance(event, DiskSynced) and event.token.startswith("exchange")
+                else None
+            )
+        )
+        for name, token in (("sub1", "exchange"), ("sub1", "exchange given up"), ("sub2", "exchange of the dead")):
+            world.exchanges.begin(world.nodes[name], Exchange(token))
+        world.exchanges.give_up("sub1", "exchange given up")
+        await lab.kill_node("sub2")
+        await lab.start_node("sub2")
+        await lab.wait(10)
+        return heard
+
+    assert told(story) == [("sub1", "exchange", 5)]

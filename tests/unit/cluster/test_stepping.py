@@ -33,6 +33,7 @@ class PlayedNode:
         self.asked = 0
         self.on_bus = True
         self.suffers = False
+        self.held = 0
         self.dues = sorted(dues or [])
         self.fired: list[int] = []
         self.restless = False
@@ -130,6 +131,16 @@ async def test_the_lab_keeps_its_own_appointments_before_timers_of_the_same_inst
     assert lab.announced == [15, 20, 50]
     assert lab.kept == [(15, 15), (20, 20)]
     assert order.index("2 kept, 0 fired") < order.index("2 kept, 1 fired")
+
+
+def test_an_exchange_is_in_flight_unless_the_lab_itself_holds_its_answer_back() -> None:
+    node = PlayedNode("pub")
+    node.pulse = replace(CALM, asking=1)
+    assert not is_calm(node, broker="up")
+    node.held = 1
+    assert is_calm(node, broker="up")
+    node.pulse = replace(CALM, asking=0)  # answered, and the server has not yet let go of it
+    assert not is_calm(node, broker="up")
 
 
 async def test_a_link_that_suffers_is_no_matter_of_counts_but_must_be_still() -> None:

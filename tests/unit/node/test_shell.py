@@ -108,10 +108,34 @@ class Keys:
         return answer
 
 
+class Others:
+    """Whoever a node asks; answers when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, Callable[[AnyEvent], None]] = {}
+        self._closed = asyncio.Event()
+
+    @property
+    def open(self) -> int:
+        return len(self.asked)
+
+    async def run(self) -> None:
+        await self._closed.wait()
+
+    def begin(self, command: c.Exchange, answer: Callable[[AnyEvent], None]) -> None:
+        self.asked[command.token] = answer
+
+    def give_up(self, token: str) -> None:
+        del self.asked[token]
+
+    def close(self) -> None:
+        self._closed.set()
+
+
 @asynccontextmanager
-async def shell(played: Played) -> AsyncIterator[NodeShell]:
-    clock = LabClock(STEPPED)
-    shell = NodeShell(core=played, disk=played, keys=Keys(played), journal=played, clock=clock)
+async def shell(played: Played, others: Others | None = None) -> AsyncIterator[NodeShell]:
+    clock, others = LabClock(STEPPED), others or Others()
+    shell = NodeShell(core=played, disk=played, keys=Keys(played), exchanges=others, journal=played, clock=clock)
     shell.attach(played, played)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(shell.run(STARTED), name="shell")
@@ -259,3 +283,25 @@ async def test_a_node_armed_for_a_publish_dies_when_the_broker_has_it(deaths: li
         assert deaths == ["dead"]
         assert c.Publish("t", b"never") not in played.happened
         node._dying = False  # it lives on only here
+
+
+async def test_an_exchange_is_open_until_it_is_answered_and_the_list_goes_on_without() -> None:
+    played = Played((STARTED, [c.Exchange("x"), c.Publish("t", b"after")]))
+    others = Others()
+    async with shell(played, others) as node:
+        await idle(played, node)
+        assert c.Publish("t", b"after") in played.happened
+        assert node.pulse().asking == 1
+
+        answer = others.asked.pop("x")
+        answer(e.DiskSynced("x"))
+        assert (node.pulse().asking, node.pulse().idle) == (0, False)
+        await idle(played, node)
+    assert events(played) == [STARTED, e.DiskSynced("x"), e.StopRequested()]
+
+
+async def test_what_is_given_up_is_not_waited_for() -> None:
+    played = Played((STARTED, [c.Exchange("x"), c.GiveUp("x")]))
+    async with shell(played, Others()) as node:
+        await idle(played, node)
+        assert node.pulse().asking == 0
