@@ -27,7 +27,7 @@ _EXPONENT_LIMIT = 1 << 32
 FEW = 64
 """Certificates whose extensions are remembered as the library has them: of one of 64 kB that is 2 MB and more. A chain
 has eleven, and what is asked for again and again (`standing`) is small and remembered by itself."""
-_UNDERSTOOD = frozenset(
+UNDERSTOOD = frozenset(
     {
         ExtensionOID.BASIC_CONSTRAINTS,
         ExtensionOID.KEY_USAGE,
@@ -80,7 +80,7 @@ def standing(der: bytes) -> Standing:
         key_id=b"" if own is None else own.digest,
         issuer_key_id=b"" if issuer is None else issuer.key_identifier or b"",
         issuer_serial=None if issuer is None else issuer.authority_cert_serial_number,
-        not_understood=next((oid.dotted_string for oid in critical if oid not in _UNDERSTOOD), ""),
+        not_understood=next((oid.dotted_string for oid in critical if oid not in UNDERSTOOD), ""),
     )
 
 

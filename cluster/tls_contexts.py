@@ -1,0 +1,153 @@
+"""The TLS settings of the product's listeners and clients in real labs, the same as in the test that compares them.
+
+OpenSSL judges chain, name and usage; its time check is off, as each node has its own clock: who accepts a handshake
+asks `handshake.date_verdict` before the first application byte. Nothing depends on the machine: no trust of the
+system's, no settings of its `openssl.cnf`, no defaults that differ between versions of Python.
+"""
+
+import os
+import ssl
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from ucmlab.node.certificates import pem
+from ucmlab.node.handshake import Shown
+
+NO_CHECK_TIME = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME, which `ssl` has no name for."""
+FLAGS = ssl.VerifyFlags(ssl.VERIFY_X509_TRUSTED_FIRST | NO_CHECK_TIME)
+"""No partial chains, not strict: newer versions of Python set both by themselves."""
+SECURITY_LEVEL = 1
+"""OpenSSL's own until 3.2: 80 bits, as the product offers RSA keys of 1024 bits (B.4). Level 0 would take MD5."""
+Family = Literal["", "rsa", "ec"]
+"""Kind of key: of both, or one alone."""
+_SUITES: dict[Family, str] = {"": "ECDHE", "rsa": "ECDHE+aRSA", "ec": "ECDHE+aECDSA"}
+_CIPHERS = "{suites}:!aNULL:!eNULL:!SHA1:@SECLEVEL={level}"
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    """What an end presents: a certificate and its issuers, with the key."""
+
+    chain: tuple[bytes, ...]
+    """DER, its own certificate first. One alone is completed by OpenSSL: see `handshake.sent`."""
+    key: Path | bytes
+    """The key's file, or its PEM."""
+
+
+class Made(msgspec.Struct, frozen=True):
+    """A context, and what was left out of it."""
+
+    context: ssl.SSLContext
+    skipped: tuple[bytes, ...]
+    """Certificates (DER) that were to be trusted, and that OpenSSL does not read."""
+
+
+def client_context(
+    trusted: Iterable[bytes],
+    *,
+    identity: Identity | None = None,
+    check_name: bool = True,
+    only: Family = "",
+) -> Made:
+    """Make the context of an end that calls.
+
+    Args:
+        trusted: DER of what it trusts; the order counts where several have one name.
+        identity: what it presents if it is asked.
+        check_name: whether the server's certificate must be for the name by which it is called.
+        only: the one kind of key that it can verify. Such a client speaks TLS 1.2 at most, where the cipher suite
+            says the kind; what says it in TLS 1.3, the signature algorithms, Python cannot set before 3.15.
+
+    Raises:
+        ssl.SSLError: the identity's certificate or key is not usable, or they do not belong together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = check_name
+    context.verify_mode = ssl.CERT_REQUIRED
+    # Java and OpenSSL look there if there is no DNS name; of browsers none does any more.
+    context.hostname_checks_common_name = True
+    return _set(context, trusted, [identity] if identity else [], only)
+
+
+def server_context(
+    identities: Iterable[Identity],
+    *,
+    trusted: Iterable[bytes] = (),
+    client: Literal["unasked", "optional", "required"] = "unasked",
+    only: Family = "",
+) -> Made:
+    """Make the context of a listener.
+
+    Args:
+        identities: what it presents, at most one of each kind of key; the client's suites decide which.
+        trusted: DER of what it trusts in clients.
+        client: whether a client must present a certificate.
+        only: the one kind of key of the suites offered; see `client_context`.
+
+    Raises:
+        ssl.SSLError: a certificate or key is not usable, or they do not belong together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.verify_mode = _ASKED[client]
+    return _set(context, trusted, identities, only)
+
+
+_ASKED = {"unasked": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
+
+
+def chain_of_peer(connection: ssl.SSLObject | ssl.SSLSocket) -> Shown:
+    """What the peer presented in a handshake that OpenSSL found no fault with."""
+    # Public from Python 3.13 on, where it gives bytes; before that the inner object has it, with objects.
+    if hasattr(connection, "get_unverified_chain"):
+        return Shown(tuple(connection.get_unverified_chain()))
+    inner: Any = connection._sslobj  # type: ignore[union-attr]  # noqa: SLF001  # not in the stubs, nor documented
+    return Shown(tuple(each.public_bytes(_DER) for each in inner.get_unverified_chain() or ()))
+
+
+_DER = 2
+"""`_ssl.ENCODING_DER`."""
+
+
+def _set(context: ssl.SSLContext, trusted: Iterable[bytes], identities: Iterable[Identity], only: Family) -> Made:
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if only:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(_CIPHERS.format(suites=_SUITES[only], level=SECURITY_LEVEL))
+    context.verify_flags = FLAGS
+    for identity in identities:
+        _load(context, identity)
+    return Made(context, tuple(der for der in trusted if not _trusts(context, der)))
+
+
+def _trusts(context: ssl.SSLContext, der: bytes) -> bool:
+    """One at a time: a certificate that cannot be read must not keep the others out."""
+    try:
+        context.load_verify_locations(cadata=der)
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
+
+
+def _load(context: ssl.SSLContext, identity: Identity) -> None:
+    chain = "".join(map(pem, identity.chain)).encode()
+    with _in_memory(chain) as chain_file:
+        if isinstance(identity.key, Path):
+            context.load_cert_chain(chain_file, identity.key)
+            return
+        with _in_memory(identity.key) as key_file:
+            context.load_cert_chain(chain_file, key_file)
+
+
+@contextmanager
+def _in_memory(content: bytes) -> Iterator[str]:
+    """A file that OpenSSL can open by its path and that is never on a disk."""
+    file = os.memfd_create("tls")
+    try:
+        os.write(file, content)
+        yield f"/proc/self/fd/{file}"
+    finally:
+        os.close(file)
