@@ -135,6 +135,8 @@ def _way(case: _Case) -> Iterator[_Fault]:
     if case.path.trusted:
         return
     top = case.chain[-1]
+    if case.path.too_long:
+        yield _Fault("chain_too_long", f"there is no root within {len(case.chain)} certificates")
     if top.self_signed:
         yield _Fault("unknown_ca", f"{top.name} is not held")
     yield _Fault("unknown_ca", f"the issuer of {top.name} is missing")

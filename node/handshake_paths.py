@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
-from cryptography.x509.oid import ExtensionOID, PublicKeyAlgorithmOID, SignatureAlgorithmOID
+from cryptography.x509.oid import PublicKeyAlgorithmOID, SignatureAlgorithmOID
 
 from ucmlab.node import names
 from ucmlab.node.certificates import Certificate, parse
@@ -42,8 +42,6 @@ CURVE_BITS = 160
 _WEAK_HASHES = frozenset({"md5", "sha1"})
 """Below the 80 bits of security level 1 since OpenSSL 3.0."""
 _PROXY = x509.ObjectIdentifier("1.3.6.1.5.5.7.1.14")
-_TAKEN = UNDERSTOOD | {ExtensionOID.AUTHORITY_KEY_IDENTIFIER, ExtensionOID.SUBJECT_KEY_IDENTIFIER}
-"""Extensions that OpenSSL takes though they are critical, which RFC 5280 forbids for the two."""
 _KINDS = {
     PublicKeyAlgorithmOID.RSAES_PKCS1_v1_5: "rsa",
     PublicKeyAlgorithmOID.RSASSA_PSS: "rsa-pss",
@@ -109,6 +107,11 @@ class Path(msgspec.Struct, frozen=True):
     """Leaf first."""
     trusted: bool
     """It ends in a self-signed certificate that is trusted."""
+
+    @property
+    def too_long(self) -> bool:
+        """Whether its end is where OpenSSL gives up."""
+        return len(self.chain) > LONGEST
 
 
 Store = Mapping[names.Canonical, tuple[Seen, ...]]
@@ -187,7 +190,7 @@ def find_path(presented: Sequence[Seen], store: Store, wall: int | None) -> Path
     """
     chain, left, all_trusted = [presented[0]], list(presented), False
     while True:
-        top, whole = chain[-1], len(chain) > LONGEST
+        top, whole = chain[-1], len(chain) > LONGEST  # CAs that are trusted and sign each other lead round and round
         issuer = None if whole else _first(store.get(top.issuer, ()), top, wall)
         if issuer is not None and (not top.self_signed or issuer is top):
             all_trusted = True
@@ -235,7 +238,7 @@ def _key_issuer(der: bytes) -> names.Canonical | None:
 
 def _not_understood(der: bytes) -> str:
     """The first extension that is not taken; proxy certificates (RFC 3820) never are, critical or not."""
-    some = (each for each in extensions_of(der) if each.oid == _PROXY or (each.critical and each.oid not in _TAKEN))
+    some = (each for each in extensions_of(der) if each.oid == _PROXY or (each.critical and each.oid not in UNDERSTOOD))
     return next((each.oid.dotted_string for each in some), "")
 
 
