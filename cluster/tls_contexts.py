@@ -1,8 +1,8 @@
 """The TLS settings of the product's listeners and clients in real labs, the same as in the test that compares them.
 
 OpenSSL judges chain, name and usage; its time check is off, as each node has its own clock: who accepts a handshake
-asks `handshake.date_verdict` before the first application byte. Nothing depends on the machine: no trust of the
-system's, no settings of its `openssl.cnf`, no defaults that differ between versions of Python.
+asks `handshake.date_verdict` of what `tls_peers.chain_of_peer` tells before the first application byte. What decides a
+handshake is set here, so that neither the machine's `openssl.cnf`, nor its trusted CAs, nor the version of Python does.
 """
 
 import os
@@ -10,12 +10,11 @@ import ssl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from ucmlab.node.certificates import pem
-from ucmlab.node.handshake import Shown
 
 NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME, which `ssl` has no name for."""
@@ -93,31 +92,20 @@ def server_context(
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.verify_mode = _ASKED[client]
+    context.num_tickets = 0
     return _set(context, trusted, identities, only)
 
 
 _ASKED = {"unasked": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
 
 
-def chain_of_peer(connection: ssl.SSLObject | ssl.SSLSocket) -> Shown:
-    """What the peer presented in a handshake that OpenSSL found no fault with."""
-    # Public from Python 3.13 on, where it gives bytes; before that the inner object has it, with objects.
-    if hasattr(connection, "get_unverified_chain"):
-        return Shown(tuple(connection.get_unverified_chain()))
-    inner: Any = connection._sslobj  # type: ignore[union-attr]  # noqa: SLF001  # not in the stubs, nor documented
-    return Shown(tuple(each.public_bytes(_DER) for each in inner.get_unverified_chain() or ()))
-
-
-_DER = 2
-"""`_ssl.ENCODING_DER`."""
-
-
 def _set(context: ssl.SSLContext, trusted: Iterable[bytes], identities: Iterable[Identity], only: Family) -> Made:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if only:
-        context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.maximum_version = ssl.TLSVersion.TLSv1_2 if only else ssl.TLSVersion.TLSv1_3
     context.set_ciphers(_CIPHERS.format(suites=_SUITES[only], level=SECURITY_LEVEL))
     context.verify_flags = FLAGS
+    # A session that is resumed from a ticket presents no chain, so its dates could not be judged.
+    context.options |= ssl.OP_NO_TICKET
     for identity in identities:
         _load(context, identity)
     return Made(context, tuple(der for der in trusted if not _trusts(context, der)))

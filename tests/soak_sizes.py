@@ -39,6 +39,10 @@ MUTATED_PACKETS = _size(short=50_000, full=1_000_000)
 MUTATED_MESSAGES = _size(short=50_000, full=1_000_000)
 MUTATED_UPLOADS = _size(short=30_000, full=1_000_000)
 """Files, requests and orders."""
+HANDSHAKES = _size(short=3_000, full=100_000)
+"""Made-up chains that the decision function and OpenSSL both judge, without dates."""
+DATED_HANDSHAKES = _size(short=300, full=10_000)
+"""The same with dates: each is a process."""
 LOAD_MINUTES = float(os.environ.get("UCMLAB_LOAD_MINUTES", _size(short=2, full=30)))
 """Machine time of the load whose memory and descriptors are watched."""
 IDLE_S = _size(short=20, full=60)
