@@ -5,6 +5,7 @@ cluster that has both.
 """
 
 import ipaddress
+import re
 from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
@@ -78,6 +79,8 @@ def names_at_most(certificate: Certificate) -> int:
 def why_forbidden(limits: Limits, those_below: tuple[Named, ...]) -> str:
     """Which of the names is not allowed, and how; empty, all are."""
     for name in those_below:
+        if _is_malformed(name) and any(limit.kind == name.kind for limit in limits.permitted + limits.excluded):
+            return f"has limits for names such as {name.text}, which cannot be compared,"
         permitted = [limit for limit in limits.permitted if limit.kind == name.kind]
         if permitted and not any(_within(name, limit) for limit in permitted):
             return f"does not permit the name {name.text}"
@@ -128,13 +131,21 @@ def _within(name: Named, limit: Named, *, unordered: bool = False) -> bool:
     return compared(value, bound)
 
 
+def _is_malformed(name: Named) -> bool:
+    """Whether OpenSSL cannot tell where the host of a name is; it lets none through, whatever the limit."""
+    if name.kind == "mail":
+        return "@" not in name.text
+    return name.kind == "uri" and not _host_of(name.text)
+
+
 def _host_within(host: str, limit: str) -> bool:
-    """`.example.com` is what is below, `example.com` itself (of DNS names what is below as well), nothing is all."""
-    return host.endswith(limit) if limit.startswith(".") or not limit else host == limit
+    """`.example.com` is what is below, `example.com` that host alone."""
+    return host.endswith(limit) if limit.startswith(".") else host == limit
 
 
 def _host_or_below(host: str, limit: str) -> bool:
-    return _host_within(host, limit) or host.endswith(f".{limit}")
+    """Of DNS names `example.com` is what is below as well, and nothing is all."""
+    return not limit or _host_within(host, limit) or host.endswith(f".{limit}")
 
 
 def _mail_within(mail: str, limit: str) -> bool:
@@ -149,11 +160,17 @@ _COMPARED: dict[str, Callable[[str, str], bool]] = {"dns": _host_or_below, "mail
 
 
 def _host_of(address: str) -> str:
-    """The host of a URI, without user and port."""
-    authority = address.partition("://")[2].partition("/")[0]
-    return authority.rpartition("@")[2].partition(":")[0]
+    """The host of a URI, without user and port; empty, it has none."""
+    scheme, slashes, rest = address.partition("://")
+    if ":" in scheme or not slashes:
+        return ""
+    return rest.partition("/")[0].rpartition("@")[2].partition(":")[0]
+
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?"
+_HOST = re.compile(rf"(?:{_LABEL}\.)+{_LABEL}")
+"""Two labels at least; with underscores, which hosts have though they must not."""
 
 
 def _is_host(name: str) -> bool:
-    labels = name.split(".")
-    return len(labels) > 1 and all(label.replace("-", "").isalnum() and label.isascii() for label in labels)
+    return _HOST.fullmatch(name) is not None

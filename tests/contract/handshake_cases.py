@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -34,7 +34,25 @@ PATTERNS = ("*.lab.test", "p*.lab.test", "*.test", "*", "*.*.test", "x.*.test", 
 ADDRESSES = ("10.1.2.3", "10.2.0.1", "11.0.0.1", "fe80::1")
 ASKED = (*HOSTS, *ADDRESSES, "sub2.lab.test", "a.b.lab.test", "192.0.2.9", "::1", "pub.lab.test.")
 MAILS = ("a@lab.test", "b@Lab.test", "a@x.lab.test", "A@lab.test")
-URIS = ("http://lab.test/x", "https://u@pub.lab.test:1/", "http://corp.test")
+ODD_MAILS = ("lab.test", "@lab.test", "a@", "a@b@lab.test", "a b@lab.test")
+URIS = (
+    "http://lab.test/x",
+    "https://u@pub.lab.test:1/",
+    "http://corp.test",
+    "HTTP://LAB.test",
+    "ldap://pub.lab.test?x",
+)
+ODD_URIS = ("urn:lab:test", "mailto:a@lab.test", "lab.test", "http:///x", "//lab.test", "http://[fe80::1]/x", "http://")
+ODD_HOSTS = (
+    "a_b.lab.test",
+    "-x.lab.test",
+    "x-.lab.test",
+    "x..lab.test",
+    "lab.test.",
+    "10.1.2.3",
+    "\u00fc.lab.test",
+    "a b.lab.test",
+)
 CA_NAMES = ("Corp Root CA", "Partner Root CA", "Issuing CA 1", "Issuing CA 2", "CORP  root CA")
 SHA256_RSA, SHA1_RSA = bytes.fromhex("2a864886f70d01010b"), bytes.fromhex("2a864886f70d010105")
 """No library signs with SHA-1 any more; what such a signature is worth is never found out, as its hash comes first."""
@@ -68,6 +86,8 @@ class Maker:
         self.untimely = untimely
         self.rate = self.rng.choice((0.0, 0.15, 0.15, 0.5, 1.5))
         """How much of it is crooked."""
+        self.bounded = self.rng.random() < 0.25
+        """Whether name constraints are what most of it is about."""
         self.kind: KeyKind = self.rng.choice(("rsa", "ec", "ec", "ec"))
         self.serial = 1
 
@@ -117,7 +137,7 @@ class Maker:
 
     def asked(self, leaf: Authority) -> str:
         return (
-            self.rng.choice([each for each in leaf.certificate.sans if each[0] != "."] or HOSTS)
+            self.rng.choice([*filter(_askable, leaf.certificate.sans)] or HOSTS)
             if self.often(0.6)
             else self.rng.choice(ASKED)
         )
@@ -135,13 +155,19 @@ class Maker:
         subject = name(self.rng.choice(CA_NAMES) if self.often(0.6) else f"CA {self.serial}")
         return Made(subject, self.issue(subject, above, leaf=False, extensions=self.ca_extensions(), extended=None))
 
+    def subject(self, common: str) -> x509.Name:
+        mails = [x509.NameAttribute(NameOID.EMAIL_ADDRESS, self.rng.choice((*MAILS, *ODD_MAILS)))]
+        more = [x509.NameAttribute(NameOID.COMMON_NAME, self.rng.choice(HOSTS))]
+        parts = [each for each, chance in ((mails, 0.1), (more, 0.1)) if self.seldom(chance)]
+        return x509.Name([*name(common).rdns, *map(x509.RelativeDistinguishedName, parts)])
+
     def leaf(self, above: Made | None, role: Usage) -> Authority:
-        common = self.rng.choice((*HOSTS, "leaf", "*.lab.test"))
+        common = self.rng.choice(ODD_HOSTS if self.seldom(0.2) else (*HOSTS, "leaf", "*.lab.test"))
         extensions: list[Extension] = []
         if self.often(0.7):
             names = [self.general_name() for _ in range(self.rng.randint(1, 3))]
             extensions.append((x509.SubjectAlternativeName(names), self.often(0.1)))
-        return self.issue(name(common), above, leaf=True, extensions=extensions, extended=role)
+        return self.issue(self.subject(common), above, leaf=True, extensions=extensions, extended=role)
 
     def issue(
         self,
@@ -176,7 +202,10 @@ class Maker:
             builder = builder.add_extension(extension, critical=critical)
         digest = self.rng.choice((hashes.SHA256(), hashes.SHA384()))
         repeatable = True if isinstance(signer, ec.EllipticCurvePrivateKey) else None
-        der = builder.sign(signer, digest, ecdsa_deterministic=repeatable).public_bytes(Encoding.DER)
+        pss = isinstance(signer, rsa.RSAPrivateKey) and signer.key_size > 1024 and self.often(0.1)
+        way = padding.PSS(padding.MGF1(digest), padding.PSS.DIGEST_LENGTH) if pss else None
+        made = builder.sign(signer, digest, rsa_padding=way, ecdsa_deterministic=repeatable)
+        der = made.public_bytes(Encoding.DER)
         return Authority(parse(der.replace(SHA256_RSA, SHA1_RSA) if self.seldom(0.06) else der), key)
 
     def dates(self) -> tuple[datetime, datetime]:
@@ -245,7 +274,7 @@ class Maker:
 
     def ca_extensions(self) -> list[Extension]:
         found: list[Extension] = []
-        if self.seldom(0.2):
+        if self.often(0.5) if self.bounded else self.seldom(0.2):
             permitted = [self.limit() for _ in range(self.rng.randint(0, 3))]
             excluded = [self.limit() for _ in range(self.rng.randint(0 if permitted else 1, 2))]
             found.append((x509.NameConstraints(permitted or None, excluded or None), self.often(0.7)))
@@ -256,22 +285,30 @@ class Maker:
     def general_name(self) -> x509.GeneralName:
         kinds: Sequence[Callable[[], x509.GeneralName]] = (
             lambda: x509.DNSName(self.rng.choice(HOSTS)),
-            lambda: x509.DNSName(self.rng.choice((*HOSTS, *PATTERNS))),
+            lambda: x509.DNSName(self.rng.choice((*HOSTS, *PATTERNS, *ODD_HOSTS[:6]))),
             lambda: x509.IPAddress(ipaddress.ip_address(self.rng.choice(ADDRESSES))),
-            lambda: x509.RFC822Name(self.rng.choice(MAILS)),
-            lambda: x509.UniformResourceIdentifier(self.rng.choice(URIS)),
+            lambda: x509.RFC822Name._init_without_validation(self.rng.choice(ODD_MAILS if self.seldom(0.3) else MAILS)),
+            lambda: x509.UniformResourceIdentifier(self.rng.choice(ODD_URIS if self.seldom(0.3) else URIS)),
             self.directory,
+            self.other,
         )
         return self.rng.choice(kinds[:3] if self.often(0.7) else kinds)()
+
+    def other(self) -> x509.GeneralName:
+        number = x509.ObjectIdentifier(self.rng.choice(("1.2.3.4", "1.2.3.5")))
+        return x509.RegisteredID(number) if self.often(0.5) else x509.OtherName(number, b"\x0c\x01a")
 
     def limit(self) -> x509.GeneralName:
         networks = ("10.0.0.0/8", "10.1.0.0/16", "0.0.0.0/0", "fe80::/16")
         kinds: Sequence[Callable[[], x509.GeneralName]] = (
-            lambda: x509.DNSName(self.rng.choice((*HOSTS, ".lab.test", "test", ""))),
+            lambda: x509.DNSName(self.rng.choice((*HOSTS, *ODD_HOSTS[:4], ".lab.test", "test", ""))),
             lambda: x509.IPAddress(ipaddress.ip_network(self.rng.choice(networks))),
-            lambda: x509.RFC822Name(self.rng.choice((*MAILS, "lab.test", ".lab.test"))),
-            lambda: x509.UniformResourceIdentifier(self.rng.choice(("lab.test", ".lab.test"))),
+            lambda: x509.RFC822Name._init_without_validation(
+                self.rng.choice((*MAILS, *ODD_MAILS, "lab.test", ".lab.test", ""))
+            ),
+            lambda: x509.UniformResourceIdentifier(self.rng.choice(("lab.test", ".lab.test", "", "[fe80::1]"))),
             self.directory,
+            self.other,
         )
         return self.rng.choice(kinds)()
 
@@ -312,6 +349,14 @@ def case_of(seed: int, *, untimely: float = 0.0) -> Case:
 @lru_cache(maxsize=2)
 def _authorities(number: int, untimely: float) -> list[Made]:
     return Maker(f"line {number}", untimely=untimely).authorities()
+
+
+def _askable(host: str) -> bool:
+    """Whether Python's `ssl` takes it for a server's name."""
+    try:
+        return bool(host.encode("idna")) and ".." not in f".{host}"
+    except UnicodeError:
+        return False
 
 
 def _is_p256(above: Made | None) -> bool:

@@ -16,7 +16,8 @@ def dns(value: str) -> x509.GeneralName:
 
 
 def mail(value: str) -> x509.GeneralName:
-    return x509.RFC822Name(value)
+    """The library takes no malformed ones, of its own accord."""
+    return x509.RFC822Name._init_without_validation(value)
 
 
 def uri(value: str) -> x509.GeneralName:
@@ -138,3 +139,23 @@ def test_the_subject_and_the_mail_addresses_in_it_count() -> None:
 def test_what_is_excluded_is_said() -> None:
     said = judged(x509.NameConstraints([dns("lab.example")], [dns("pub.lab.example")]), dns("pub.lab.example"))
     assert said == "excludes the name pub.lab.example"
+
+
+@pytest.mark.parametrize("san", [mail("lab.example"), uri("lab.example"), uri("urn:lab:x"), uri("http:///page")])
+def test_a_name_without_a_host_is_not_let_through_where_its_kind_is_spoken_of(san: x509.GeneralName) -> None:
+    limit = uri(".lab.example") if isinstance(san, x509.UniformResourceIdentifier) else mail(".lab.example")
+    assert judged(x509.NameConstraints(None, [limit]), san).endswith("which cannot be compared,")
+    assert judged(x509.NameConstraints([limit], None), san).endswith("which cannot be compared,")
+    assert not judged(x509.NameConstraints(None, [dns("other.example")]), san)
+
+
+def test_an_empty_limit_is_all_host_names_but_no_mail_address_and_no_uri() -> None:
+    assert not permits(uri(""), uri("https://lab.example"))
+    assert not permits(mail(""), mail("x@lab.example"))
+
+
+@pytest.mark.parametrize(
+    ("common_name", "is_host"), [("a_b.lab.other", True), ("-a.lab.other", False), ("a-.lab", False)]
+)
+def test_which_common_names_are_host_names(common_name: str, *, is_host: bool) -> None:
+    assert bool(judged(x509.NameConstraints([dns("lab.example")], None), common_name=common_name)) == is_host
