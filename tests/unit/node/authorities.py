@@ -100,9 +100,38 @@ def version_1(common_name: str, key: int, issuer: Authority | None = None) -> Au
     signer = own if issuer is None else issuer.key
     assert isinstance(signer, ec.EllipticCurvePrivateKey)
     plain = issue(common_name, key, issuer, ca=None, key_ids=False).der
-    _, serial, *rest = names._values(names._contents(names._contents(plain)), count=7)
-    to_be_signed = names._encode(names.SEQUENCE, b"".join((serial, *rest)))
-    algorithm = rest[0]
+    _, *rest = names._values(names._contents(names._contents(plain)), count=7)
+    return Authority(parse(_signed(rest, signer)), own)
+
+
+P256 = """
+    3081e0020101302c06072a8648ce3d0101022100ffffffff00000001000000000000000000000000ffffffffffffffffffffffff30440420
+    ffffffff00000001000000000000000000000000fffffffffffffffffffffffc04205ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f6
+    3bce3c3e27d2604b0441046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e
+    162bce33576b315ececbb6406837bf51f5022100ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551020101"""
+"""The curve's parameters spelled out (SEC 1, C.2), as some made them in the 2000s."""
+
+
+def with_curve_spelled_out(key: bytes) -> bytes:
+    """A public key (SubjectPublicKeyInfo) on P-256 that does not name its curve."""
+    oid = names._encode(0x06, bytes.fromhex("2a8648ce3d0201"))
+    algorithm = names._encode(names.SEQUENCE, oid + bytes.fromhex(P256.replace("\n", "").replace(" ", "")))
+    return names._encode(names.SEQUENCE, algorithm + key[key.rindex(b"\x03\x42\x00") :])
+
+
+def spelling_out(common_name: str, key: int, issuer: Authority) -> Authority:
+    """A leaf whose key does not name its curve; no library makes them any more."""
+    assert isinstance(issuer.key, ec.EllipticCurvePrivateKey)
+    plain = issue(common_name, key, issuer, ca=False)
+    parts = names._values(names._contents(names._values(names._contents(plain.der))[0]))
+    parts[6] = with_curve_spelled_out(parts[6])
+    return Authority(parse(_signed(parts, issuer.key)), plain.key)
+
+
+def _signed(parts: Sequence[bytes], signer: ec.EllipticCurvePrivateKey) -> bytes:
+    """A certificate of these parts, signed anew; the signature's algorithm comes after the serial number."""
+    to_be_signed = names._encode(names.SEQUENCE, b"".join(parts))
+    algorithm = parts[[part[0] for part in parts].index(names.SEQUENCE)]
     signature = signer.sign(to_be_signed, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
     bits = names._encode(0x03, b"\0" + signature)
-    return Authority(parse(names._encode(names.SEQUENCE, to_be_signed + algorithm + bits)), own)
+    return names._encode(names.SEQUENCE, to_be_signed + algorithm + bits)

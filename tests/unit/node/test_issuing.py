@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from cryptography.x509.oid import NameOID
 
-from tests.unit.node.authorities import Authority, issue, usage, version_1
+from tests.unit.node.authorities import Authority, issue, usage, version_1, with_curve_spelled_out
 from tests.unit.node.certificate_factory import name
 from ucmlab.cluster.simkeys import sim_rsa
 from ucmlab.node import names
@@ -139,19 +139,9 @@ def test_an_algorithm_that_was_changed_outside_is_no_signature() -> None:
     assert not signs_itself(parse(before + sha384 + after))
 
 
-P256 = """
-    3081e0020101302c06072a8648ce3d0101022100ffffffff00000001000000000000000000000000ffffffffffffffffffffffff30440420
-    ffffffff00000001000000000000000000000000fffffffffffffffffffffffc04205ac635d8aa3a93e7b3ebbd55769886bc651d06b0cc53b0f6
-    3bce3c3e27d2604b0441046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c2964fe342e2fe1a7f9b8ee7eb4a7c0f9e
-    162bce33576b315ececbb6406837bf51f5022100ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551020101"""
-"""The curve's parameters spelled out (SEC 1, C.2), as some made them in the 2000s."""
-
-
 def test_a_curve_must_be_named() -> None:
     key = public_key(ISSUING.certificate)
-    oid = names._encode(0x06, bytes.fromhex("2a8648ce3d0201"))
-    algorithm = names._encode(names.SEQUENCE, oid + bytes.fromhex(P256.replace("\n", "").replace(" ", "")))
-    spelled_out = names._encode(names.SEQUENCE, algorithm + key[key.rindex(b"\x03\x42\x00") :])
+    spelled_out = with_curve_spelled_out(key)
     assert load_der_public_key(spelled_out) == load_der_public_key(key)
     assert signed_with(LEAF.certificate, key)
     assert not signed_with(LEAF.certificate, spelled_out)
