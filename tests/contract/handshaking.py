@@ -15,6 +15,7 @@ from ucmlab.cluster import tls_contexts
 from ucmlab.cluster.tls_contexts import Family, Identity, client_context, server_context
 from ucmlab.node.certificates import pem
 from ucmlab.node.handshake import Standard
+from ucmlab.node.host_names import address_of
 from ucmlab.node.instant import SECOND
 
 TURNS = 12
@@ -84,6 +85,8 @@ def openssl_says_at(folder: Path, chain: Sequence[bytes], standard: Standard) ->
     held = ["-CAfile", str(folder / "held")] if standard.trusted else ["-no-CAfile"]
     where = [*held, "-no-CApath", "-no-CAstore", "-untrusted", str(folder / "brought")]
     how = ["-purpose", f"ssl{standard.usage}", "-auth_level", str(tls_contexts.SECURITY_LEVEL)]
+    if standard.name:
+        how += ["-verify_hostname" if address_of(standard.name) is None else "-verify_ip", standard.name]
     instant = ["-attime", str(standard.wall // SECOND)]
     command = ["openssl", "verify", *where, *how, *instant, str(folder / "leaf")]
     done = subprocess.run(command, capture_output=True, check=False, timeout=60, text=True)
