@@ -21,7 +21,12 @@ _DER = 2
 
 
 def chain_of_peer(connection: Connection) -> Shown:
-    """What the peer presented in a handshake with which OpenSSL found no fault."""
+    """What the peer presented in a handshake with which OpenSSL found no fault, also when its session began.
+
+    A client that resumes a session (which Python does only if told so) is not told the chain again: it gets none.
+    """
+    if connection.getpeercert(binary_form=True) is None:
+        return Shown()
     # Public from Python 3.13 on, where it gives bytes; before that the inner object has it, with objects.
     if hasattr(connection, "get_unverified_chain"):
         return Shown(tuple(connection.get_unverified_chain()))

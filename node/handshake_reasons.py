@@ -17,6 +17,7 @@ Usage = Literal["server", "client"]
 """The role of the end that is verified."""
 Reason = Literal[
     "",
+    "no_shared_cipher",
     "no_certificate",
     "malformed",
     "unknown_ca",

@@ -1,5 +1,6 @@
 """Real handshakes in memory, both ends OpenSSL: what the one says to what the other presents."""
 
+import contextlib
 import re
 import ssl
 import subprocess
@@ -76,6 +77,21 @@ def verify_code(client: ssl.SSLObject, server: ssl.SSLObject, verifying: ssl.SSL
         if end is verifying:
             return 0
     raise AssertionError("the handshake does not end")
+
+
+def shake_hands(client: ssl.SSLObject, server: ssl.SSLObject) -> None:
+    """Go on until both ends are done.
+
+    Raises:
+        ssl.SSLError: one end says no.
+    """
+    waiting = [client, server]
+    for _ in range(TURNS):
+        for end in list(waiting):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+                waiting.remove(end)
+    assert not waiting
 
 
 def openssl_says_at(folder: Path, chain: Sequence[bytes], standard: Standard) -> int:

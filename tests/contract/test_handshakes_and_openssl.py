@@ -28,7 +28,9 @@ UNTIMELY = 0.15
 """Of the certificates in cases with dates, as many are expired and as many not yet valid."""
 OPENSSL = pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl to ask")
 OFTEN: tuple[Reason, ...] = ("", "unknown_ca", "name_mismatch", "bad_signature", "path_length", "critical_extension")
-BEYOND: frozenset[Reason] = frozenset({"no_certificate", "malformed", "explicit_curve", "expired", "not_yet_valid"})
+BEYOND: frozenset[Reason] = frozenset(
+    {"no_shared_cipher", "no_certificate", "malformed", "explicit_curve", "expired", "not_yet_valid"}
+)
 """Reasons that no case without dates has: unit tests give them."""
 
 
