@@ -46,6 +46,8 @@ class Filing:
         """Further files with a certificate that has one; people put files there by hand as well."""
         self._names: dict[str, set[str]] = {}
         """Names of all files by unit, twins too."""
+        self._counts: dict[tuple[str, str], int] = {}
+        """How many names of a unit and stem are known to be taken from the first on: hundreds may have one stem."""
         self.gone: list[Gone] = []
         """Files removed since somebody last asked; whoever takes note of them empties it."""
         self._taken: tuple[FileImage, ...] | None = None
@@ -59,6 +61,7 @@ class Filing:
         self._units = {}
         self._twins = {}
         self._names = {}
+        self._counts = {}
         unit, held = "", dict[str, TrustFile]()
         for image in images:
             fingerprint = parse(image.der).fingerprint
@@ -111,6 +114,7 @@ class Filing:
         file = self._units.get(unit, {}).pop(fingerprint, None)
         if file is not None:
             self._taken = None
+            self._counts = {}
             for name in (file.name, *self._twins.pop((unit, fingerprint), ())):
                 self._names[unit].discard(name)
                 self._context.ask(RemoveFile(unit, name))
@@ -129,8 +133,8 @@ class Filing:
         """`<CN>.pem` or `<CN>_<serial>.pem` by release; a suffix counts up on a collision, as for the hash links."""
         stem = trust_file_stem(row.der, self._context.rulebook.release.trust_file_names)
         taken = self._names.get(row.unit, ())
-        name, count = f"{stem}.pem", 0
-        while name in taken:
+        count = self._counts.get((row.unit, stem), 0)
+        while (name := f"{stem}-{count}.pem" if count else f"{stem}.pem") in taken:
             count += 1
-            name = f"{stem}-{count}.pem"
+        self._counts[row.unit, stem] = count
         return name

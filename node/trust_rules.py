@@ -62,16 +62,18 @@ def taken_in(
         Refusal: `same_cn_older_start`.
     """
     removes: list[RowKey] = []
-    adds: list[Row] = []
+    adds: dict[RowKey, Row] = {}
     for target, certificates in brought.items():
         holders = held_by_default(context, context.rulebook.units[target])
+        there = OneOfEachName(held_rows(context, replica, target))
         for certificate in certificates:
-            there = held_rows(context, replica, target) + [row for row in adds if row.unit == target]
-            gone = same_name_rule(there, certificate)
-            adds = [row for row in adds if row.key not in gone and row.key != (target, certificate.fingerprint)]
+            row = Row(target, certificate.fingerprint, certificate.der, description, holders)
+            gone = there.take(row)
+            for key in (*gone, row.key):
+                adds.pop(key, None)
             removes += [key for key in gone if key in replica.rows]
-            adds.append(Row(target, certificate.fingerprint, certificate.der, description, holders))
-    return tuple(adds), tuple(removes)
+            adds[row.key] = row
+    return tuple(adds.values()), tuple(removes)
 
 
 def judge_delete(context: Context, replica: Replica, filing: Filing, request: Delete) -> Wanted:
@@ -94,18 +96,44 @@ def judge_delete(context: Context, replica: Replica, filing: Filing, request: De
     return Wanted("delete", removes=((unit.name, request.fingerprint),), adds=())
 
 
-def same_name_rule(rows: list[Row], new: Certificate) -> list[RowKey]:
+class OneOfEachName:
+    """A unit's rows by common name, while certificates come to it; a file may hold hundreds, and the unit as many."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        """Hold those that are there before."""
+        self._named: dict[str, dict[RowKey, Row]] = {}
+        for row in rows:
+            self._named.setdefault(parse(row.der).common_name, {})[row.key] = row
+
+    def take(self, row: Row) -> list[RowKey]:
+        """Put a row in; those that it takes the place of are gone then.
+
+        Raises:
+            Refusal: `same_cn_older_start`; nothing has changed.
+        """
+        new = parse(row.der)
+        namesakes = self._named.setdefault(new.common_name, {})
+        replaced = same_name_rule(namesakes.values(), new)
+        for key in replaced:
+            del namesakes[key]
+        namesakes[row.key] = row
+        return replaced
+
+
+def same_name_rule(rows: Iterable[Row], new: Certificate) -> list[RowKey]:
     """The rows that `new` takes the place of: one certificate per common name and unit, the newer start wins (B.10).
 
     Raises:
         Refusal: `same_cn_older_start`, there is one of that name that starts later, or at the same moment.
     """
     replaced: list[RowKey] = []
+    if not new.common_name:
+        return replaced
     for row in rows:
         if row.fingerprint == new.fingerprint:
             continue
         old = parse(row.der)
-        if old.common_name != new.common_name or not new.common_name:
+        if old.common_name != new.common_name:
             continue
         if old.not_before >= new.not_before:
             raise Refusal("same_cn_older_start", f"{new.common_name} is there with a later start")

@@ -12,7 +12,7 @@ from ucmlab.node.errors import Refusal
 from ucmlab.node.instant import Instant
 from ucmlab.node.replica import Replica
 from ucmlab.node.rulebook import Operation, RuleBook, Unit
-from ucmlab.node.trust_rules import Wanted, same_name_rule
+from ucmlab.node.trust_rules import OneOfEachName, Wanted
 from ucmlab.publisher.identity_judging import Judgement
 
 
@@ -48,6 +48,7 @@ def judge_adds(
     """An upload, or a file that a node found without a row."""
     removes: list[RowKey] = []
     adds: dict[RowKey, Row] = {}
+    there: dict[str, OneOfEachName] = {}
     for row in proposal.adds:
         unit = trust_unit_for(rulebook, config, row.unit, origin, "upload")
         certificate = parse(row.der)
@@ -59,9 +60,11 @@ def judge_adds(
         known = replica.rows.get(row.key)
         if known is not None and known.held_by(origin):
             continue
-        rows = [held for held in replica.of_unit(unit.name).values() if held.held_by(origin)]
-        rows += [added for added in adds.values() if added.unit == unit.name and added.held_by(origin)]
-        for key in same_name_rule(rows, certificate):
+        if unit.name not in there:
+            there[unit.name] = OneOfEachName(
+                held for held in replica.of_unit(unit.name).values() if held.held_by(origin)
+            )
+        for key in there[unit.name].take(row):
             adds.pop(key, None)
             if key not in replica.rows:
                 continue
