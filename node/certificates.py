@@ -8,7 +8,6 @@ import base64
 import hashlib
 import re
 import warnings
-from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKey
 from ucmlab.node import names
 from ucmlab.node.errors import Refusal
 from ucmlab.node.instant import from_datetime, rfc3339
+from ucmlab.node.remembered import Remembered
 
 KEY_LIMIT_BITS = 4096
 """B.4."""
@@ -75,7 +75,7 @@ class Certificate(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return "valid" if wall >= self.not_before else "not_yet_valid"
 
 
-@lru_cache(maxsize=4096)
+@Remembered
 def parse(der: bytes) -> Certificate:
     """Read one DER certificate.
 
@@ -130,7 +130,6 @@ def pem(der: bytes) -> str:
     return f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"
 
 
-@lru_cache(maxsize=4096)
 def trust_file_stem(der: bytes, style: Literal["cn", "cn_serial"]) -> str:
     """Name the file of a trust certificate (DER), without its suffix (B.5): `<CN>`, or `<CN>_<serial>` from 14SU1.
 
@@ -138,16 +137,21 @@ def trust_file_stem(der: bytes, style: Literal["cn", "cn_serial"]) -> str:
     cannot leave its folder and different names stay different. A long name, and a serial number longer than RFC 5280
     allows, end in a digest of the whole.
     """
+    name, serial = _file_words(der)
+    return name if style == "cn" else f"{name}_{serial}"
+
+
+@Remembered
+def _file_words(der: bytes) -> tuple[str, str]:
+    """Name and serial number as file names have them."""
     # Not `parse`: a node names every certificate of its cluster at its start, and asks no more of most of them.
     parts = names.cut(der)
     subject = names.read(parts.subject)
     name = _file_name(subject.common_name or subject.first_value or "unnamed")
-    if style == "cn":
-        return name
     # Whole bytes, as the product writes serial 1 as `01`.
     serial = f"{parts.serial_number:x}"
     digits = serial.zfill(len(serial) + len(serial) % 2)
-    return f"{name}_{_shortened(digits, _FILE_SERIAL_LIMIT, whole=serial)}"
+    return name, _shortened(digits, _FILE_SERIAL_LIMIT, whole=serial)
 
 
 def _read(der: bytes) -> Certificate:
@@ -210,7 +214,7 @@ def _extensions(loaded: x509.Certificate) -> tuple[bool, tuple[str, ...]]:
 _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 
 
-@lru_cache(maxsize=1024)
+@Remembered
 def _file_name(name: str) -> str:
     kept = name.replace(" ", "_")
     if not _PLAIN.fullmatch(kept):

@@ -18,6 +18,7 @@ from cryptography.x509.oid import ExtensionOID
 
 from ucmlab.node import names
 from ucmlab.node.certificates import KEY_LIMIT_BITS, Certificate
+from ucmlab.node.remembered import USUAL, USUAL_LENGTH, Remembered
 
 Kind = Literal["leaf", "intermediate", "root"]
 _ISSUING_KEYS = ("rsa", "ec")
@@ -65,7 +66,7 @@ class Standing(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A critical extension that is not understood, dotted, or empty."""
 
 
-@lru_cache(maxsize=4096)
+@Remembered
 def standing(der: bytes) -> Standing:
     """Read what a certificate (DER, from `parse`) says about issuing."""
     constraints = find_extension(der, x509.BasicConstraints)
@@ -137,7 +138,7 @@ def signed_with(certificate: Certificate, key: bytes) -> bool:
     return _verified(certificate.der, key)
 
 
-@lru_cache(maxsize=4096)
+@Remembered
 def named(der: bytes) -> tuple[names.Canonical, names.Canonical]:
     """Subject and issuer of a certificate, as names are compared."""
     parts = names.cut(der)
@@ -171,8 +172,12 @@ def _itself(certificate: Certificate) -> tuple[bytes, bytes]:
     return certificate.der, public_key(certificate)
 
 
-@lru_cache(maxsize=4096)
 def _verified(der: bytes, key: bytes) -> bool:
+    """Whether the signature holds; asked again and again of those that are usual."""
+    return (_verify_usual if len(der) + len(key) <= USUAL_LENGTH else _verify)(der, key)
+
+
+def _verify(der: bytes, key: bytes) -> bool:
     """Whether the signature holds; what the library cannot verify does not.
 
     MD5 and older are among that, as in the product's Java (`jdk.certpath.disabledAlgorithms`); SHA-1 is not.
@@ -197,3 +202,6 @@ def _verified(der: bytes, key: bytes) -> bool:
     except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
         return False
     return True
+
+
+_verify_usual = lru_cache(maxsize=USUAL)(_verify)

@@ -5,8 +5,9 @@ here they are remembered by their bytes. It reads the names of certificates that
 takes older encodings (T61, BMP) too, which real CA certificates have.
 """
 
-from functools import lru_cache
 from typing import NamedTuple
+
+from ucmlab.node.remembered import Remembered
 
 SEQUENCE = 0x30
 _UTF8 = 0x0C
@@ -127,7 +128,7 @@ Canonical = tuple[tuple[tuple[bytes, bytes], ...], ...]
 """A name as names are compared: groups of attributes, of each the kind and the value."""
 
 
-@lru_cache(maxsize=4096)
+@Remembered
 def canonical(raw: bytes) -> Canonical:
     """Bring a DER name into the form in which equal names are equal: as OpenSSL compares them (RFC 5280, 7.1).
 
@@ -139,7 +140,7 @@ def canonical(raw: bytes) -> Canonical:
     return tuple(tuple(map(_compared, _values(_contents(group)))) for group in _values(_contents(raw)))
 
 
-@lru_cache(maxsize=4096)
+@Remembered
 def read(raw: bytes) -> Name:
     """Read a DER name.
 
@@ -168,7 +169,7 @@ class _Relative(NamedTuple):
     first_value: str | None
 
 
-@lru_cache(maxsize=4096)  # of the names in a lab most differ in one group only
+@Remembered  # of the names in a lab most differ in one group only
 def _relative(raw: bytes) -> _Relative:
     attributes = [_attribute(part) for part in _values(_contents(raw))]
     common = [_text(attribute) for attribute in attributes if attribute.oid == COMMON_NAME]

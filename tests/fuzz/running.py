@@ -38,11 +38,13 @@ NODE_EVERY = 4
 
 REMEMBERED = (
     certificates.parse,
+    certificates._file_words,
+    certificates._file_name,
     issuing.standing,
     issuing.load,
     issuing.extensions_of,
     issuing.named,
-    issuing._verified,
+    issuing._verify_usual,
     name_constraints.limits,
     name_constraints.constrained_names,
     names.read,
