@@ -16,15 +16,19 @@ from ucmlab.node.trust_rules import same_name_rule
 
 
 class Judgement:
-    """One judgement: the rows as they would be, and what of them has changed."""
+    """One judgement: the rows as they would be, and what of them has changed.
+
+    Only units that it is about are looked through: a large cluster has thousands of rows, and every node comes.
+    """
 
     def __init__(self, rulebook: RuleBook, config: NodeConfig, replica: Replica, *, origin: str, now: Instant) -> None:
         """Nothing has changed yet."""
         self._rulebook = rulebook
         self._config = config
-        self._rows = dict(replica.rows)
-        self._before = replica.rows
-        self._tombstones = replica.tombstones
+        self._replica = replica
+        self._units: dict[str, dict[str, Row]] = {}
+        """Of each unit looked through, its rows by fingerprint as they would be."""
+        self._changed: dict[RowKey, None] = {}
         self._origin = origin
         self._now = now
         self._role = next(member.role for member in config.members if member.name == origin)
@@ -43,18 +47,19 @@ class Judgement:
         again = (
             proposal.kind == FOUND
             and self._config.replication == "modern"
-            and (identity.unit, identity.fingerprint) not in self._tombstones
+            and (identity.unit, identity.fingerprint) not in self._replica.tombstones
         )
         copied = has_copies(parse(identity.der), profile)
         stores = {copy.unit for copy in profile.copies_made_on(self._role)} if copied else set()
         for row in proposal.adds:
             if row.unit in stores and row.fingerprint == identity.fingerprint:
-                if not (again and row.key in self._tombstones):
+                if not (again and row.key in self._replica.tombstones):
                     self._add_copy(row.unit, identity)
             elif row.key != identity.key:
                 self._add_authority(row, unit)
-        removes = tuple(key for key in self._before if key not in self._rows)
-        adds = [row for key, row in self._rows.items() if self._before.get(key) != row]
+        left = {key: self._row(key) for key in self._changed}
+        removes = tuple(key for key, row in left.items() if row is None and key in self._replica.rows)
+        adds = [row for key, row in left.items() if row is not None and row != self._replica.rows.get(key)]
         # The identity first: its unit names the topic of the entry.
         return removes, tuple(sorted(adds, key=lambda row: row.key != identity.key))
 
@@ -80,13 +85,13 @@ class Judgement:
 
     def _put_in_place(self, identity: Row, profile: IdentityProfile) -> None:
         """One identity for each node and unit (R-021); the copies of the one before give way where names are equal."""
-        before = [row for row in self._of_unit(identity.unit) if row.held_by(self._origin)]
+        before = self._held(identity.unit)
         for row in before:
             if row.fingerprint != identity.fingerprint:
                 self._drop_holder(row, all_of_them=bool(profile.distributed_to))
-        known = self._rows.get(identity.key)
+        known = self._row(identity.key)
         holders = dict.fromkeys((*(known.holders or () if known is not None else ()), *(identity.holders or ())))
-        self._rows[identity.key] = Row(*identity.key, identity.der, identity.description, tuple(holders))
+        self._put(Row(*identity.key, identity.der, identity.description, tuple(holders)))
         new = parse(identity.der)
         for old in before if has_copies(new, profile) else ():
             # B.6.4. A file is named by its CN (B.5), so of another name a copy is not overwritten and stays. [INFERRED]
@@ -95,7 +100,7 @@ class Judgement:
 
     def _drop_copies(self, old: Row, profile: IdentityProfile) -> None:
         for copy in profile.copies_made_on(self._role):
-            row = self._rows.get((copy.unit, old.fingerprint))
+            row = self._row((copy.unit, old.fingerprint))
             if row is None or self._is_identity_of_somebody(row):
                 continue
             self._drop_holder(row, all_of_them=self._rulebook.units[copy.unit].replicated)
@@ -103,9 +108,9 @@ class Judgement:
     def _is_identity_of_somebody(self, copy: Row) -> bool:
         """Whether the certificate is still some node's identity with a copy in that store (B.2: one may be several)."""
         return any(
-            row.fingerprint == copy.fingerprint and copy.unit in {each.unit for each in profile.copies}
+            self._row((profile.unit, copy.fingerprint)) is not None
             for profile in self._rulebook.identities.values()
-            for row in self._of_unit(profile.unit)
+            if copy.unit in {each.unit for each in profile.copies}
         )
 
     def _add_copy(self, unit: str, identity: Row) -> None:
@@ -113,8 +118,7 @@ class Judgement:
         # R-023). In its own copy's place there is nothing to compare: B.6.4 removes the old one and imports the new.
         listed = self._rulebook.units[unit].replicated
         new = parse(identity.der)
-        there = [row for row in self._of_unit(unit) if row.held_by(self._origin)] if new.common_name else []
-        for row in there:
+        for row in self._held(unit) if new.common_name else ():
             if row.fingerprint != new.fingerprint and parse(row.der).common_name == new.common_name:
                 self._drop_holder(row, all_of_them=listed)
         holders = None if listed else (self._origin,)
@@ -137,32 +141,47 @@ class Judgement:
 
     def _add(self, row: Row) -> None:
         """Put a trust row in by the same-name rule; an older start is passed over in silence (B.10, C-46)."""
-        known = self._rows.get(row.key)
+        known = self._row(row.key)
         if known is not None and (known.holders is None or row.holders is None):
-            self._rows[row.key] = known if known.holders is None else row
+            self._put(known if known.holders is None else row)
             return
         if known is not None:
             holders = tuple(dict.fromkeys((*(known.holders or ()), *(row.holders or ()))))
-            self._rows[row.key] = Row(*row.key, row.der, row.description, holders)
+            self._put(Row(*row.key, row.der, row.description, holders))
             return
-        there = [each for each in self._of_unit(row.unit) if each.held_by(self._origin)]
+        there = {each.key: each for each in self._held(row.unit)}
         try:
-            replaced = same_name_rule(there, parse(row.der))
+            replaced = same_name_rule(there.values(), parse(row.der))
         except Refusal:
             return
         for key in replaced:
-            self._drop_holder(self._rows[key], all_of_them=row.holders is None)
-        self._rows[row.key] = row
+            self._drop_holder(there[key], all_of_them=row.holders is None)
+        self._put(row)
 
     def _drop_holder(self, row: Row, *, all_of_them: bool) -> None:
         left = tuple(name for name in row.holders or () if name != self._origin)
         if all_of_them or not left:
-            del self._rows[row.key]
+            self._changed[row.key] = None
+            del self._of_unit(row.unit)[row.fingerprint]
         else:
-            self._rows[row.key] = Row(*row.key, row.der, row.description, left)
+            self._put(Row(*row.key, row.der, row.description, left))
 
-    def _of_unit(self, unit: str) -> list[Row]:
-        return [row for key, row in self._rows.items() if key[0] == unit]
+    def _put(self, row: Row) -> None:
+        self._changed[row.key] = None
+        self._of_unit(row.unit)[row.fingerprint] = row
+
+    def _row(self, key: RowKey) -> Row | None:
+        unit, fingerprint = key
+        return self._units.get(unit, self._replica.of_unit(unit)).get(fingerprint)
+
+    def _held(self, unit: str) -> list[Row]:
+        """The unit's rows that the proposer holds."""
+        return [row for row in self._of_unit(unit).values() if row.held_by(self._origin)]
+
+    def _of_unit(self, unit: str) -> dict[str, Row]:
+        if unit not in self._units:
+            self._units[unit] = dict(self._replica.of_unit(unit))
+        return self._units[unit]
 
     def _cucm(self) -> tuple[str, ...]:
         return tuple(member.name for member in self._config.members if member.role != "imp")

@@ -1,15 +1,13 @@
 """Uploads of hundreds of certificates: what they take grows as they do, and names that collide are counted up."""
 
-import sys
 from collections.abc import Callable, Iterable
-from types import FrameType
-from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from tests.playbook import Playbook, config, row
+from tests.steps import lines_run
 from tests.unit.node.certificate_factory import certificate
 from ucmlab.node.certificates import pem
 from ucmlab.node.events import DiskImage
@@ -30,24 +28,6 @@ def nameless(count: int, run: int) -> bytes:
 
 def _file(ders: Iterable[bytes]) -> bytes:
     return "".join(map(pem, ders)).encode()
-
-
-def lines_run(act: Callable[[], object]) -> int:
-    """How many lines of Python something takes: time that is the same on every machine."""
-    count = 0
-
-    def step(_frame: FrameType, event: str, _argument: object) -> Callable[..., Any]:
-        nonlocal count
-        count += event == "line"
-        return step
-
-    before = sys.gettrace()
-    sys.settrace(step)
-    try:
-        act()
-    finally:
-        sys.settrace(before)
-    return count
 
 
 @pytest.mark.parametrize("made", [named, nameless])

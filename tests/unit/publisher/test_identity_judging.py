@@ -3,6 +3,7 @@
 import pytest
 
 from tests.playbook import WALL, config, root
+from tests.steps import lines_run
 from ucmlab.broker.messages import Proposal, Row
 from ucmlab.node.certificates import parse
 from ucmlab.node.config import Policy
@@ -108,3 +109,25 @@ def test_what_no_node_proposes_is_refused(adds: tuple[Row, ...], origin: str, re
 def test_who_holds_an_identity_is_not_the_proposers_word() -> None:
     wanted = judged(row("tomcat", OLD, "sub1", "sub2", "pub"))
     assert wanted.adds == (row("tomcat", OLD, "sub1"),)
+
+
+def test_rows_of_units_that_it_is_not_about_are_not_looked_through() -> None:
+    before = (row("tomcat", OLD, "sub1"), row("tomcat-trust", OLD))
+    others = tuple(Row(unit, f"{n:064x}", OTHER, "", ("sub2",)) for unit in ("ipsec", "TVS-trust") for n in range(99))
+
+    def lines(rows: tuple[Row, ...]) -> int:
+        replica = Replica(ReplicaImage(epoch=1, seq=1, rows=rows))
+        proposal = Proposal("op-1", CHANGED, (), (row("tomcat", NEW, "sub1"), row("tomcat-trust", NEW)), 1)
+        book, now = RuleBook.load("14SU2"), Instant(0, WALL)
+        return lines_run(lambda: judge(book, config("pub"), replica, proposal, origin="sub1", now=now))
+
+    lines(before)  # what is remembered takes none from here on
+    assert lines(before + others) == lines(before)
+
+
+def test_an_authority_that_comes_along_takes_the_place_of_its_older_namesake() -> None:
+    older, newer = root("Corp Root CA"), root("Corp Root CA", serial=2, days=1)
+    before = (row("tomcat-trust", older), row("ipsec-trust", older))
+    wanted = judged(row("tomcat", NEW, "sub1"), row("tomcat-trust", newer), rows=before)
+    assert wanted.removes == (before[0].key,)
+    assert wanted.adds == (row("tomcat", NEW, "sub1"), row("tomcat-trust", newer))
