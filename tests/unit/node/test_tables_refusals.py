@@ -28,6 +28,7 @@ OURS = {
     "validity": "The validity period is not allowed: {detail}",
     "extension_missing": "The certificate lacks an extension that its request asked for: {detail}",  # R-031, R-051
     "signature_algorithm": "The signature algorithm must use RSA encryption",  # R-026's words
+    "signature": "The certificate request is not signed with its own key: {detail}",
     "wrong_purpose": "The certificate does not fit the purpose {purpose}",
     "same_cn_older_start": "A certificate with this common name and a later start date is already in {unit}",
     "already_present": "The certificate already exists in {unit}",  # X-05: "already exists"
