@@ -206,13 +206,15 @@ Shared = Literal["request", "identity"]
 class PeerKey(Message, frozen=True):
     """A private key of several nodes with its request or certificate, sealed to one of them (B.8).
 
-    Repeated under one op_id until answered, like `PeerCertificate`.
+    Repeated under one op_id until answered or past `not_after`, like `PeerCertificate`.
     """
 
     op_id: str
     unit: str
     kind: Shared
     blob: bytes
+    not_after: int = 0
+    """Lab instant after which the receiver ignores it, as the sender has told its operator that it did not arrive."""
 
 
 class PeerCertificate(Message, frozen=True):
@@ -223,6 +225,8 @@ class PeerCertificate(Message, frozen=True):
     data: bytes
     """The file as it was uploaded."""
     description: str
+    not_after: int = 0
+    """As in `PeerKey`."""
 
 
 class PeerAnswer(Message, frozen=True):

@@ -4,7 +4,8 @@ A request is made on one node and copied, with its key, to the others. The certi
 which hands the file on; each of the others judges and installs it as if it had been uploaded there, and says how it
 went. A node that is away misses it, as in the product: the reply says so, and it is uploaded there again.
 
-The operator's reply waits for the others, for `PATIENCE` at most; what was done on this node stays done.
+The operator's reply waits for the others, for `PATIENCE` at most; what was done on this node stays done. Whoever hears
+of it later than that has missed it, as its operator was told so and may have made something newer meanwhile.
 """
 
 from collections.abc import Callable, Iterable
@@ -136,7 +137,7 @@ class MultiServer:
         self._shares[reply.op_id] = share
         share.nodes.update({name: "unreachable" for name in others if self._away(name)})
         for name in [name for name in others if name not in share.nodes]:
-            share.waiting[name] = self._message(request)
+            share.waiting[name] = self._message(request, not_after=deadline)
         asked = [name for name, message in share.waiting.items() if message is None]
         self._repeat(share)
         # Last: with a seal that fails the rest of the list is dropped, and the time-out must be on its way by then.
@@ -151,17 +152,19 @@ class MultiServer:
             share.waiting.clear()
             self._end_when_over(share)
 
-    def _message(self, request: _Request) -> PeerCertificate | None:
+    def _message(self, request: _Request, *, not_after: int) -> PeerCertificate | None:
         """What another node is told: what was uploaded, with its chain (B.8); of a key nothing before it is sealed."""
         if not isinstance(request, Upload):
             return None
-        return PeerCertificate(request.op_id, request.purpose, self._chain(request.purpose), request.description)
+        data = self._chain(request.purpose)
+        return PeerCertificate(request.op_id, request.purpose, data, request.description, not_after)
 
     def sealed(self, event: SharedSealed) -> None:
         """The request can travel."""
         share = self._shares.get(event.op_id)
         if share is not None and event.recipient in share.waiting:
-            share.waiting[event.recipient] = PeerKey(event.op_id, event.unit, event.kind, event.blob)
+            message = PeerKey(event.op_id, event.unit, event.kind, event.blob, share.deadline)
+            share.waiting[event.recipient] = message
             self._send(share, event.recipient)
 
     def _answered(self, sender: str, answer: PeerAnswer) -> None:
@@ -260,8 +263,11 @@ class MultiServer:
         self._upload(Upload(op_id, told.unit, told.data, told.description))
 
     def _is_over(self, sender: str, told: PeerKey | PeerCertificate) -> bool:
-        """Answer what was answered before, and what is not for this node."""
+        """Answer what was answered before, and what is not for this node; what comes too late is nobody's any more."""
         known = self._answers.get((sender, told.op_id))
+        if known is None and self._context.now.lab > told.not_after:
+            self._context.record("shared", told.op_id, unit=told.unit, sender=sender, outcome="expired")
+            return True
         if known is None and {sender, self._context.config.name} <= set(participants(self._context, told.unit)):
             return False
         self._answer(sender, known or PeerAnswer(told.op_id, "refused", "wrong_purpose"))

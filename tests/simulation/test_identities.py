@@ -189,6 +189,34 @@ def test_a_paused_node_holds_nobody_up_for_long() -> None:
     told(story)
 
 
+@pytest.mark.rule("B.8", "S11")
+def test_what_a_paused_node_missed_it_does_not_take_when_it_goes_on() -> None:
+    async def story(lab: Lab) -> None:
+        pub, sub1, _ = lab.nodes
+        root = await lab.ca("Corp Root CA")
+        (await pub.upload("CallManager-trust", root.pem)).must_be("done")
+        await lab.converged("5m")
+        made = await pub.generate_csr("CallManager", distribution="multi-server")
+        leaf, before = await root.sign(made.pem), sub1.identity("CallManager")
+        await sub1.pause()
+        done = await pub.upload("CallManager", leaf.pem)
+        made = await pub.generate_csr("tomcat", distribution="multi-server")
+        for reply in (done, made):
+            reply.must_be("done")
+            lab.check(reply.nodes["sub1"] == "unreachable", f"the operator is told: {reply.nodes}")
+        await lab.wait("2h")
+        await sub1.resume()
+        await lab.converged("31m")
+        # Both lie in its connection still.
+        late = {each["unit"] for each in lab.events("shared", node="sub1") if each["outcome"] == "expired"}
+        lab.check(late == {"CallManager", "tomcat"}, f"sub1 hears of both: {late}")
+        lab.check(sub1.identity("CallManager") == before, "a certificate of then is none of now")
+        leaf = await root.sign(made.pem)
+        (await sub1.upload("tomcat", leaf.pem)).must_be("refused", "csr_missing")
+
+    told(story)
+
+
 @pytest.mark.rule("B.1", "R-114")
 def test_a_regenerated_itlrecovery_reaches_whoever_was_down() -> None:
     async def story(lab: Lab) -> None:

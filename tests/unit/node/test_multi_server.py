@@ -1,5 +1,6 @@
 """Requests and certificates for several nodes, on one of them: who may send them, and when the operator is answered."""
 
+import pytest
 from msgspec.structs import replace
 
 from tests.playbook import TOPICS, Playbook, config, row
@@ -25,7 +26,7 @@ def replies(on: Playbook) -> list[Reply]:
 def test_a_request_is_taken_from_a_node_that_has_the_unit_itself() -> None:
     sub = node("sub1")
     for sender, taken in (("imp1", False), ("pub", True)):
-        told = PeerKey(f"op-{sender}", "CallManager", "request", b"blob")
+        told = PeerKey(f"op-{sender}", "CallManager", "request", b"blob", sub.lab)
         wanted = sub.hears(sender, TOPICS.peer(sender, "sub1"), told)
         assert any(isinstance(each, OpenShared) for each in wanted) is taken
         answers = [said for said in sub.said(PeerAnswer) if said.op_id == told.op_id]
@@ -36,9 +37,49 @@ def test_a_request_is_taken_from_a_node_that_has_the_unit_itself() -> None:
 
 def test_a_certificate_for_a_trust_unit_is_not_taken_from_a_peer() -> None:
     sub = node("sub1")
-    sub.hears("pub", TOPICS.peer("pub", "sub1"), PeerCertificate("op-1", "tomcat-trust", row().der, ""))
+    sub.hears("pub", TOPICS.peer("pub", "sub1"), PeerCertificate("op-1", "tomcat-trust", row().der, "", sub.lab))
     assert [(each.outcome, each.reason) for each in sub.said(PeerAnswer)] == [("refused", "wrong_purpose")]
     assert not sub.disk.files.keys() & {("tomcat-trust", name) for _, name in sub.disk.files if "Corp" in name}
+
+
+KEY = PeerKey("op-1", "CallManager", "request", b"blob", 30 * SECOND)
+CERTIFICATE = PeerCertificate("op-1", "CallManager", row().der, "", 30 * SECOND)
+
+
+@pytest.mark.rule("B.8", "S11")
+@pytest.mark.parametrize("said", [KEY, CERTIFICATE], ids=["key", "certificate"])
+def test_what_comes_too_late_is_neither_taken_nor_answered(said: PeerKey | PeerCertificate) -> None:
+    for wait, taken in ((30 * SECOND, True), (30 * SECOND + 1, False)):
+        sub = node("sub1")
+        sub.wait(wait - sub.lab)
+        sub.commands.clear()
+        sub.hears("pub", TOPICS.peer("pub", "sub1"), said)
+        assert bool(sub.said(PeerAnswer)) is taken  # that it does not open, or that no request is there
+        assert any(isinstance(each, OpenShared) for each in sub.commands) is (taken and said is KEY)
+        late = [each.fields for each in sub.records("shared")]
+        assert late == ([] if taken else [{"unit": "CallManager", "sender": "pub", "outcome": "expired"}])
+
+
+@pytest.mark.rule("B.8", "S11")
+def test_what_was_answered_in_time_is_answered_again_whenever_it_is_repeated() -> None:
+    sub = node("sub1")
+    for wait in (0, DAY):
+        sub.wait(wait)
+        sub.commands.clear()
+        sub.hears("pub", TOPICS.peer("pub", "sub1"), CERTIFICATE)
+        assert [(each.outcome, each.reason) for each in sub.said(PeerAnswer)] == [("refused", "key_type")]
+
+
+@pytest.mark.rule("B.8", "S11")
+def test_a_key_says_until_when_it_counts_however_often_it_is_repeated() -> None:
+    pub = node("pub")
+    pub.hears_birth("sub1", "up")
+    began = pub.lab
+    pub.does(GenerateCsr("op-1", "CallManager", multi_server=True))
+    pub.wait(29 * SECOND)
+    said = pub.said(PeerKey)
+    assert len(said) > 1
+    assert {each.not_after for each in said} == {began + 30 * SECOND}
 
 
 def test_asked_for_again_while_it_is_shared_it_is_the_same_and_answered_once() -> None:

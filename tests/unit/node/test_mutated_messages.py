@@ -73,8 +73,8 @@ TO_FOLLOWERS = (
     _says("pub", TOPICS.keys("sub1"), SealedKeys(2, "authz", b"blob")),
     _says("pub", TOPICS.birth("pub"), Birth("lost", 9, {"authz": 1}, {"Cisco Tomcat": "started"})),
     _says("sub2", TOPICS.birth("sub2"), Birth("up", 2, {}, {"Cisco Tomcat": "started"})),
-    _says("sub2", TOPICS.peer("sub2", "sub1"), PeerKey("op-4", "tomcat", "request", b"blob")),
-    _says("sub2", TOPICS.peer("sub2", "sub1"), PeerCertificate("op-5", "tomcat", CA.der, "of a CA")),
+    _says("sub2", TOPICS.peer("sub2", "sub1"), PeerKey("op-4", "tomcat", "request", b"blob", HOUR)),
+    _says("sub2", TOPICS.peer("sub2", "sub1"), PeerCertificate("op-5", "tomcat", CA.der, "of a CA", HOUR)),
     _says("sub2", TOPICS.peer("sub2", "sub1"), PeerAnswer("op-6", "done", "")),
 )
 TO_THE_PUBLISHER = (
@@ -82,7 +82,7 @@ TO_THE_PUBLISHER = (
     _says("sub1", TOPICS.request("sub1", "propose"), Proposal("op-3", "delete", (CA.key,), (), HOUR)),
     _says("sub1", TOPICS.request("sub1", "propose"), Proposal("op-7", CHANGED, (), IDENTITY, HOUR)),
     _says("sub1", TOPICS.request("sub1", "propose"), Proposal("op-8", FOUND, (), IDENTITY, HOUR)),
-    _says("sub1", TOPICS.peer("sub1", "pub"), PeerCertificate("op-9", "CallManager", CA.der, "")),
+    _says("sub1", TOPICS.peer("sub1", "pub"), PeerCertificate("op-9", "CallManager", CA.der, "", HOUR)),
     _says("sub1", TOPICS.request("sub1", "catchup"), CatchUp(1, 1, 0, b"")),
     _says("sub1", TOPICS.ack("sub1"), Ack(1, 1, "digest", 1)),
     _says("sub1", TOPICS.birth("sub1"), Birth("up", 2, {"authz": 1}, {"Cisco Tomcat": "stopped"})),
