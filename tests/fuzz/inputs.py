@@ -110,6 +110,15 @@ HOSTS = (
     "${jndi:ldap://x}",
     "{fqdn}",
     "%s",
+    "fe80::1%eth0",
+    "fe80::1%25eth0",
+    "FE80::1%1",
+    "fe80::1%",
+    "::ffff:1.2.3.4%eth0",
+    "10.1.2.3%eth0",
+    "web.lab.test%eth0",
+    "web%2elab.test",
+    "%",
     "😀.test",
 )
 """Names that may be asked for in a request, and names that may not."""

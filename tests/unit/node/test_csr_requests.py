@@ -131,6 +131,9 @@ REFUSED = {
     "a wildcard": (GenerateCsr("op-1", "tomcat", san=("*.lab.test",)), "wildcard"),
     "no name": (GenerateCsr("op-1", "tomcat", san=("",)), "alternative_name"),
     "a name with a blank": (GenerateCsr("op-1", "tomcat", san=("a b",)), "alternative_name"),
+    "an address with a zone": (GenerateCsr("op-1", "tomcat", san=("fe80::1%eth0",)), "alternative_name"),
+    "a zone and no more of it": (GenerateCsr("op-1", "tomcat", san=("fe80::1%",)), "alternative_name"),
+    "a name with a zone": (GenerateCsr("op-1", "tomcat", san=("web.lab.test%eth0",)), "alternative_name"),
     "a name too long": (GenerateCsr("op-1", "tomcat", san=("a." * 127 + "bc",)), "alternative_name"),
 }
 
