@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal, get_args
 
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-
 from ucmlab.cluster.certificate_list import Entry, Filters, KeyFamily, Order, Usage, chosen, entries_of
 from ucmlab.cluster.port import NodeView
 from ucmlab.node import commands
+from ucmlab.node.certificates import pem
 from ucmlab.node.csr import csr_pem
 from ucmlab.node.events import (
     Age,
@@ -33,7 +31,7 @@ from ucmlab.scenarios.telling import Telling
 
 Action = Literal["start", "stop", "restart", "enable", "disable"]
 DISTRIBUTIONS = ("this-server", "multi-server")
-ENCODINGS = {"pem": Encoding.PEM, "der": Encoding.DER}
+ENCODINGS = ("pem", "der")
 
 
 class Node:
@@ -264,7 +262,7 @@ class Node:
             found.append((f"{unit}.pem", view.identities[unit]))
         for file_name, der in found:
             if name in (file_name, file_name.removesuffix(".pem"), fingerprint_of(der)):
-                return x509.load_der_x509_certificate(der).public_bytes(ENCODINGS[encoding])
+                return der if encoding == "der" else pem(der).encode()
         raise LookupError(f"{self._name} has no {name!r} in {unit}")
 
     async def restart(self, service: str) -> Reply:

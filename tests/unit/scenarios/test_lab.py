@@ -2,9 +2,14 @@
 
 # `check` takes its condition first, as design 7.3 spells it
 
+import ssl
+from hashlib import sha256
+
 import pytest
 
 from tests.fakes import TFTP, FakeLab
+from tests.fuzz.der import integer
+from tests.fuzz.raw import certificate
 from tests.unit.scenarios.told import told
 from ucmlab.scenarios import Lab
 
@@ -86,6 +91,21 @@ def test_a_certificate_is_downloaded_by_name_or_fingerprint_in_either_encoding()
     result = told(story)
     assert result.trouble is not None
     assert result.trouble.line.startswith("LookupError: pub has no 'Absent.pem' in tomcat-trust")
+
+
+@pytest.mark.parametrize("serial", [0, -129])
+def test_a_certificate_with_an_odd_serial_number_is_downloaded_as_it_is_and_in_silence(serial: int) -> None:
+    der = certificate(serial=integer(serial))
+
+    async def story(lab: Lab) -> None:
+        pub = lab.node("pub")
+        await pub.upload("tomcat-trust", der)
+        fingerprint = sha256(der).hexdigest()
+        lab.check(await pub.download("tomcat-trust", fingerprint, "der") == der, "byte for byte")
+        text = await pub.download("tomcat-trust", fingerprint)
+        lab.check(ssl.PEM_cert_to_DER_cert(text.decode()) == der, "in PEM too")
+
+    assert told(story).verdict == "held"  # what the library warns of would end the story
 
 
 @pytest.mark.parametrize("key", ["rsa-2048", "ec-256", "ec-384"])
