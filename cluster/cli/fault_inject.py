@@ -15,6 +15,7 @@ from ucmlab.cluster.cli.fault_list import broken, tell_broken
 from ucmlab.cluster.cli.lablink import LabLink, state_of
 from ucmlab.cluster.cli.options import directory_option, json_option, span
 from ucmlab.cluster.cli.printing import print_result
+from ucmlab.cluster.cli.signed import SignedCommand
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.provision import open_lab
 
@@ -29,8 +30,6 @@ class How(TypedDict):
 
 
 Command = TypeVar("Command", bound=Callable[..., object])
-_SETTINGS = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
-"""An offset may begin with a minus, and -48h is no call for help."""
 
 
 def _how(command: Command) -> Command:
@@ -43,7 +42,7 @@ def _how(command: Command) -> Command:
     return parameters(count(until(directory_option(json_option(command)))))
 
 
-@click.command()
+@click.command(cls=SignedCommand)
 @click.argument("fault")
 @click.argument("target")
 @_how
@@ -67,7 +66,7 @@ def end(fault: str, target: str, *, directory: Path, as_json: bool) -> None:
 
 
 def _short(name: str, fault: str, text: str) -> click.Command:
-    @click.command(name, help=text)
+    @click.command(name, cls=SignedCommand, help=text)
     @click.argument("node")
     @_how
     def command(node: str, parameters: tuple[str, ...], **how: Unpack[How]) -> None:
@@ -80,7 +79,7 @@ lose = _short("lose", "lose", "Lose messages of a node: `inject lose`, like `los
 delay = _short("delay", "latency", "Make a node's link slow: `inject latency`, like `delay sub1 low=1s high=2s`.")
 
 
-@click.command(context_settings=_SETTINGS)
+@click.command(cls=SignedCommand)
 @click.argument("node")
 @click.argument("offset", metavar="OFFSET|reset")
 @directory_option

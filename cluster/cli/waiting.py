@@ -14,6 +14,7 @@ from ucmlab.cluster.cli.lablink import LabLink, state_of
 from ucmlab.cluster.cli.listing import SHORTEST_PREFIX, fingerprint_of
 from ucmlab.cluster.cli.options import directory_option, json_option, span
 from ucmlab.cluster.cli.printing import print_result
+from ucmlab.cluster.cli.signed import SignedCommand
 from ucmlab.cluster.cli.snapshot import State
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.journal_reader import JournalReader
@@ -102,7 +103,7 @@ def now(*, directory: Path, as_json: bool) -> None:
         click.echo(found)
 
 
-@time.command()
+@time.command(cls=SignedCommand)
 @click.argument("duration", metavar="T")
 @directory_option
 @json_option
@@ -112,7 +113,7 @@ def advance(duration: str, *, directory: Path, as_json: bool) -> None:
     _move(directory, lambda lab: lab.advance(length), as_json=as_json)
 
 
-@time.command()
+@time.command(cls=SignedCommand)
 @click.argument("factor", metavar="N", type=click.FloatRange(min=0, min_open=True, max=100_000))
 @directory_option
 @json_option

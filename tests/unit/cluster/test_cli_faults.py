@@ -38,6 +38,8 @@ def test_every_fault_of_real_labs_is_typed_and_no_other() -> None:
         ("clock sub1 +48h", "clock", {"offset": 48 * HOUR}),
         ("clock sub1 -48h", "clock", {"offset": -48 * HOUR}),
         ("clock sub1 -10m", "clock", {"offset": -10 * MINUTE}),
+        ("clock --json sub1 -48h", "clock", {"offset": -48 * HOUR}),
+        ("inject clock sub1 offset=-48h", "clock", {"offset": -48 * HOUR}),
     ],
 )
 def test_a_short_way_injects_its_fault(lab: Bench, words: str, fault: str, values: dict[str, object]) -> None:
