@@ -63,7 +63,14 @@ class LabClient:
 
     def dump(self) -> dict[str, object]:
         """The state (design 7.2)."""
-        answer = self._ask(Dump())
+        return self._state(Dump())
+
+    def outline(self) -> dict[str, object]:
+        """The state without certificates and rows."""
+        return self._state(Dump(certificates=False))
+
+    def _state(self, wanted: Dump) -> dict[str, object]:
+        answer = self._ask(wanted)
         if isinstance(answer, Told):
             return msgspec.json.decode(answer.state, type=dict[str, object])
         raise _unexpected(answer)

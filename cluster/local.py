@@ -19,9 +19,9 @@ from ucmlab.cluster.flowing import Flow
 from ucmlab.cluster.journal_reader import JournalReader
 from ucmlab.cluster.labclock import ClockFile
 from ucmlab.cluster.local_faults.performing import LocalFaults
-from ucmlab.cluster.local_view import life_of, loaded_of, standing_of, view_of
+from ucmlab.cluster.local_view import life_of, loaded_of, outline_of, standing_of, view_of
 from ucmlab.cluster.members import LocalNode
-from ucmlab.cluster.port import LabFacts, NodeView, Operation, Standing
+from ucmlab.cluster.port import LabFacts, NodeView, Operation, Outline, Standing
 from ucmlab.cluster.provision import LabHome
 from ucmlab.cluster.requests import Glanced, Mustered, Presence, Present
 from ucmlab.cluster.roster import BrokerPlace, Roster
@@ -234,6 +234,10 @@ class LocalLab:
     def view(self, node: str) -> NodeView:
         """Look at a node: its disk as it is now, its core as it tells now."""
         return view_of(self._node(node), lab=self.now())
+
+    def outline(self, node: str) -> Outline:
+        """The same without its certificates; its files are not read."""
+        return outline_of(self._node(node), lab=self.now())
 
     def standing(self, node: str) -> Standing:
         """How a node stands, as its core tells now."""

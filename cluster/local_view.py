@@ -1,8 +1,9 @@
 """What can be seen of one node of real processes: its disk, read now, and its core, as it tells."""
 
+from ucmlab.cluster.homeoutline import read_outline
 from ucmlab.cluster.homeview import read_home
 from ucmlab.cluster.members import LocalNode
-from ucmlab.cluster.port import NodeLife, NodeView, Standing
+from ucmlab.cluster.port import NodeLife, NodeView, Outline, Standing
 from ucmlab.cluster.standing import services, services_at_rest, standing
 from ucmlab.cluster.state import db_digest
 from ucmlab.node.rulebook import RuleBook
@@ -34,6 +35,32 @@ def view_of(node: LocalNode, *, lab: int) -> NodeView:
         csrs=disk.csrs,
         services=shown,
         authz=disk.authz,
+        open_operations=status.open_operations if status is not None else 0,
+        replication_broken=node.replication_broken,
+        files_agree=status.files_agree if status is not None else False,
+        change_notification=status.change_notification if status is not None else False,
+    )
+
+
+def outline_of(node: LocalNode, *, lab: int) -> Outline:
+    """The same without its certificates: of the disk only where its replica is, and what starts at boot."""
+    config = node.config
+    status = node.read_status()
+    disk = read_outline(node.home, RuleBook.load(config.release, config.profile))
+    shown = services(status) if status is not None else services_at_rest(config, disk.enabled, lab)
+    return Outline(
+        name=node.name,
+        role=config.role,
+        fqdn=config.fqdn,
+        state=life_of(node),
+        pid=node.pid,
+        home=str(node.home),
+        addresses={},
+        clock_offset=node.clock_offset,
+        epoch=disk.epoch,
+        seq=disk.seq,
+        digest=disk.digest,
+        services=shown,
         open_operations=status.open_operations if status is not None else 0,
         replication_broken=node.replication_broken,
         files_agree=status.files_agree if status is not None else False,

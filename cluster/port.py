@@ -48,14 +48,19 @@ class Standing(msgspec.Struct, frozen=True):
     """Whether Change Notification is started."""
 
 
-class NodeView(Standing, frozen=True):
-    """Everything that can be read of one node now; of a node that is down, what its disk holds."""
+class Outline(Standing, frozen=True):
+    """What can be told of one node without its certificates; where it stands is what its disk says."""
 
     fqdn: str
     pid: int | None
     home: str
     addresses: dict[str, str]
     clock_offset: int
+
+
+class NodeView(Outline, frozen=True):
+    """Everything that can be read of one node now; of a node that is down, what its disk holds."""
+
     rows: tuple[Row, ...]
     files: tuple[FileImage, ...]
     paths: dict[tuple[str, str], str]

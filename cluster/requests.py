@@ -14,6 +14,9 @@ class Request(msgspec.Struct, frozen=True, tag=True):
 class Dump(Request, frozen=True):
     """The state (design 7.2); answered by `Told`."""
 
+    certificates: bool = True
+    """Without them, and so without rows, no files are read."""
+
 
 class Muster(Request, frozen=True):
     """Who runs, and where, which is less than the state: no disk is read; answered by `Mustered`."""

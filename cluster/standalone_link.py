@@ -3,30 +3,31 @@
 import socket
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import msgspec
 
 from ucmlab.broker.codec import UNREADABLE
 from ucmlab.cluster import state
-from ucmlab.cluster.cli.atrest import facts_at_rest, view_at_rest
+from ucmlab.cluster.cli.atrest import facts_at_rest, node_outline_at_rest, view_at_rest
 from ucmlab.cluster.cli.places import read_url
 from ucmlab.cluster.control import same_user, socket_path
 from ucmlab.cluster.control_messages import AskStatus, FromNode, Replied, StatusTold, ToNode, act
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.framing import BrokenFrame, FrameDecoder, framed
 from ucmlab.cluster.labclock import ClockFile
-from ucmlab.cluster.port import NodeView, Operation, ServiceView
+from ucmlab.cluster.port import LabFacts, Operation, Outline, ServiceView
 from ucmlab.cluster.provision import LabHome
 from ucmlab.cluster.requests import Glanced, Presence
 from ucmlab.node.clock import LabClock
 from ucmlab.node.commands import Reply
-from ucmlab.node.instant import SECOND
+from ucmlab.node.instant import SECOND, Instant
 from ucmlab.node.status import NodeStatus
 
 PATIENCE_S = 60.0
 """Machine time, which here is lab time, after which an operator gives up on a node that does not answer."""
 LOOK_EVERY_S = 0.05
+Seen = TypeVar("Seen", bound=Outline)
 _encode = msgspec.msgpack.Encoder().encode
 _decoder: msgspec.msgpack.Decoder[FromNode] = msgspec.msgpack.Decoder(FromNode)
 
@@ -40,19 +41,15 @@ class StandaloneNodes:
 
     def dump(self) -> dict[str, object]:
         """The state (design 7.2)."""
-        clock = ClockFile(self._home.path).resume(wall_zero=self._home.lab.wall_start, speed=1.0, stepped=False)
-        now = LabClock(clock).now()
-        names = self._home.topology.names
-        statuses = {name: self._status(name) for name in names}
-        url = self._home.lab.options["broker"]
-        first = statuses[self._home.topology.publisher]
-        facts = msgspec.structs.replace(
-            facts_at_rest(self._home, wall=now.wall),
-            broker={"kind": "url", "url": url, "pid": None},
-            head=first.head if first is not None else None,
-        )
-        views = [_seen(view_at_rest(self._home, name, lab=now.lab), statuses[name]) for name in names]
-        return state.dump_of(facts, views, lab=now.lab)
+        now, statuses = self._look()
+        views = [_seen(view_at_rest(self._home, name, lab=now.lab), status) for name, status in statuses.items()]
+        return state.dump_of(self._facts(now, statuses), views, lab=now.lab)
+
+    def outline(self) -> dict[str, object]:
+        """The state without certificates and rows."""
+        now, statuses = self._look()
+        seen = [_seen(node_outline_at_rest(self._home, name, lab=now.lab), told) for name, told in statuses.items()]
+        return state.outline_of(self._facts(now, statuses), seen, lab=now.lab)
 
     def glance(self, nodes: Iterable[str]) -> Glanced:
         """Everybody's life, and what the services of `nodes` have loaded."""
@@ -76,7 +73,7 @@ class StandaloneNodes:
     def converged(self, within: int) -> bool:
         """Wait until the cluster has converged, at most `within` lab microseconds."""
         deadline = time.monotonic() + within / SECOND
-        while not self.dump()["converged"]:
+        while not self.outline()["converged"]:
             if time.monotonic() > deadline:
                 return False
             time.sleep(LOOK_EVERY_S)
@@ -115,6 +112,20 @@ class StandaloneNodes:
         """Not from here."""
         raise Unusable("nobody supervises these nodes; end them where they run (docker compose down)")
 
+    def _look(self) -> tuple[Instant, dict[str, NodeStatus | None]]:
+        """The time, and what each node says of itself; None of one that is not there."""
+        clock = ClockFile(self._home.path).resume(wall_zero=self._home.lab.wall_start, speed=1.0, stepped=False)
+        now = LabClock(clock).now()
+        return now, {name: self._status(name) for name in self._home.topology.names}
+
+    def _facts(self, now: Instant, statuses: Mapping[str, NodeStatus | None]) -> LabFacts:
+        first = statuses[self._home.topology.publisher]
+        return msgspec.structs.replace(
+            facts_at_rest(self._home, wall=now.wall),
+            broker={"kind": "url", "url": self._home.lab.options["broker"], "pid": None},
+            head=first.head if first is not None else None,
+        )
+
     def _status(self, node: str) -> NodeStatus | None:
         sock = _connect(self._home, node)
         told = _ask(sock, AskStatus(1)) if sock is not None else None
@@ -132,7 +143,7 @@ def reach(home: LabHome) -> StandaloneNodes | None:
     return StandaloneNodes(home) if found else None
 
 
-def _seen(view: NodeView, status: NodeStatus | None) -> NodeView:
+def _seen(view: Seen, status: NodeStatus | None) -> Seen:
     """What the disk shows, with what the node itself says."""
     if status is None:
         return view

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from ucmlab.broker.messages import Row
-from ucmlab.cluster.port import LabFacts, LabPort, NodeView, ServiceView, Standing
+from ucmlab.cluster.port import LabFacts, LabPort, NodeView, Outline, ServiceView, Standing
 from ucmlab.node.certificates import Certificate, parse
 from ucmlab.node.csr_reading import is_multi_server
 from ucmlab.node.errors import Refusal
@@ -46,9 +46,20 @@ def convergence(port: LabPort) -> Convergence:
 
 def dump_of(facts: LabFacts, views: Sequence[NodeView], *, lab: int) -> dict[str, object]:
     """As `dump`, of facts and views that were taken together at lab instant `lab`."""
-    judged = convergence_of(facts, views)
     rulebook = RuleBook.load(facts.release, facts.profile)
     lab_start = facts.wall - lab
+    nodes = {view.name: _node(view, rulebook, lab_start) for view in views}
+    return {**_lab(facts, views), "nodes": nodes, "phones": _NO_PHONES}
+
+
+def outline_of(facts: LabFacts, outlines: Sequence[Outline], *, lab: int) -> dict[str, object]:
+    """What `dump` prints but for certificates, rows, keys and phones, in the same words."""
+    lab_start = facts.wall - lab
+    return {**_lab(facts, outlines), "nodes": {each.name: _outline(each, lab_start) for each in outlines}}
+
+
+def _lab(facts: LabFacts, views: Sequence[Standing]) -> dict[str, object]:
+    judged = convergence_of(facts, views)
     return {
         "schema": SCHEMA,
         "lab": facts.name,
@@ -61,8 +72,6 @@ def dump_of(facts: LabFacts, views: Sequence[NodeView], *, lab: int) -> dict[str
         "converged_except": judged.exceptions,
         "broker": {key: facts.broker.get(key) for key in ("kind", "url", "pid")},
         "faults": [dict(fault) for fault in facts.faults],
-        "nodes": {view.name: _node(view, rulebook, lab_start) for view in views},
-        "phones": _NO_PHONES,
     }
 
 
@@ -79,12 +88,18 @@ def convergence_of(facts: LabFacts, views: Sequence[Standing]) -> Convergence:
 
 def db_digest(rows: Iterable[Row]) -> str:
     """SHA-256 over the sorted lines `unit TAB fingerprint LF` of rows."""
-    return _digest((row.unit, row.fingerprint) for row in rows)
+    return keys_digest((row.unit, row.fingerprint) for row in rows)
 
 
 def files_digest(files: Iterable[FileImage]) -> str:
     """The same over certificate files."""
-    return _digest((file.unit, hashlib.sha256(file.der).hexdigest()) for file in files)
+    return keys_digest((file.unit, hashlib.sha256(file.der).hexdigest()) for file in files)
+
+
+def keys_digest(pairs: Iterable[tuple[str, str]]) -> str:
+    """The same over units and fingerprints."""
+    lines = sorted(f"{unit}\t{fingerprint}\n" for unit, fingerprint in pairs)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 _FILES_ONLY = "certcn_stopped: files"
@@ -125,13 +140,23 @@ def _waiting_for(facts: LabFacts, views: Sequence[Standing]) -> tuple[str, ...]:
     return tuple(waiting)
 
 
-def _digest(pairs: Iterable[tuple[str, str]]) -> str:
-    lines = sorted(f"{unit}\t{fingerprint}\n" for unit, fingerprint in pairs)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
 def _node(view: NodeView, rulebook: RuleBook, lab_start: int) -> dict[str, object]:
     units = [unit for unit in rulebook.units.values() if view.role in unit.roles]
+    told = _outline(view, lab_start)
+    services = told.pop("services")
+    return {
+        **told,
+        "files_digest": files_digest(view.files),
+        "identities": {unit: _identity(der, csr=unit in view.csrs) for unit, der in view.identities.items()},
+        "trust": {unit.name: _trust(view, unit.name) for unit in units if unit.kind == "trust"},
+        "database": {unit.name: _database(view, unit) for unit in units},
+        "services": services,
+        "authz": {key: None if view.authz is None else view.authz.get(key) for key in ("signing", "encryption")},
+        "flags": {},
+    }
+
+
+def _outline(view: Outline, lab_start: int) -> dict[str, object]:
     return {
         "role": view.role,
         "state": view.state,
@@ -141,13 +166,7 @@ def _node(view: NodeView, rulebook: RuleBook, lab_start: int) -> dict[str, objec
         "addresses": dict(view.addresses),
         "clock_offset_s": view.clock_offset / SECOND,
         "db": {"epoch": view.epoch, "seq": view.seq, "digest": view.digest},
-        "files_digest": files_digest(view.files),
-        "identities": {unit: _identity(der, csr=unit in view.csrs) for unit, der in view.identities.items()},
-        "trust": {unit.name: _trust(view, unit.name) for unit in units if unit.kind == "trust"},
-        "database": {unit.name: _database(view, unit) for unit in units},
         "services": {name: _service(view, service, lab_start) for name, service in view.services.items()},
-        "authz": {key: None if view.authz is None else view.authz.get(key) for key in ("signing", "encryption")},
-        "flags": {},
     }
 
 
@@ -196,7 +215,7 @@ def _database(view: NodeView, unit: Unit) -> list[str]:
     return sorted(row.fingerprint for row in view.rows if row.unit == unit.name and row.held_by(view.name))
 
 
-def _service(view: NodeView, service: ServiceView, lab_start: int) -> dict[str, object]:
+def _service(view: Outline, service: ServiceView, lab_start: int) -> dict[str, object]:
     down = view.state == "down"
     loaded: Mapping[str, str] = {} if down else service.loaded
     return {

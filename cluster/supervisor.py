@@ -48,7 +48,7 @@ from ucmlab.cluster.requests import (
     Told,
 )
 from ucmlab.cluster.spawning import ForkServerProcess
-from ucmlab.cluster.state import convergence, dump
+from ucmlab.cluster.state import convergence, dump, outline_of
 from ucmlab.cluster.stocking import refill, stock_keys
 from ucmlab.node.events import ReplicationSet, ServiceTroubled, StopRequested
 
@@ -142,8 +142,8 @@ class Supervisor:
     async def _carry_out(self, request: AnyRequest) -> AnyAnswer:
         lab = self._lab
         match request:
-            case Dump():
-                return Told(msgspec.json.encode(dump(lab)))
+            case Dump(certificates=certificates):
+                return Told(msgspec.json.encode(dump(lab) if certificates else self._outline()))
             case Muster():
                 return lab.muster()
             case Glance(nodes=nodes):
@@ -161,6 +161,10 @@ class Supervisor:
             case _:
                 await self._change(request)
         return Done()
+
+    def _outline(self) -> dict[str, object]:
+        lab = self._lab
+        return outline_of(lab.facts(), [lab.outline(name) for name in lab.names], lab=lab.now())
 
     async def _change(self, request: AnyChange) -> None:
         lab = self._lab

@@ -171,6 +171,21 @@ def read_replica(connection: sqlite3.Connection) -> ReplicaImage:
     return ReplicaImage(epoch, seq, entry_hash, floor, rows, buried)
 
 
+def read_extent(connection: sqlite3.Connection) -> tuple[int, int, list[RowKey]]:
+    """Read how far a replica is, and the keys of its rows in no order, as of one transaction: a tenth of everything.
+
+    Raises:
+        sqlite3.Error: it is no database of ours.
+    """
+    connection.execute("BEGIN")
+    try:
+        keys = connection.execute("SELECT unit, fingerprint FROM CERTIFICATE").fetchall()
+        epoch, seq, _, _ = _position(connection)
+    finally:
+        connection.execute("COMMIT")
+    return epoch, seq, keys
+
+
 def _position(connection: sqlite3.Connection) -> tuple[int, int, bytes, int]:
     select = "SELECT epoch, seq, hash, floor FROM REPLICATIONPOSITION"
     epoch, seq, entry_hash, floor = connection.execute(select).fetchone()

@@ -2,19 +2,26 @@
 
 from ucmlab.cluster import state
 from ucmlab.cluster.labclock import ClockFile
-from ucmlab.cluster.local_view import view_of
+from ucmlab.cluster.local_view import outline_of, view_of
 from ucmlab.cluster.members import LocalNode
-from ucmlab.cluster.port import LabFacts, NodeView
+from ucmlab.cluster.port import LabFacts, NodeView, Outline
 from ucmlab.cluster.provision import LabHome
 from ucmlab.node.clock import LabClock
+from ucmlab.node.instant import Instant
 
 
 def dump_at_rest(home: LabHome) -> dict[str, object]:
     """What `dump` prints of it."""
-    setting = ClockFile(home.path).resume(wall_zero=home.lab.wall_start, speed=1.0, stepped=False)
-    now = LabClock(setting).now()
+    now = _now(home)
     views = [view_at_rest(home, name, lab=now.lab) for name in home.topology.names]
     return state.dump_of(facts_at_rest(home, wall=now.wall), views, lab=now.lab)
+
+
+def outline_at_rest(home: LabHome) -> dict[str, object]:
+    """The same without certificates and rows; no files are read."""
+    now = _now(home)
+    outlines = [node_outline_at_rest(home, name, lab=now.lab) for name in home.topology.names]
+    return state.outline_of(facts_at_rest(home, wall=now.wall), outlines, lab=now.lab)
 
 
 def facts_at_rest(home: LabHome, *, wall: int) -> LabFacts:
@@ -39,8 +46,21 @@ def view_at_rest(home: LabHome, name: str, *, lab: int) -> NodeView:
     Raises:
         Unusable: there is no such node.
     """
+    return view_of(_down(home, name), lab=lab)
+
+
+def node_outline_at_rest(home: LabHome, name: str, *, lab: int) -> Outline:
+    """The same without its certificates."""
+    return outline_of(_down(home, name), lab=lab)
+
+
+def _now(home: LabHome) -> Instant:
+    return LabClock(ClockFile(home.path).resume(wall_zero=home.lab.wall_start, speed=1.0, stepped=False)).now()
+
+
+def _down(home: LabHome, name: str) -> LocalNode:
     # A node that was never started is the same as one that is down: there is a disk, and nobody to ask.
-    down = LocalNode(
+    return LocalNode(
         home.node_config(name),
         home.node_home(name),
         client_id=name,
@@ -49,4 +69,3 @@ def view_at_rest(home: LabHome, name: str, *, lab: int) -> NodeView:
         felt=lambda number: None,
         on_bus=lambda node: True,
     )
-    return view_of(down, lab=lab)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from ucmlab.cluster.cli.lablink import LabLink
 from ucmlab.cluster.cli.options import up_command
-from ucmlab.cluster.cli.snapshot import State, read_state
+from ucmlab.cluster.cli.snapshot import Outline, State, read_outline, read_state
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.labclient import connect
 from ucmlab.cluster.provision import LabHome
@@ -54,14 +54,29 @@ def state(home: LabHome) -> State:
     return read_state(dump(home)[0])
 
 
-def running_state(home: LabHome) -> State:
-    """The state of a lab that runs.
+def look(home: LabHome) -> tuple[dict[str, object], bool]:
+    """The state without certificates and rows, and whether the lab runs."""
+    link = try_attach(home)
+    if link is not None:
+        return link.outline(), True
+    from ucmlab.cluster.cli.atrest import outline_at_rest  # noqa: PLC0415
+
+    return outline_at_rest(home), False
+
+
+def outline(home: LabHome) -> Outline:
+    """The same, typed."""
+    return read_outline(look(home)[0])
+
+
+def running_outline(home: LabHome) -> Outline:
+    """The same of a lab that runs.
 
     Raises:
         Unusable: it does not.
     """
     with attach(home) as lab:
-        return read_state(lab.dump())
+        return read_outline(lab.outline())
 
 
 def at_a_terminal() -> bool:

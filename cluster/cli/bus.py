@@ -45,7 +45,7 @@ def bus(*, follow: bool, topic: str, directory: Path, as_json: bool) -> None:
     """Show what travels on the bus as JSON lines, each message verified and decoded."""
     del as_json
     home = open_lab(directory)
-    url = attaching.running_state(home).broker.url
+    url = attaching.running_outline(home).broker.url
     if url is None:
         raise Unusable("the broker is down; start it with `ucmlab fault start broker`")
     address = read_url(url)

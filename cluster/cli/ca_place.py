@@ -69,8 +69,8 @@ def ca_place(directory: Path, folder: Path | None) -> CAFolder:
 
     @cache
     def now() -> datetime:
-        # Asked only by what signs or lists, and once: the lab's state is large.
-        return to_datetime(from_rfc3339(attaching.state(home).now))
+        # Asked only by what signs or lists, and once: it asks every node.
+        return to_datetime(from_rfc3339(attaching.outline(home).now))
 
     return CAFolder(home.path / "ca", now=now)
 

@@ -12,7 +12,7 @@ from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.answering import end_with, operation_id, refused
 from ucmlab.cluster.cli.chain_warnings import chain_warnings
 from ucmlab.cluster.cli.converging import WITHIN, Change, end_converged
-from ucmlab.cluster.cli.lablink import LabLink, state_of
+from ucmlab.cluster.cli.lablink import LabLink, outline_of, state_of
 from ucmlab.cluster.cli.listing import check_unit, entries, find, fingerprint_of
 from ucmlab.cluster.cli.options import directory_option, json_option, yes_option
 from ucmlab.cluster.cli.reading import read_file
@@ -97,7 +97,7 @@ def delete(node: str, unit: str, name: str, *, waits: bool, directory: Path, as_
 
 
 def _wall(lab: LabLink) -> int:
-    return from_rfc3339(state_of(lab).now)
+    return from_rfc3339(outline_of(lab).now)
 
 
 def _meant(listed: list[Entry], unit: str, name: str) -> str:

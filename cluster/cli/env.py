@@ -12,7 +12,7 @@ from ucmlab.broker.topics import Topics
 from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.options import directory_option
 from ucmlab.cluster.cli.places import node_addresses
-from ucmlab.cluster.cli.snapshot import State
+from ucmlab.cluster.cli.snapshot import Outline
 from ucmlab.cluster.provision import LabHome, open_lab
 from ucmlab.node.certificates import pem
 from ucmlab.node.layout import HomeLayout, read_identities
@@ -37,7 +37,7 @@ PORTS = {"https": "HTTPS_PORT", "soap": "SOAP_PORT", "ssh": "SSH_PORT"}
 def env(*, style: str, directory: Path, as_json: bool) -> None:
     """Print addresses and passwords of a lab that runs."""
     home = open_lab(directory)
-    found = variables(home, attaching.running_state(home))
+    found = variables(home, attaching.running_outline(home))
     if as_json or style == "json":
         click.echo(json.dumps(found, indent=2))
         return
@@ -45,7 +45,7 @@ def env(*, style: str, directory: Path, as_json: bool) -> None:
         click.echo(_LINES[style](name, value))
 
 
-def variables(home: LabHome, state: State) -> dict[str, str]:
+def variables(home: LabHome, state: Outline) -> dict[str, str]:
     """The variables (design 7.1)."""
     secret = home.credentials()
     user, password = bus_account(home)

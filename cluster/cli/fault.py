@@ -9,10 +9,10 @@ import click
 from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.fault_inject import COMMANDS
 from ucmlab.cluster.cli.fault_list import broken, list_faults, tell_broken
-from ucmlab.cluster.cli.lablink import LabLink, state_of
+from ucmlab.cluster.cli.lablink import LabLink, outline_of
 from ucmlab.cluster.cli.options import directory_option, json_option
 from ucmlab.cluster.cli.printing import print_result
-from ucmlab.cluster.cli.snapshot import State
+from ucmlab.cluster.cli.snapshot import Outline
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.network import BROKER
 from ucmlab.cluster.provision import open_lab
@@ -124,13 +124,13 @@ def _broker_group(name: str, groups: list[list[str]]) -> int:
 def _do(directory: Path, act: Callable[[LabLink], None], node: str | None, *, as_json: bool) -> None:
     with attaching.attach(open_lab(directory)) as lab:
         if node not in (None, BROKER):
-            state_of(lab).node(node)
+            outline_of(lab).node(node)
         act(lab)
-        state = state_of(lab)
+        state = outline_of(lab)
     _tell(state, node, as_json=as_json)
 
 
-def _tell(state: State, target: str | None, *, as_json: bool) -> None:
+def _tell(state: Outline, target: str | None, *, as_json: bool) -> None:
     if as_json:
         print_result(broken(state))
     else:

@@ -12,7 +12,7 @@ import click
 
 from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.fault_list import broken, tell_broken
-from ucmlab.cluster.cli.lablink import LabLink, state_of
+from ucmlab.cluster.cli.lablink import LabLink, outline_of
 from ucmlab.cluster.cli.options import directory_option, json_option, span
 from ucmlab.cluster.cli.printing import print_result
 from ucmlab.cluster.cli.signed import SignedCommand
@@ -125,7 +125,7 @@ def _inject(fault: str, target: str, parameters: tuple[str, ...], how: How) -> N
 def _do(directory: Path, act: Callable[[LabLink], None], *, as_json: bool) -> None:
     with attaching.attach(open_lab(directory)) as lab:
         act(lab)
-        state = state_of(lab)
+        state = outline_of(lab)
     if as_json:
         print_result(broken(state))
     else:

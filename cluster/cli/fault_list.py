@@ -9,7 +9,7 @@ import msgspec
 from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.options import directory_option, json_option
 from ucmlab.cluster.cli.printing import print_result, print_table
-from ucmlab.cluster.cli.snapshot import State, fault_text
+from ucmlab.cluster.cli.snapshot import Outline, fault_text
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.faults.catalogue import Fault, catalogue, groups
 from ucmlab.cluster.network import BROKER
@@ -39,7 +39,7 @@ def list_faults(*, group: str | None, only_now: bool, directory: Path, as_json: 
         tell_broken(state)
 
 
-def _state(directory: Path, *, needed: bool) -> State | None:
+def _state(directory: Path, *, needed: bool) -> Outline | None:
     """How the lab is; None when there is none and none is needed."""
     try:
         home = open_lab(directory)
@@ -47,16 +47,16 @@ def _state(directory: Path, *, needed: bool) -> State | None:
         if needed:
             raise
         return None
-    return attaching.state(home)
+    return attaching.outline(home)
 
 
-def broken(state: State) -> dict[str, object]:
+def broken(state: Outline) -> dict[str, object]:
     """What is broken, for programs."""
     nodes = {name: node.state for name, node in state.nodes.items()}
     return {"outcome": "done", "faults": state.faults, "nodes": nodes, "broker": broker_life(state)}
 
 
-def tell_broken(state: State, target: str | None = None) -> None:
+def tell_broken(state: Outline, target: str | None = None) -> None:
     """The same for people; how `target` is comes first."""
     parts = {BROKER: broker_life(state), **{name: node.state for name, node in state.nodes.items()}}
     if target is not None:
@@ -70,7 +70,7 @@ def tell_broken(state: State, target: str | None = None) -> None:
         click.echo("nothing is broken")
 
 
-def broker_life(state: State) -> str:
+def broker_life(state: Outline) -> str:
     """Whether the broker is up."""
     return "down" if state.broker.down else "up"
 

@@ -9,7 +9,7 @@ from ucmlab.cluster.cli.making import asked_for, lab_options, make, planned
 from ucmlab.cluster.cli.options import directory_option, json_option, up_command
 from ucmlab.cluster.cli.places import node_addresses
 from ucmlab.cluster.cli.printing import print_result
-from ucmlab.cluster.cli.snapshot import State
+from ucmlab.cluster.cli.snapshot import Outline
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.provision import discard_lab, open_lab
 
@@ -55,7 +55,7 @@ def down(*, directory: Path, as_json: bool) -> None:
 @json_option
 def hosts(*, directory: Path, as_json: bool) -> None:
     """Print the nodes' addresses as lines for /etc/hosts."""
-    state = attaching.running_state(open_lab(directory))
+    state = attaching.running_outline(open_lab(directory))
     addresses = node_addresses(state)
     if len(addresses) < len(state.nodes):
         raise Unusable(f"the nodes of this lab listen nowhere yet, and its broker on {state.broker.url}")
@@ -66,7 +66,7 @@ def hosts(*, directory: Path, as_json: bool) -> None:
             click.echo(line)
 
 
-def hosts_lines(state: State, addresses: dict[str, str]) -> list[str]:
+def hosts_lines(state: Outline, addresses: dict[str, str]) -> list[str]:
     """Address, full name, short name."""
     return [f"{addresses[name]}\t{node.fqdn} {name}" for name, node in state.nodes.items()]
 

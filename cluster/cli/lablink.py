@@ -7,13 +7,13 @@ lab that went away in the middle is told as `LabGone`, because nobody knows what
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from ucmlab.cluster.cli.snapshot import State, read_state
+from ucmlab.cluster.cli.snapshot import Outline, State, read_outline, read_state
 from ucmlab.cluster.errors import LabGone
 from ucmlab.cluster.port import Operation
 from ucmlab.cluster.requests import Glanced
 from ucmlab.node.commands import Reply
 
-__all__ = ["LabGone", "LabLink", "state_of"]
+__all__ = ["LabGone", "LabLink", "outline_of", "state_of"]
 
 
 class LabLink(Protocol):
@@ -21,6 +21,10 @@ class LabLink(Protocol):
 
     def dump(self) -> dict[str, object]:
         """The state (design 7.2)."""
+        ...
+
+    def outline(self) -> dict[str, object]:
+        """The state without certificates and rows: no files are read, of which a large lab has a hundred thousand."""
         ...
 
     def glance(self, nodes: Iterable[str]) -> Glanced:
@@ -69,3 +73,8 @@ class LabLink(Protocol):
 def state_of(lab: LabLink) -> State:
     """The lab's state, typed."""
     return read_state(lab.dump())
+
+
+def outline_of(lab: LabLink) -> Outline:
+    """The lab's state without certificates and rows, typed."""
+    return read_outline(lab.outline())

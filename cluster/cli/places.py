@@ -4,7 +4,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from ucmlab.cluster.addresses import block_of
-from ucmlab.cluster.cli.snapshot import State
+from ucmlab.cluster.cli.snapshot import Outline
 from ucmlab.cluster.errors import Unusable
 
 DEFAULT_PORTS = {"mqtt": 1883, "mqtts": 8883}
@@ -34,7 +34,7 @@ def read_url(url: str) -> BrokerAddress:
     return BrokerAddress(parts.hostname, port or DEFAULT_PORTS[parts.scheme], parts.scheme == "mqtts")
 
 
-def node_addresses(state: State) -> dict[str, str]:
+def node_addresses(state: Outline) -> dict[str, str]:
     """Each node's IP address, as far as it can be told: by what it listens on, else by the block that the lab holds."""
     # Nobody else's broker says anything about where the nodes are.
     known = state.broker.url if state.broker.kind != "url" else None

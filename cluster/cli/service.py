@@ -7,10 +7,10 @@ import click
 
 from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.answering import end_with, operation_id
-from ucmlab.cluster.cli.lablink import LabLink, state_of
+from ucmlab.cluster.cli.lablink import LabLink, outline_of
 from ucmlab.cluster.cli.options import directory_option, json_option
 from ucmlab.cluster.cli.printing import print_result, print_table
-from ucmlab.cluster.cli.snapshot import Service, State
+from ucmlab.cluster.cli.snapshot import Outline, Service
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.provision import open_lab
 from ucmlab.node.events import OrderService
@@ -38,7 +38,7 @@ def service() -> None:
 @json_option
 def list_services(node: str, *, directory: Path, as_json: bool) -> None:
     """List the services of a node, and what each loaded at its last start."""
-    found = attaching.state(open_lab(directory)).node(node).services
+    found = attaching.outline(open_lab(directory)).node(node).services
     if as_json:
         print_result({"node": node, "services": found})
         return
@@ -54,7 +54,7 @@ def _order(action: Action) -> click.Command:
     @json_option
     def order(node: str, name: tuple[str, ...], *, directory: Path, as_json: bool) -> None:
         with attaching.attach(open_lab(directory)) as lab:
-            state = state_of(lab)
+            state = outline_of(lab)
             # Blanks are part of every service's name: with or without quotes, both are understood.
             wanted = _named(state, node, " ".join(name))
             reply = lab.operate(_control_center(state, node), OrderService(operation_id(), node, wanted, action))
@@ -68,7 +68,7 @@ for _action in ACTIONS:
     service.add_command(_order(_action))
 
 
-def _named(state: State, node: str, name: str) -> str:
+def _named(state: Outline, node: str, name: str) -> str:
     services = state.node(node).services
     for known in services:
         if name.casefold() in (known.casefold(), known.casefold().removeprefix("cisco ")):
@@ -76,7 +76,7 @@ def _named(state: State, node: str, name: str) -> str:
     raise Unusable(f"{node} has no service {name!r}; `ucmlab service list {node}` shows all {len(services)}")
 
 
-def _control_center(state: State, node: str) -> str:
+def _control_center(state: Outline, node: str) -> str:
     # From the publisher's Control Center, over the bus. A subscriber's own page does it when the publisher is no help;
     # and a node that is down is asked itself, because it answers `node_down`.
     publisher = next(iter(state.nodes))
@@ -84,7 +84,7 @@ def _control_center(state: State, node: str) -> str:
 
 
 def _state_now(lab: LabLink, node: str, name: str) -> str:
-    found = state_of(lab).node(node).services[name]
+    found = outline_of(lab).node(node).services[name]
     return f": {found.state}, {'started' if found.enabled else 'not started'} at boot"
 
 

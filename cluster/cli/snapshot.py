@@ -3,6 +3,7 @@
 Reading what outsiders read keeps the contract honest: a command cannot know more than a pipeline could.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -47,8 +48,8 @@ class Service(msgspec.Struct, frozen=True):
     pending: list[str]
 
 
-class Node(msgspec.Struct, frozen=True):
-    """A node."""
+class NodeOutline(msgspec.Struct, frozen=True):
+    """A node without its certificates."""
 
     role: str
     state: str
@@ -57,10 +58,15 @@ class Node(msgspec.Struct, frozen=True):
     fqdn: str
     addresses: dict[str, str]
     db: Database
+    services: dict[str, Service]
+
+
+class Node(NodeOutline, frozen=True):
+    """A node."""
+
     identities: dict[str, Identity | None]
     trust: dict[str, list[Trusted]]
     database: dict[str, list[str]]
-    services: dict[str, Service]
 
     def in_files(self, unit: str) -> set[str]:
         """Fingerprints in its files of a unit."""
@@ -93,8 +99,8 @@ class Broker(msgspec.Struct, frozen=True):
         return self.pid is None and self.kind != "url"
 
 
-class State(msgspec.Struct, frozen=True):
-    """The lab."""
+class Outline(msgspec.Struct, frozen=True):
+    """The lab without certificates: what tells who is there, how far it is, and what is broken."""
 
     lab: str
     release: str
@@ -105,9 +111,9 @@ class State(msgspec.Struct, frozen=True):
     converged_except: dict[str, str]
     broker: Broker
     faults: list[dict[str, str]]
-    nodes: dict[str, Node]
+    nodes: Mapping[str, NodeOutline]
 
-    def node(self, name: str) -> Node:
+    def node(self, name: str) -> NodeOutline:
         """A node by name.
 
         Raises:
@@ -118,11 +124,28 @@ class State(msgspec.Struct, frozen=True):
         return self.nodes[name]
 
 
+class State(Outline, frozen=True):
+    """The lab."""
+
+    nodes: Mapping[str, Node]
+
+    def node(self, name: str) -> Node:
+        """See `Outline`."""
+        if name not in self.nodes:
+            raise no_node(name, self.nodes)
+        return self.nodes[name]
+
+
 def read_state(dump: object) -> State:
     """Read a dump."""
     return msgspec.convert(dump, State)
 
 
-def no_node(name: str, known: "dict[str, Node]") -> Unusable:
+def read_outline(told: object) -> Outline:
+    """Read an outline."""
+    return msgspec.convert(told, Outline)
+
+
+def no_node(name: str, known: Iterable[str]) -> Unusable:
     """What to say when a node is named that there is not."""
     return Unusable(f"there is no node {name!r} in this lab; there are {', '.join(known)}")

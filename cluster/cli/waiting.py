@@ -10,7 +10,7 @@ import msgspec
 
 from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.ending import DONE, REFUSED
-from ucmlab.cluster.cli.lablink import LabLink, state_of
+from ucmlab.cluster.cli.lablink import LabLink, outline_of, state_of
 from ucmlab.cluster.cli.listing import SHORTEST_PREFIX, fingerprint_of
 from ucmlab.cluster.cli.options import directory_option, json_option, span
 from ucmlab.cluster.cli.printing import print_result
@@ -96,7 +96,7 @@ def time() -> None:
 @json_option
 def now(*, directory: Path, as_json: bool) -> None:
     """Print the lab's wall clock."""
-    found = attaching.state(open_lab(directory)).now
+    found = attaching.outline(open_lab(directory)).now
     if as_json:
         print_result({"now": found})
     else:
@@ -125,7 +125,7 @@ def speed(factor: float, *, directory: Path, as_json: bool) -> None:
 def _move(directory: Path, move: Callable[[LabLink], None], *, as_json: bool) -> None:
     with attaching.attach(open_lab(directory)) as lab:
         move(lab)
-        found = state_of(lab).now
+        found = outline_of(lab).now
     if as_json:
         print_result({"now": found})
     else:

@@ -10,7 +10,7 @@ from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.options import directory_option, json_option, up_command
 from ucmlab.cluster.cli.places import node_addresses
 from ucmlab.cluster.cli.printing import print_json, print_line, print_result, print_table
-from ucmlab.cluster.cli.snapshot import Node, State, fault_text, read_state
+from ucmlab.cluster.cli.snapshot import NodeOutline, Outline, fault_text, read_outline
 from ucmlab.cluster.journal_reader import JournalReader
 from ucmlab.cluster.provision import LabHome, open_lab
 
@@ -28,8 +28,8 @@ LAB = "lab"
 def status(*, directory: Path, as_json: bool) -> None:
     """Tell on one screen how the lab is: nodes, convergence, faults."""
     home = open_lab(directory)
-    whole, running = attaching.dump(home)
-    state = read_state(whole)
+    whole, running = attaching.look(home)
+    state = read_outline(whole)
     if as_json:
         keys = ("lab", "release", "profile", "replication", "now", "converged", "converged_except", "broker", "faults")
         nodes = {name: _summary(node) for name, node in state.nodes.items()}
@@ -89,7 +89,7 @@ def _events(reader: JournalReader, *, follow: bool) -> Iterator[dict[str, object
         time.sleep(FOLLOW_EVERY_S)
 
 
-def _headline(home: LabHome, state: State, *, running: bool) -> Iterator[str]:
+def _headline(home: LabHome, state: Outline, *, running: bool) -> Iterator[str]:
     yield f"{state.lab}  release {state.release}, profile {state.profile}, replication {state.replication}  {state.now}"
     if not running:
         yield f"not running; start it with `{up_command(home.path)}`"
@@ -102,7 +102,7 @@ def _headline(home: LabHome, state: State, *, running: bool) -> Iterator[str]:
         yield f"fault: {fault_text(fault)}"
 
 
-def _summary(node: Node) -> dict[str, object]:
+def _summary(node: NodeOutline) -> dict[str, object]:
     return {
         "role": node.role,
         "state": node.state,
@@ -114,11 +114,11 @@ def _summary(node: Node) -> dict[str, object]:
     }
 
 
-def _pending(node: Node) -> list[str]:
+def _pending(node: NodeOutline) -> list[str]:
     return [name for name, service in node.services.items() if service.pending]
 
 
-def _row(name: str, node: Node, address: str) -> tuple[str, ...]:
+def _row(name: str, node: NodeOutline, address: str) -> tuple[str, ...]:
     started = sum(service.state == "started" for service in node.services.values())
     return (
         name,

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.unit.node.certificate_factory import END, START, certificate, ec_key, name
 from ucmlab.cluster.cli import attaching
-from ucmlab.cluster.cli.atrest import dump_at_rest
+from ucmlab.cluster.cli.atrest import dump_at_rest, outline_at_rest
 from ucmlab.cluster.cli.root import root
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.faults.ledger import Ledger
@@ -81,8 +81,13 @@ class FakeLink:
         self.extra: dict[str, dict[str, object]] = {}
 
     def dump(self) -> dict[str, object]:
+        return self._told(dump_at_rest(self.home))
+
+    def outline(self) -> dict[str, object]:
+        return self._told(outline_at_rest(self.home))
+
+    def _told(self, whole: dict[str, object]) -> dict[str, object]:
         self.lab += SECOND
-        whole = dump_at_rest(self.home)
         whole["now"] = rfc3339(WALL + self.lab)
         whole["converged"] = self.converges
         whole["broker"] = {"kind": "embedded", "url": self.broker_url, "pid": 77 if self.broker_url else None}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.unit.cluster.cli_lab import Bench, FakeLink, certificate, make_home, put_identity, put_trust, refused, run
+from ucmlab.cluster import homeview
 from ucmlab.cluster.cli import waiting
 from ucmlab.cluster.cli.fault import read_groups
 from ucmlab.cluster.errors import Unusable
@@ -131,6 +132,37 @@ def test_status_fits_on_a_screen(lab: Bench) -> None:
     )
     lab.running = False
     assert "not running; start it with `ucmlab up" in lab.run("status").stdout
+
+
+class Unread:
+    """Stands in the place of a node's certificate files."""
+
+    def __init__(self, folders: object) -> None:
+        raise AssertionError(f"read {folders}")
+
+
+@pytest.mark.parametrize("running", [True, False])
+@pytest.mark.parametrize(
+    "words",
+    ["status", "status --json", "time now", "fault list", "fault list --now --json", "service list sub1", "ca list"],
+)
+def test_what_is_about_no_certificate_reads_none(
+    lab: Bench, monkeypatch: pytest.MonkeyPatch, words: str, *, running: bool
+) -> None:
+    lab.running = running
+    monkeypatch.setattr(homeview, "TrustFiles", Unread)
+    assert lab.run(*words.split()).exit_code == 0
+    assert lab.run("dump").exit_code != 0  # which reads them
+
+
+@pytest.mark.parametrize(
+    "words", ["hosts", "env", "time advance 1m", "fault kill sub1", "service stop sub1 Cisco Tftp"]
+)
+def test_what_asks_a_running_lab_for_no_certificate_reads_none(
+    lab: Bench, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    monkeypatch.setattr(homeview, "TrustFiles", Unread)
+    assert lab.run(*words.split()).exit_code == 0
 
 
 def test_stores_shows_each_certificate_on_each_node(lab: Bench) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.node.disk_model import certificate, row
+from ucmlab.cluster.homeoutline import read_outline
 from ucmlab.cluster.homeview import HomeView, read_home
+from ucmlab.cluster.state import db_digest
 from ucmlab.node.commands import ApplyEntry, SetEnabled, WriteFile
 from ucmlab.node.disk import NodeDisk
 from ucmlab.node.events import FileImage
@@ -98,3 +100,25 @@ def test_authz_keys_are_seen_as_digests(tmp_path: Path) -> None:
     disk = NodeDisk(tmp_path, RULES, publisher=False)
     assert disk.load().keys == {"authz": 3}
     disk.close()
+
+
+def test_an_outline_of_a_disk_says_what_all_of_it_says(tmp_path: Path) -> None:
+    def same() -> None:
+        whole, told = read_home(tmp_path, RULES), read_outline(tmp_path, RULES)
+        assert (told.epoch, told.seq, told.enabled) == (whole.epoch, whole.seq, whole.enabled)
+        assert told.digest == db_digest(whole.rows)
+
+    same()
+    disk = running(tmp_path)
+    same()
+    disk.perform(ApplyEntry(1, 2, b"i", "op-2", (), (row(3), row(2, holders=("sub2",))), ()))
+    disk.perform(SetEnabled("Cisco Tftp", enabled=False))
+    same()
+    disk.perform(ApplyEntry(1, 3, b"j", "op-3", (row(1).key,), (), (row(1).key,)))
+    same()
+    assert read_outline(tmp_path, RULES).seq == 3
+    disk.close()
+    same()
+    (tmp_path / "db" / "replica.sqlite").write_bytes(b"no database")
+    same()
+    assert read_outline(tmp_path, RULES).seq == 0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.node.disk_model import certificate, row
 from ucmlab.broker.messages import Row
 from ucmlab.cluster.port import LabFacts, NodeLife, NodeView, ServiceView
-from ucmlab.cluster.state import Convergence, convergence_of, db_digest, dump_of, files_digest
+from ucmlab.cluster.state import Convergence, convergence_of, db_digest, dump_of, files_digest, outline_of
 from ucmlab.node.certificates import parse
 from ucmlab.node.events import FileImage
 from ucmlab.node.instant import HOUR, SECOND, from_rfc3339
@@ -199,6 +199,20 @@ def test_certificates_of_the_dump_are_described_for_machines() -> None:
 
 
 @pytest.mark.rule("B.6")
+def test_an_outline_says_what_the_dump_says_and_nothing_of_certificates() -> None:
+    views = [view("pub"), view("sub1", state="down"), view("sub2", seq=1)]
+    whole, told = dump_of(FACTS, views, lab=HOUR), outline_of(FACTS, views, lab=HOUR)
+    nodes, outlines = whole.pop("nodes"), told.pop("nodes")
+    assert isinstance(nodes, dict)
+    assert isinstance(outlines, dict)
+    assert {key: whole[key] for key in told} == told
+    assert whole.keys() - told.keys() == {"phones"}
+    for name, node in outlines.items():
+        assert {key: nodes[name][key] for key in node} == node
+        left_out = nodes[name].keys() - node.keys()
+        assert left_out == {"files_digest", "identities", "trust", "database", "authz", "flags"}
+
+
 def test_the_database_lists_what_the_node_holds_not_what_it_knows() -> None:
     database = msgspec.convert(node_of(view("sub1"))["database"], dict[str, list[str]])
     assert database["tomcat-trust"] == [parse(certificate(1)).fingerprint]
