@@ -80,7 +80,6 @@ from ucmlab.node.events import (
 from ucmlab.node.filing import Filing
 from ucmlab.node.following import Follower
 from ucmlab.node.identity_changes import IdentityChanges
-from ucmlab.node.identity_rows import IDENTITY_KINDS
 from ucmlab.node.installation import Installation
 from ucmlab.node.instant import Instant
 from ucmlab.node.multi_server import TIMER as MULTI_SERVER_TIMER
@@ -88,11 +87,11 @@ from ucmlab.node.multi_server import MultiServer
 from ucmlab.node.operations import TIMER as OPERATION_TIMER
 from ucmlab.node.operations import Operations
 from ucmlab.node.ordering import Ordering
-from ucmlab.node.planting import KIND as PLANTED
 from ucmlab.node.replica import Replica
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.services import CHANGE_NOTIFICATION, Order, Services
 from ucmlab.node.status import NodeStatus
+from ucmlab.node.unlisted_files import UnlistedFiles
 
 _IDENTITY_COMMANDS = (MakeIdentity.__name__, InstallIdentity.__name__, ReuseIdentity.__name__)
 _OF_OPERATIONS = (*(each.__name__ for each in FILE_COMMANDS), *_IDENTITY_COMMANDS)
@@ -110,6 +109,7 @@ class NodeCore:
     operations_class = Operations
     services_class = Services
     change_notification_class = ChangeNotification
+    unlisted_files_class = UnlistedFiles
     """Which machines are put together; a planted bug takes another one."""
 
     def __init__(self, config: NodeConfig, rulebook: RuleBook, codec: BusCodec) -> None:
@@ -135,8 +135,6 @@ class NodeCore:
         self.csr_requests = CsrRequests(self.context, self.identities, answer=self._reply)
         self.installed_by: dict[str, str] = {}
         self.ordering = Ordering(self.context)
-        units = rulebook.units_of(config.role)
-        self._unlisted = tuple(unit.name for unit in units if unit.kind == "trust" and not unit.replicated)
         self._publisher_birth: tuple[int, str] | None = None
         self._told = (0, 0)
         """The newest position that an answer to this node named: what it was told there is done, applied or not."""
@@ -170,6 +168,13 @@ class NodeCore:
             upload=self.operations.ask,
             chain=self.identity_changes.chain,
             away=self._is_away,
+        )
+        self.unlisted_files = self.unlisted_files_class(
+            self.context,
+            self.filing,
+            self.replica,
+            occupied=self.operations.occupied,
+            up_to_date=self._is_as_told,
         )
         self.change_notification = self.change_notification_class(
             self.context,
@@ -209,7 +214,7 @@ class NodeCore:
         self._take(image)
         self.context.record("started", boot=image.boot)
         if self.installation.complete:
-            self._mend_unlisted()
+            self.unlisted_files.mend()
             self.services.boot()
         else:
             self.installation.begin()
@@ -460,6 +465,10 @@ class NodeCore:
         if answer.op_id == self.installation.op_id and not self.installation.complete:
             self.installation.answered()
 
+    def _is_as_told(self) -> bool:
+        """Whether the replica has all that answers to this node named."""
+        return self.replica.position >= self._told
+
     # -- rows and files
 
     def _caught_up(self) -> bool:
@@ -467,75 +476,10 @@ class NodeCore:
 
     def _applied(self, entry: LogEntry, new: tuple[RowKey, ...], live: bool) -> None:  # noqa: FBT001  # a callback
         """An entry came into the replica: what does not wait for Change Notification, then its notice."""
-        # What is planted in the database alone stays there, until a comparison finds a row without its file.
-        for key in (*entry.removes, *(row.key for row in entry.adds)) if entry.kind != PLANTED else ():
-            if not self.context.rulebook.units[key[0]].replicated:
-                self._follow_unlisted(entry, key)
-        if entry.kind == "install":
-            self._write_installed(new)
-        elif entry.kind in IDENTITY_KINDS and entry.origin == self.config.name:
-            self._follow_own_identity(entry)
+        self.unlisted_files.applied(entry, new)
         if live:
             self.change_notification.notice(entry, new)
         self.change_notification.replica_caught_up()
-
-    def _follow_unlisted(self, entry: LogEntry, key: RowKey) -> None:
-        """A delete of a unit that is not listed is carried to the nodes as the operation itself (X-04: CAPF-trust).
-
-        However late the entry arrives. A file that waits for this node's own proposal is left to its answer; of what
-        this node did, the log has the last word: somebody else's delete may have come between file and entry.
-        """
-        unit, row, file = self.context.rulebook.units[key[0]], self.replica.rows.get(key), self.filing.get(*key)
-        own = entry.origin == self.config.name and entry.kind != "install"
-        everywhere = row is None and unit.delete_reach(self.config.replication) == "cluster"
-        if own and unit.kind == "trust" and row is not None and row.held_by(self.config.name):
-            self.filing.write(row)
-            self.filing.settle(*key)
-        elif file is not None and not file.op_id and (own or everywhere):
-            self.filing.remove(*key, op_id=entry.op_id)
-
-    def _follow_own_identity(self, entry: LogEntry) -> None:
-        """Copies of this node's own identity: certificate management changes them itself, after the rows (B.6.4)."""
-        for key in entry.removes:
-            if key not in self.replica.rows:
-                self.filing.remove(*key, op_id=entry.op_id)
-        for row in entry.adds:
-            unit = self.context.rulebook.units[row.unit]
-            held = unit.kind == "trust" and self.config.role in unit.roles and row.held_by(self.config.name)
-            if held and row.key in self.replica.rows:
-                self.filing.write(row, op_id="")
-
-    def _mend_unlisted(self) -> None:
-        """Files that are not Change Notification's to move, but its comparison is the time to finish or undo changes.
-
-        A kill may have come between an entry and its files, or a delete may have ended `indefinite` and never reached
-        the log (design 3). Rows of a change that was answered and is still under way say nothing about its files.
-        """
-        if self.replica.position < self._told:
-            return
-        me = self.config.name
-        for unit in self._unlisted:
-            if self.operations.occupied(unit):
-                continue
-            rows, files = self.replica.of_unit(unit), self.filing.fingerprints(unit)
-            tombstones = self.replica.tombstones
-            for fingerprint in [each for each, file in files.items() if not file.op_id]:
-                row = rows.get(fingerprint)
-                deleted = (unit, fingerprint) in tombstones
-                if deleted or (row is not None and not row.held_by(me)):
-                    self.filing.remove(unit, fingerprint)
-            for row in [row for fingerprint, row in rows.items() if fingerprint not in files]:
-                if row.held_by(me):
-                    self.filing.write(row)
-
-    def _write_installed(self, new: tuple[RowKey, ...]) -> None:
-        """Trust that an installation sets up outside Change Notification's list (B.18: the publisher's ipsec)."""
-        for key in new:
-            row = self.replica.rows[key]
-            unit = self.context.rulebook.units[row.unit]
-            outside = unit.kind == "trust" and not unit.replicated and self.config.role in unit.roles
-            if outside and row.held_by(self.config.name):
-                self.filing.write(row)
 
     def _settled_files(self) -> tuple[RowKey, ...]:
         """Files of listed units that had a row once; no operation waits beside them."""
@@ -551,14 +495,14 @@ class NodeCore:
         The first one is part of the installation, whichever of the two came first: the snapshot or the log's answer.
         """
         if first:
-            self._write_installed(tuple(self.replica.rows))
+            self.unlisted_files.installed(tuple(self.replica.rows))
 
     def _files_read(self, event: FilesRead) -> None:
         if event.token == RELOAD:
             self.filing.take(event.files)
         elif event.token == COMPARE:
             self.change_notification.compare(event)
-            self._mend_unlisted()
+            self.unlisted_files.mend()
             self.operations.propose_identities()
             self.follower.acknowledge_soon()
 

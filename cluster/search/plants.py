@@ -144,7 +144,9 @@ PLANTS = {
     "filter-too-wide": _all(
         "a delete takes the files of other units too", "S8", change_notification_class=running.WideNotification
     ),
-    "unlisted-everywhere": _mixed("files of unlisted units appear on every node", "S8", running.GreedyNode),
+    "unlisted-everywhere": _all(
+        "files of unlisted units appear on every node", "S8", unlisted_files_class=running.GreedyFiles
+    ),
     "files-believed": _all(
         "a comparison does not look at the disk", "L2", change_notification_class=running.TrustfulNotification
     ),

@@ -10,6 +10,7 @@ from ucmlab.node.events import FilesRead, IdentityMade
 from ucmlab.node.instant import MILLISECOND
 from ucmlab.node.operations import Operations
 from ucmlab.node.services import Order, Services, Slot
+from ucmlab.node.unlisted_files import UnlistedFiles
 
 
 class RepeatingOperations(Operations):
@@ -65,14 +66,14 @@ class ReloadingNode(NodeCore):
                 slot.loaded[event.unit] = self.fingerprints()[event.unit]
 
 
-class GreedyNode(NodeCore):
+class GreedyFiles(UnlistedFiles):
     """Writes the files of unlisted units whoever holds them."""
 
-    def _follow_unlisted(self, entry: LogEntry, key: RowKey) -> None:
-        super()._follow_unlisted(entry, key)
-        row, unit = self.replica.rows.get(key), self.context.rulebook.units[key[0]]
-        if row is not None and unit.kind == "trust" and self.config.role in unit.roles:
-            self.filing.write(row)
+    def _follow(self, entry: LogEntry, key: RowKey) -> None:
+        super()._follow(entry, key)
+        row, unit = self._replica.rows.get(key), self._context.rulebook.units[key[0]]
+        if row is not None and unit.kind == "trust" and self._context.config.role in unit.roles:
+            self._filing.write(row)
 
 
 class WideNotification(ChangeNotification):
