@@ -140,6 +140,24 @@ def canonical(raw: bytes) -> Canonical:
     return tuple(tuple(map(_compared, _values(_contents(group)))) for group in _values(_contents(raw)))
 
 
+def groups(raw: bytes) -> list[bytes]:
+    """The groups of a DER name, each as encoded.
+
+    Raises:
+        ValueError: it is malformed.
+    """
+    return _values(_contents(raw))
+
+
+def attributes(group: bytes) -> list[Attribute]:
+    """The attributes of one of the `groups` of a name.
+
+    Raises:
+        ValueError: it is malformed.
+    """
+    return [_attribute(part) for part in _values(_contents(group))]
+
+
 @Remembered
 def read(raw: bytes) -> Name:
     """Read a DER name.
@@ -157,8 +175,8 @@ def read(raw: bytes) -> Name:
 
 def values_of(raw: bytes, kind: bytes) -> tuple[str, ...]:
     """All values of one kind of attribute (`COMMON_NAME`, `EMAIL_ADDRESS`) in a DER name that `read` takes."""
-    attributes = [_attribute(part) for group in _values(_contents(raw)) for part in _values(_contents(group))]
-    return tuple(_text(attribute) for attribute in attributes if attribute.oid == kind)
+    found = [attribute for group in groups(raw) for attribute in attributes(group)]
+    return tuple(_text(attribute) for attribute in found if attribute.oid == kind)
 
 
 class _Relative(NamedTuple):
@@ -171,12 +189,12 @@ class _Relative(NamedTuple):
 
 @Remembered  # of the names in a lab most differ in one group only
 def _relative(raw: bytes) -> _Relative:
-    attributes = [_attribute(part) for part in _values(_contents(raw))]
-    common = [_text(attribute) for attribute in attributes if attribute.oid == COMMON_NAME]
+    found = attributes(raw)
+    common = [_text(attribute) for attribute in found if attribute.oid == COMMON_NAME]
     return _Relative(
-        "+".join(map(_rfc4514, attributes)),
+        "+".join(map(_rfc4514, found)),
         common[-1] if common else None,
-        _text(attributes[0]) if attributes else None,
+        _text(found[0]) if found else None,
     )
 
 
@@ -196,7 +214,7 @@ def _compared(raw: bytes) -> tuple[bytes, bytes]:
 def _rfc4514(attribute: Attribute) -> str:
     kind = _SHORT.get(attribute.oid) or _dotted(attribute.oid)
     if attribute.tag not in _ENCODINGS:
-        return f"{kind}=#{_encode(attribute.tag, attribute.value).hex()}"
+        return f"{kind}=#{encode(attribute.tag, attribute.value).hex()}"
     text = _text(attribute).translate(_ESCAPED)
     if text[:1] in ("#", " "):
         text = f"\\{text}"
@@ -244,7 +262,8 @@ def _contents(value: bytes) -> bytes:
     return value[start_of_value(value) : end_of_value(value)]
 
 
-def _encode(tag: int, contents: bytes) -> bytes:
+def encode(tag: int, contents: bytes) -> bytes:
+    """Write a DER value: tag, length, contents."""
     length = len(contents)
     if length < _LONG_FORM:
         return bytes((tag, length)) + contents

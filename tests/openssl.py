@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from ucmlab.node.certificates import pem
+
 
 def openssl(*arguments: str | Path, stdin: bytes = b"") -> str:
     """Run it, and return what it said on both outputs; that it fails is an error."""
@@ -24,6 +26,16 @@ def verify(folder: Path, leaf: bytes, *, roots: bytes, above: bytes = b"", at: d
     options += ["-untrusted", folder / "above.pem"] if above else []
     options += ["-crl_check", "-CRLfile", folder / "crls.pem"] if crls else []
     return openssl("verify", *options, folder / "leaf.pem")
+
+
+def hashes_of(folder: Path, ders: Sequence[bytes]) -> list[str | None]:
+    """The hash of each certificate's subject; None, it cannot read it. One run for all: `openssl rehash` links them."""
+    for number, der in enumerate(ders):
+        (folder / f"{number}.pem").write_text(pem(der))
+    # That some cannot be read makes it fail at the end, when all others are linked.
+    subprocess.run(["openssl", "rehash", str(folder)], capture_output=True, check=False, timeout=60)
+    found = {str(path.readlink()): path.name.partition(".")[0] for path in folder.iterdir() if path.is_symlink()}
+    return [found.get(f"{number}.pem") for number in range(len(ders))]
 
 
 EC = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")

@@ -114,9 +114,9 @@ P256 = """
 
 def with_curve_spelled_out(key: bytes) -> bytes:
     """A public key (SubjectPublicKeyInfo) on P-256 that does not name its curve."""
-    oid = names._encode(0x06, bytes.fromhex("2a8648ce3d0201"))
-    algorithm = names._encode(names.SEQUENCE, oid + bytes.fromhex(P256.replace("\n", "").replace(" ", "")))
-    return names._encode(names.SEQUENCE, algorithm + key[key.rindex(b"\x03\x42\x00") :])
+    oid = names.encode(0x06, bytes.fromhex("2a8648ce3d0201"))
+    algorithm = names.encode(names.SEQUENCE, oid + bytes.fromhex(P256.replace("\n", "").replace(" ", "")))
+    return names.encode(names.SEQUENCE, algorithm + key[key.rindex(b"\x03\x42\x00") :])
 
 
 def spelling_out(common_name: str, key: int, issuer: Authority) -> Authority:
@@ -130,8 +130,8 @@ def spelling_out(common_name: str, key: int, issuer: Authority) -> Authority:
 
 def _signed(parts: Sequence[bytes], signer: ec.EllipticCurvePrivateKey) -> bytes:
     """A certificate of these parts, signed anew; the signature's algorithm comes after the serial number."""
-    to_be_signed = names._encode(names.SEQUENCE, b"".join(parts))
+    to_be_signed = names.encode(names.SEQUENCE, b"".join(parts))
     algorithm = parts[[part[0] for part in parts].index(names.SEQUENCE)]
     signature = signer.sign(to_be_signed, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
-    bits = names._encode(0x03, b"\0" + signature)
-    return names._encode(names.SEQUENCE, to_be_signed + algorithm + bits)
+    bits = names.encode(0x03, b"\0" + signature)
+    return names.encode(names.SEQUENCE, to_be_signed + algorithm + bits)

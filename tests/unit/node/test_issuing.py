@@ -44,8 +44,8 @@ def signed_by_rsa(holder: Authority, issuer: Authority, algorithm: tuple[bytes, 
     oid, digest = algorithm
     to_be_signed, outer, _ = names._values(names._contents(holder.der.replace(SHA256[0], oid)))
     signature = issuer.key.sign(to_be_signed, padding.PKCS1v15(), digest)
-    bits = names._encode(0x03, b"\0" + signature)
-    return parse(names._encode(names.SEQUENCE, to_be_signed + outer + bits))
+    bits = names.encode(0x03, b"\0" + signature)
+    return parse(names.encode(names.SEQUENCE, to_be_signed + outer + bits))
 
 
 def damaged(certificate: Certificate) -> Certificate:

@@ -153,7 +153,7 @@ def armoured(label: str, der: bytes) -> bytes:
 
 
 def value(tag: int, *contents: bytes) -> bytes:
-    return names._encode(tag, b"".join(contents))
+    return names.encode(tag, b"".join(contents))
 
 
 def endless(tag: int, *contents: bytes) -> bytes:
