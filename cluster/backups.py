@@ -110,7 +110,7 @@ def _keep(source: str, target: str) -> None:
     if source.endswith(GROWING):
         shutil.copy2(source, target)
     else:
-        os.link(source, target)
+        os.link(source, target, follow_symlinks=False)  # a link beside a certificate stays a link
 
 
 GROWING = ("/log/entries", "/log/answers", "/state/orders")

@@ -5,13 +5,19 @@ A unit's folder holds, for a certificate named `X.pem` (domain.md B.5):
     X.pem             the certificate, 0644
     X.description     what the operator wrote at the upload; absent when that was nothing
     .X.pem.pending    JSON: the operation not yet known to be in the log, and for which certificate (its fingerprint)
+    <hash>.N          a link to it for OpenSSL, by its subject (`hash_links`); absent when OpenSSL cannot read it
 
 Three files cannot change in one step, so the pending file is also the journal of a write: it goes first and names the
 fingerprint, so that after a kill it can be told whether the certificate beside it is the one that it speaks of. What
 is then half done is finished (certificate in place) or forgotten (certificate not in place) by `recover`.
 
-The product also keeps a key store and an OpenSSL subject-hash link (`<hash>.0`) beside each certificate. Neither is
-made here: nothing in ucmlab looks a certificate up by them; `openssl rehash FOLDER` makes the links for who wants them.
+A link comes after its certificate and goes before it, so that none points nowhere; one that is missing or wrong, after
+a kill or because people changed the files, `recover` puts right as well.
+
+The product also keeps `X.der` and a PKCS#12 key store of the whole folder. Neither is made here. A subscriber among 21
+nodes writes 93 certificates at its start, and takes 95 ms of processor time for all of it. One more file for each would
+be 2.3 ms in memory and 9 ms on disk; the key store, anew at each change, 3 ms a time for 53 of them, since its key is
+derived slowly on purpose.
 """
 
 import binascii
@@ -27,6 +33,7 @@ from ucmlab.node.certificates import parse, pem
 from ucmlab.node.durable import PUBLIC, make_folder, remove_file, remove_temporaries, replace_file, sync_path
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import FileImage
+from ucmlab.node.hash_links import link, relink, unlink
 
 _BEGIN = b"-----BEGIN CERTIFICATE-----"
 _END = b"-----END CERTIFICATE-----"
@@ -70,7 +77,8 @@ class TrustFiles:
             OSError: disk full, no permission, no such unit.
         """
         path = self.path(unit, name)
-        if not op_id and not path.exists():
+        new = not path.exists()
+        if new and not op_id:
             self._write_new(path, der=der, description=description)
             return
         make_folder(path.parent)
@@ -79,6 +87,7 @@ class TrustFiles:
             pending = Pending(op_id, _fingerprint(der), description, _valid_pending(path))
             self._put(pending_path(path), msgspec.json.encode(pending))
         self._put(path, pem(der).encode())
+        link(path, der, new=new)
         if beside:
             self._describe(path, description)
             if not op_id:
@@ -90,6 +99,7 @@ class TrustFiles:
         try:
             self._describe(path, description)
             self._put(path, pem(der).encode())
+            link(path, der, new=True)
         except FileNotFoundError:
             if path.parent.is_dir():
                 raise
@@ -101,6 +111,7 @@ class TrustFiles:
     def remove(self, unit: str, name: str) -> None:
         """Remove a certificate and what lies beside it; one that is gone already is no error."""
         path = self.path(unit, name)
+        unlink(path)
         self._remove(path)
         self._remove(description_path(path))
         self._remove(pending_path(path))
@@ -110,7 +121,7 @@ class TrustFiles:
         self._remove(pending_path(self.path(unit, name)))
 
     def recover(self) -> None:
-        """After a kill: remove temporaries and orphans, finish the write that was cut off. Done once, at the start."""
+        """After a kill: remove temporaries and orphans, finish what was cut off, mend links. Once, at the start."""
         for folder in self._distinct_folders():
             remove_temporaries(folder)
             for path in _named(folder, ".pending"):
@@ -118,6 +129,8 @@ class TrustFiles:
             for path in _named(folder, ".description"):
                 if not path.with_suffix(".pem").exists():
                     self._remove(path)
+            ders = {path.name: read_certificate(path) for path in _named(folder, ".pem")}
+            relink(folder, {name: der for name, der in ders.items() if der is not None})
         self.sync()
 
     def read(self) -> tuple[tuple[FileImage, ...], tuple[str, ...]]:

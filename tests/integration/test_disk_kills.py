@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.node.disk_model import DiskModel, Script, comparable, seeded
+from tests.unit.node.disk_model import DiskModel, Script, assert_linked, comparable, seeded
 from ucmlab.node.disk import NodeDisk
 from ucmlab.node.privatefile import TEMPORARY
 from ucmlab.node.rulebook import RuleBook
@@ -33,6 +33,7 @@ def test_a_killed_node_finds_a_prefix_of_its_commands(tmp_path: Path, seed: int)
         allowed.append(comparable(model.image(2)))
     assert image in allowed, f"killed after {done} commands, seed {seed}"
     assert [path for path in tmp_path.rglob("*") if path.name.startswith(TEMPORARY)] == []
+    assert_linked(tmp_path)
 
 
 def performed_until_killed(home: Path, seed: int, *, publisher: bool, after: int) -> int:

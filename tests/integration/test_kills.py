@@ -209,7 +209,7 @@ def check_everybody(lab: LocalLab, load: Load, replication: Policy) -> None:
 def check_log(folder: Path, home: LabHome, load: Load) -> None:
     """Every operation that was answered `done` is known to the publisher's log as done, after all its restarts."""
     copy = folder / "copy"
-    shutil.copytree(home.node_home("pub"), copy)
+    shutil.copytree(home.node_home("pub"), copy, symlinks=True)
     disk = NodeDisk(copy, home.topology.rulebook, publisher=True)
     image = disk.load().log
     disk.close()

@@ -1,8 +1,10 @@
 """What a node's disk should hold, kept in memory; and random command lists as a node would give them."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
+from pathlib import Path
 from random import Random
 
 from cryptography import x509
@@ -31,6 +33,8 @@ from ucmlab.node.commands import (
 )
 from ucmlab.node.events import DiskImage, FileImage, LogImage, ReplicaImage
 from ucmlab.node.log_hash import entry_hash
+from ucmlab.node.subject_hash import subject_hash
+from ucmlab.node.trust_files import read_certificate
 
 UNITS = ("tomcat-trust", "CallManager-trust")
 NAMES = ("Corp_Root_CA.pem", "www.example.com.pem", "x.pem")
@@ -59,6 +63,18 @@ def row(
 def seeded(seed: int) -> Random:
     """A stream that is the same in every run."""
     return Random(seed)
+
+
+def assert_linked(home: Path) -> None:
+    """Each certificate file below a node's home has one link, under its hash; the numbers of a hash have no hole."""
+    for folder in home.rglob("trust-certs"):
+        links = {path.name: str(path.readlink()) for path in folder.iterdir() if path.is_symlink()}
+        files = {path.name: read_certificate(path) for path in folder.glob("*.pem")}
+        hashes = {name: subject_hash(der) for name, der in files.items() if der is not None}
+        assert sorted(links.values()) == sorted(hashes), folder
+        assert {name: link.partition(".")[0] for link, name in links.items()} == hashes, folder
+        counts = Counter(hashes.values())
+        assert set(links) == {f"{each}.{number}" for each in counts for number in range(counts[each])}, folder
 
 
 class DiskModel:

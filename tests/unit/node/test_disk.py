@@ -2,7 +2,6 @@
 
 import os
 import stat
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.node.disk_model import DiskModel, Script, certificate, comparable, row, seeded
+from tests.unit.node.disk_model import DiskModel, Script, assert_linked, certificate, comparable, row, seeded
+from tests.unit.node.guillotine import Guillotine, Killed
 from ucmlab.node.certificates import pem
 from ucmlab.node.commands import (
     AppendLog,
@@ -72,7 +72,9 @@ def test_a_trust_certificate_is_a_pem_file_that_people_can_read_with_its_descrip
     disk, _ = opened(home)
     disk.perform(WriteFile("tomcat-trust", "Corp_Root_CA.pem", certificate(1), "Our root", ""))
     folder = home / TOMCAT_TRUST
-    assert sorted(path.name for path in folder.iterdir()) == ["Corp_Root_CA.description", "Corp_Root_CA.pem"]
+    found = sorted(path.name for path in folder.iterdir())
+    assert found == ["68b5982b.0", "Corp_Root_CA.description", "Corp_Root_CA.pem"]  # `openssl x509 -subject_hash`
+    assert (folder / "68b5982b.0").readlink() == Path("Corp_Root_CA.pem")
     assert (folder / "Corp_Root_CA.pem").read_text() == pem(certificate(1))
     assert (folder / "Corp_Root_CA.description").read_text() == "Our root"
     assert stat.S_IMODE((folder / "Corp_Root_CA.pem").stat().st_mode) == 0o644
@@ -299,32 +301,6 @@ def test_any_list_of_commands_is_read_back_as_it_was_performed(seed: int, *, pub
         assert comparable(reloaded(home, publisher=publisher)) == comparable(model.image(2))
 
 
-class Killed(BaseException):
-    """Not an Exception: nothing may tidy up after a kill."""
-
-
-class Guillotine:
-    """Ends the process, as far as the code can tell, at its n-th system call that changes something on disk."""
-
-    CALLS = ("write", "rename", "unlink", "fsync", "fdatasync", "ftruncate", "mkdir", "open")
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.calls_left = -1
-        for name in self.CALLS:
-            monkeypatch.setattr(os, name, self._guarded(name, getattr(os, name)))
-
-    def _guarded(self, name: str, call: Callable[..., object]) -> Callable[..., object]:
-        def guarded(*args: object, **keywords: object) -> object:
-            self.calls_left -= 1
-            if self.calls_left != 0:
-                return call(*args, **keywords)
-            if name == "write" and isinstance(content := args[1], bytes | memoryview):
-                call(args[0], content[: len(content) // 2])
-            raise Killed
-
-        return guarded
-
-
 @pytest.mark.slow
 def test_a_kill_at_any_system_call_leaves_a_prefix_of_the_commands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -378,3 +354,4 @@ def assert_prefix(home: Path, commands: list[Command], done: int) -> None:
         allowed.append(comparable(model.image(image.boot)))
     assert comparable(image) in allowed, f"killed in {type(commands[min(done, len(commands) - 1)]).__name__}"
     assert leftovers(home) == []
+    assert_linked(home)
