@@ -42,6 +42,7 @@ from ucmlab.node.commands import (
 )
 from ucmlab.node.durable import RecordFile, make_folder, remove_file, remove_temporaries, replace_file
 from ucmlab.node.events import DiskImage, DiskSynced, Event, FilesRead, LogImage, ReplicaImage
+from ucmlab.node.identity_files import recover_identities
 from ucmlab.node.installed_by import read_installed_by
 from ucmlab.node.keyring import KeyRing
 from ucmlab.node.layout import HomeLayout, read_csrs, read_identities, read_key_generations
@@ -191,6 +192,7 @@ class NodeDisk:
             remove_temporaries(folder)
         KeyRing(self._layout.home).clean(self._rulebook.units.values())
         self._files.recover()
+        recover_identities(self._layout.identity_files.values())
 
     def _waiting_requests(self, identities: dict[str, bytes]) -> dict[str, bytes]:
         """Without those whose certificate is in place: a kill came before they were removed (R-020)."""

@@ -12,7 +12,6 @@ import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ucmlab.node.certificates import pem
 from ucmlab.node.commands import (
     Command,
     InstallIdentity,
@@ -27,7 +26,7 @@ from ucmlab.node.commands import (
 )
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.csr import csr_pem, make_csr
-from ucmlab.node.durable import PUBLIC, make_folder, remove_file, replace_file
+from ucmlab.node.durable import PUBLIC, remove_file, replace_file
 from ucmlab.node.errors import SealBroken
 from ucmlab.node.events import (
     AuthzMade,
@@ -40,6 +39,7 @@ from ucmlab.node.events import (
     SharedSealed,
 )
 from ucmlab.node.identity import make_identity
+from ucmlab.node.identity_files import write_identity
 from ucmlab.node.installed_by import note_installation
 from ucmlab.node.instant import Instant, to_datetime
 from ucmlab.node.keyring import KeyRing
@@ -145,7 +145,7 @@ class KeyCommands:
     def _put_in_place(self, unit: str, der: bytes, op_id: str) -> None:
         if op_id:
             note_installation(self._layout.installed_by, unit, der, op_id)
-        self._write_certificate(unit, der)
+        write_identity(self._layout.identity_files[unit], der)
 
     def _count(self, kind: str, generation: int) -> None:
         counted = {**read_counted(self._layout.generations), kind: generation}
@@ -214,11 +214,6 @@ class KeyCommands:
     def _sealing_key(self, member: str) -> bytes:
         return next(each.sealing for each in self._config.members if each.name == member)
 
-    def _write_certificate(self, unit: str, der: bytes) -> None:
-        path = self._home / self._rulebook.units[unit].certificate_file
-        make_folder(path.parent)
-        replace_file(path, pem(der).encode(), mode=PUBLIC, durable=True)
-
     def _seal(self, command: SealKeys) -> KeysSealed:
         kind, recipient = command.kind, command.recipient
         public = self._sealing_key(recipient)
@@ -246,7 +241,7 @@ class KeyCommands:
             self._ring.open_authz(blob, info=info)
             return b""
         der = self._ring.open_identity(self._rulebook.units[kind], blob, info=info)
-        self._write_certificate(kind, der)
+        write_identity(self._layout.identity_files[kind], der)
         return der
 
     def _info(self, kind: str, generation: int, *, sender: str, recipient: str) -> bytes:

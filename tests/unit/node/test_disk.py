@@ -128,6 +128,19 @@ def test_temporaries_and_orphans_are_gone_after_a_start(home: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.rule("B.5")
+def test_a_start_puts_right_what_stands_beside_certificates(home: Path) -> None:
+    trust, own = home / TOMCAT_TRUST, home / TOMCAT_TRUST / "../certs"
+    for folder in (trust, own):
+        folder.mkdir(parents=True)
+    (trust / "by hand.pem").write_text(pem(certificate(1)))
+    (own / "tomcat.pem").write_text(pem(certificate(2)))
+    (own / "tomcat.der").write_bytes(certificate(1))
+    opened(home)
+    assert (own / "tomcat.der").read_bytes() == certificate(2)
+    assert [path.name for path in trust.iterdir() if path.is_symlink()] == ["68b5982b.0"]
+
+
 @pytest.mark.parametrize("name", ["../x.pem", "x", ".pem", "a/b.pem", "nul\0.pem"])
 def test_a_name_that_could_leave_the_folder_is_refused(home: Path, name: str) -> None:
     disk, _ = opened(home)
