@@ -19,6 +19,7 @@ import msgspec
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from ucmlab.node.chains import COMPARISONS
 from ucmlab.node.errors import Refusal
 from ucmlab.node.handshake_paths import Path, Seen, find_path, see, store_of
 from ucmlab.node.handshake_reasons import EKU_MISSING, Reason, Usage, text_of
@@ -229,23 +230,19 @@ def _dates(each: Seen, wall: int) -> Iterator[_Fault]:
             return
 
 
-COMPARISONS = 1 << 20
-"""OpenSSL's limit for the names of one certificate times the constraints of one CA."""
-
-
 def _constraints(case: _Case) -> Iterator[_Fault]:
     """From the root downward, each certificate by the constraints of all above it, the root's own among them."""
+    comparisons = 0
     for depth in range(len(case.chain) - 1, -1, -1):
         each = case.chain[depth]
         if depth and each.self_issued:
             continue
         for above in reversed(case.chain[depth + 1 :]):
             bounds = limits(above.certificate.der)
-            if not bounds.count:
-                continue
-            if bounds.count * names_at_most(each.certificate) > COMPARISONS:
-                yield _Fault("name_constraint", f"{each.name} has too many names")
-            forbidden = why_forbidden(bounds, constrained_names(each.certificate, leaf=not depth))
+            comparisons += bounds.count and bounds.count * names_at_most(each.certificate)
+            if comparisons > COMPARISONS:
+                yield _Fault("name_constraint", f"{above.name} has limits for more names than are compared")
+            forbidden = bounds.count and why_forbidden(bounds, constrained_names(each.certificate, leaf=not depth))
             if forbidden:
                 yield _Fault("name_constraint", f"{above.name} {forbidden} of {each.name}")
 

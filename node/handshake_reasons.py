@@ -1,6 +1,7 @@
-"""Why a handshake ends: the words, as a table with texts for people and with OpenSSL's codes (`rules/handshakes.toml`).
+"""Why a handshake ends: the words, as a table with texts for people and with OpenSSL's codes.
 
-The words are stable: stories and pipelines compare them. OpenSSL has fewer words in one place (an extended key usage
+The table is `handshake_reasons.toml`, beside this file: it is no rule of the product's, and no release has another. The
+words are stable, as stories and pipelines compare them. OpenSSL has fewer of them in one place (an extended key usage
 that is missing is the same to it as a key usage) and more in another (an unknown CA has five codes), so a shell that
 knows what was presented asks `handshake.judge` for the word, and `of_code` only if it does not.
 """
@@ -53,7 +54,7 @@ class Explained(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 @lru_cache(maxsize=1)
 def reasons() -> Mapping[Reason, Explained]:
     """The table."""
-    text = (resources.files("ucmlab.node.rules") / "handshakes.toml").read_text(encoding="utf-8")
+    text = (resources.files("ucmlab.node") / "handshake_reasons.toml").read_text(encoding="utf-8")
     return msgspec.convert(tomllib.loads(text), dict[Reason, Explained])
 
 

@@ -137,6 +137,13 @@ def mail_in_utf8() -> Asked:
     return asked(issue(x509.Name([mail]), 3, root, ca=False), root)
 
 
+def many_names() -> Asked:
+    hosts = [x509.DNSName(f"h{number}.lab.test") for number in range(500)]
+    root = issue("Corp Root CA", 1, extensions=with_extension(x509.NameConstraints(None, hosts)))
+    others = x509.SubjectAlternativeName([x509.DNSName(f"h{number}.corp.test") for number in range(500)])
+    return asked(issue("pub.lab.test", 3, root, ca=False, extensions=with_extension(others)), root)
+
+
 def uri(value: str) -> x509.GeneralName:
     return x509.UniformResourceIdentifier(value)
 
@@ -149,6 +156,7 @@ OWN: Mapping[str, Callable[[], Asked]] = {
     "Netscape type": netscape_type,
     "user in a URI": user_in_a_uri,
     "mail in UTF-8": mail_in_utf8,
+    "many names": many_names,
 }
 
 

@@ -18,6 +18,7 @@ from tests.rules import ROOT
 FOLDERS = ("broker", "node", "publisher", "cluster", "scenarios")
 DATA = {
     "ucmlab/cluster/faults/catalogue.toml",
+    "ucmlab/node/handshake_reasons.toml",
     *(
         f"ucmlab/node/rules/{name}.toml"
         for name in (

@@ -83,14 +83,12 @@ def test_a_key_of_another_certificate_is_an_error() -> None:
         server_context([Identity(chain=CHAIN.chain, key=key_pem(ROOT.key))])
 
 
-@pytest.mark.rule("R-008")
 @pytest.mark.parametrize(("only", "leaf"), [("rsa", RSA), ("ec", EC), ("", EC)])
 def test_a_client_is_presented_the_kind_of_key_that_it_can_verify(only: Family, leaf: Authority) -> None:
     client, _ = connected(client_context([ROOT.der], only=only).context, server_context(BOTH).context)
     assert chain_of_peer(client).chain[0] == leaf.der
 
 
-@pytest.mark.rule("R-008")
 def test_a_client_that_knows_ec_alone_has_no_cipher_in_common_with_an_rsa_listener() -> None:
     only_rsa = server_context([identity(RSA, ISSUING)]).context
     with pytest.raises(ssl.SSLError, match="NO_SHARED_CIPHER"):
