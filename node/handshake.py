@@ -22,7 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from ucmlab.node.chains import COMPARISONS
 from ucmlab.node.errors import Refusal
 from ucmlab.node.handshake_paths import Path, Seen, find_path, see, store_of
-from ucmlab.node.handshake_reasons import EKU_MISSING, Reason, Usage, text_of
+from ucmlab.node.handshake_reasons import EKU_MISSING, Reason, Usage, of_code, reasons, text_of
 from ucmlab.node.host_names import is_for
 from ucmlab.node.instant import rfc3339
 from ucmlab.node.issuing import public_key, signed_with
@@ -84,6 +84,22 @@ def undated_verdict(shown: Shown, standard: Standard) -> Verdict:
 def date_verdict(shown: Shown, standard: Standard) -> Verdict:
     """What must be asked besides when OpenSSL, whose time check is off, has found no fault."""
     return _verdict(shown, standard, standard.wall)
+
+
+def refused_verdict(code: int, shown: Shown | None, standard: Standard) -> Verdict:
+    """What to tell of a handshake that OpenSSL ended with a verify code.
+
+    Args:
+        code: OpenSSL's, from `ssl.SSLCertVerificationError`.
+        shown: what the peer presented; None, nobody knows.
+        standard: what OpenSSL was given as well.
+    """
+    if shown is not None:
+        verdict = undated_verdict(shown, standard)
+        if not verdict.trusted and code in reasons()[verdict.reason].openssl:
+            return verdict
+    # OpenSSL has the last word, were it for a reason that is not known here.
+    return Verdict(reason=of_code(code, standard.usage), detail=f"OpenSSL's verify code is {code}")
 
 
 def sent(own: tuple[bytes, ...], trusted: tuple[bytes, ...]) -> Shown:

@@ -54,7 +54,7 @@ _SIGNED_RSA, _SIGNED_EC = "1.2.840.113549.1.1.", "1.2.840.10045.4."
 
 
 class Seen(msgspec.Struct, frozen=True, gc=False, kw_only=True, eq=False):
-    """What OpenSSL sees in a certificate. There is one for each: they are compared by identity."""
+    """What OpenSSL sees in a certificate."""
 
     certificate: Certificate
     subject: names.Canonical
@@ -78,6 +78,11 @@ class Seen(msgspec.Struct, frozen=True, gc=False, kw_only=True, eq=False):
     """The kind of key that its signature needs."""
     weak_signature: bool
     curve_spelt_out: bool
+
+    @property
+    def der(self) -> bytes:
+        """By which one is told from another: what was forgotten and read again is the same certificate."""
+        return self.certificate.der
 
     @property
     def name(self) -> str:
@@ -188,13 +193,13 @@ def find_path(presented: Sequence[Seen], store: Store, wall: int | None) -> Path
         store: what is trusted.
         wall: the instant whose valid certificates are preferred among those that may be an issuer; None, any will do.
     """
-    chain, left, all_trusted = [presented[0]], list(presented), False
+    chain, all_trusted = [presented[0]], False
     while True:
         top, whole = chain[-1], len(chain) > LONGEST  # CAs that are trusted and sign each other lead round and round
         issuer = None if whole else _first(store.get(top.issuer, ()), top, wall)
-        if issuer is not None and (not top.self_signed or issuer is top):
+        if issuer is not None and (not top.self_signed or issuer.der == top.der):
             all_trusted = True
-            if issuer is not top:
+            if issuer.der != top.der:
                 chain.append(issuer)
             if issuer.self_signed:
                 return Path(tuple(chain), trusted=True)
@@ -203,10 +208,9 @@ def find_path(presented: Sequence[Seen], store: Store, wall: int | None) -> Path
         # one ends the way as well.
         if all_trusted or top.self_signed or whole:
             return Path(tuple(chain), trusted=False)
-        issuer = _first(_not_in(left, chain, top), top, wall)
+        issuer = _first(_not_in(presented, chain), top, wall)
         if issuer is None:
             return Path(tuple(chain), trusted=False)
-        left.remove(issuer)
         chain.append(issuer)
 
 
@@ -223,9 +227,9 @@ def _first(candidates: Iterable[Seen], child: Seen, wall: int | None) -> Seen | 
     return best
 
 
-def _not_in(left: Iterable[Seen], chain: Sequence[Seen], top: Seen) -> Iterable[Seen]:
-    alone = len(chain) == 1 and top.self_issued
-    return (each for each in left if alone or each not in chain)
+def _not_in(presented: Iterable[Seen], chain: Sequence[Seen]) -> Iterable[Seen]:
+    taken = {each.der for each in chain}
+    return (each for each in presented if each.der not in taken)
 
 
 def _key_issuer(der: bytes) -> names.Canonical | None:

@@ -8,7 +8,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.unit.node.authorities import Authority, issue, numbered_key, spelling_out, usage, version_1
 from tests.unit.node.certificate_factory import END, START
-from ucmlab.node.handshake import Shown, Standard, Verdict, date_verdict, judge, sent, undated_verdict
+from ucmlab.node.handshake import Shown, Standard, Verdict, date_verdict, judge, refused_verdict, sent, undated_verdict
+from ucmlab.node.handshake_paths import see, store_of
 from ucmlab.node.handshake_reasons import Usage
 from ucmlab.node.instant import SECOND, from_datetime
 
@@ -51,6 +52,15 @@ def test_a_self_signed_certificate_is_trusted_where_it_is_installed() -> None:
     assert verdict(own, held=(ROOT, own)) == Verdict(path=path_of(own))
     assert verdict(own, held=(ROOT,)).reason == "unknown_ca"
     assert verdict(own, held=()).text == f"The issuer is not trusted: {own.certificate.subject} is not held"
+
+
+@pytest.mark.rule("R-004")
+def test_it_is_trusted_whatever_was_forgotten_meanwhile() -> None:
+    own = issue("pub.lab.test", 9, ca=False)
+    standard = Standard(trusted=(own.der,), usage="server", wall=NOW)
+    store_of(standard.trusted)
+    see.cache_clear()
+    assert judge(Shown((own.der,)), standard).trusted
 
 
 @pytest.mark.rule("R-004", "R-005")
@@ -250,6 +260,23 @@ def test_a_crooked_ca_hides_a_good_one_even_if_it_is_expired() -> None:
     crooked = issue("Corp Root CA", 1, end=START + DAY, key_usage=usage("crl_sign"), serial=1)
     assert at(2 * DAY, below(ROOT), held=(crooked, ROOT)) == "key_usage"
     assert at(2 * DAY, below(ROOT), held=(ROOT, crooked)) == ""
+
+
+# -- what OpenSSL ended
+
+
+@pytest.mark.rule("C-52")
+def test_a_refusal_of_openssl_is_told_by_what_was_presented() -> None:
+    leaf = below(ISSUING, key_usage=usage("key_encipherment"))
+    standard = Standard(trusted=(ROOT.der,), usage="client", wall=NOW)
+    shown = Shown((leaf.der, ISSUING.der))
+    assert refused_verdict(26, shown, standard) == undated_verdict(shown, standard)
+    assert refused_verdict(26, shown, standard).reason == "key_usage"
+    assert refused_verdict(26, None, standard).reason == "eku_client_missing"
+    for presented in (shown, Shown((LEAF.der, ISSUING.der))):
+        assert refused_verdict(20, presented, standard) == Verdict(
+            reason="unknown_ca", detail="OpenSSL's verify code is 20"
+        )
 
 
 # -- what is presented
