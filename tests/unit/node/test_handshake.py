@@ -9,7 +9,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tests.unit.node.authorities import Authority, issue, numbered_key, spelling_out, usage, version_1
 from tests.unit.node.certificate_factory import END, START
 from ucmlab.node.handshake import Shown, Standard, Verdict, date_verdict, judge, refused_verdict, sent, undated_verdict
-from ucmlab.node.handshake_paths import see, store_of
+from ucmlab.node.handshake_certificates import see
+from ucmlab.node.handshake_paths import store_of
 from ucmlab.node.handshake_reasons import Usage
 from ucmlab.node.instant import SECOND, from_datetime
 
