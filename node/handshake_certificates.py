@@ -1,6 +1,5 @@
 """What OpenSSL sees in a certificate before it uses any key: whose issuer it may be, and what it may be used for."""
 
-from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -22,6 +21,7 @@ from ucmlab.node.issuing import (
     public_key,
     standing,
 )
+from ucmlab.node.remembered import Remembered
 from ucmlab.node.usages import usages_of
 
 RSA_BITS = 919
@@ -42,7 +42,7 @@ _SIGNED_RSA, _SIGNED_EC = "1.2.840.113549.1.1.", "1.2.840.10045.4."
 """Arcs under which the other algorithms are."""
 
 
-class Seen(msgspec.Struct, frozen=True, gc=False, kw_only=True, eq=False):
+class Seen(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What OpenSSL sees in a certificate."""
 
     certificate: Certificate
@@ -94,7 +94,7 @@ class Seen(msgspec.Struct, frozen=True, gc=False, kw_only=True, eq=False):
         return not self.why_no_ca and bool(self.told.ca)
 
 
-@lru_cache(maxsize=4096)
+@Remembered
 def see(der: bytes) -> Seen:
     """Read a certificate.
 

@@ -6,7 +6,6 @@ address a host is known by an IP address in its certificate or not at all.
 
 import ipaddress
 import re
-from functools import lru_cache
 from typing import NamedTuple
 
 from cryptography import x509
@@ -14,6 +13,7 @@ from cryptography import x509
 from ucmlab.node import names
 from ucmlab.node.certificates import Certificate
 from ucmlab.node.issuing import find_extension
+from ucmlab.node.remembered import Remembered
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _LABEL = re.compile(r"[A-Za-z0-9-]+")
@@ -29,22 +29,22 @@ class HostNames(NamedTuple):
     common: tuple[str, ...]
 
 
-@lru_cache(maxsize=4096)
-def host_names(certificate: Certificate) -> HostNames:
-    """Read the names of a host from its certificate."""
-    alternative = find_extension(certificate.der, x509.SubjectAlternativeName) or ()
+@Remembered
+def host_names(der: bytes) -> HostNames:
+    """Read the names of a host from its certificate (DER, from `parse`)."""
+    alternative = find_extension(der, x509.SubjectAlternativeName) or ()
     return HostNames(
         tuple(name.value for name in alternative if isinstance(name, x509.DNSName)),
         frozenset(
             name.value for name in alternative if isinstance(name, x509.IPAddress) and isinstance(name.value, Address)
         ),
-        names.values_of(names.cut(certificate.der).subject, names.COMMON_NAME),
+        names.values_of(names.cut(der).subject, names.COMMON_NAME),
     )
 
 
 def is_for(certificate: Certificate, name: str) -> bool:
     """Whether a certificate is for a host name or an IP address."""
-    own, address = host_names(certificate), address_of(name)
+    own, address = host_names(certificate.der), address_of(name)
     if address is not None:
         return address in own.addresses
     return any(_matches(pattern, name) for pattern in own.dns or own.common)

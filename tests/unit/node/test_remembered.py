@@ -11,6 +11,8 @@ from tests.unit.node.certificate_factory import certificate
 from ucmlab.node import names
 from ucmlab.node.certificates import parse, trust_file_stem
 from ucmlab.node.errors import Refusal
+from ucmlab.node.handshake_certificates import see
+from ucmlab.node.host_names import host_names
 from ucmlab.node.issuing import named, standing
 from ucmlab.node.remembered import LARGEST, USUAL, USUAL_LENGTH, Remembered
 
@@ -18,6 +20,8 @@ READERS: dict[str, Callable[[bytes], object]] = {
     "parse": parse,
     "standing": standing,
     "named": named,
+    "seen in a handshake": see,
+    "host names": host_names,
     "names read": lambda der: names.read(names.cut(der).subject),
     "names compared": lambda der: names.canonical(names.cut(der).subject),
     "file name": lambda der: trust_file_stem(der, "cn"),
