@@ -20,6 +20,8 @@ NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME, which `ssl` has no name for."""
 FLAGS = ssl.VerifyFlags(ssl.VERIFY_X509_TRUSTED_FIRST | NO_CHECK_TIME)
 """No partial chains, not strict: newer versions of Python set both by themselves."""
+NO_COMPRESSED_CERTIFICATES = 1 << 32 | 1 << 33
+"""SSL_OP_NO_TX_ and _RX_CERTIFICATE_COMPRESSION of OpenSSL 3.2: `tls_peers` reads chains as they are."""
 SECURITY_LEVEL = 1
 """OpenSSL's own until 3.2: 80 bits, as the product offers RSA keys of 1024 bits (B.4). Level 0 would take MD5."""
 Family = Literal["", "rsa", "ec"]
@@ -105,7 +107,7 @@ def _set(context: ssl.SSLContext, trusted: Iterable[bytes], identities: Iterable
     context.set_ciphers(_CIPHERS.format(suites=_SUITES[only], level=SECURITY_LEVEL))
     context.verify_flags = FLAGS
     # A session that is resumed from a ticket presents no chain, so its dates could not be judged.
-    context.options |= ssl.OP_NO_TICKET
+    context.options |= ssl.OP_NO_TICKET | NO_COMPRESSED_CERTIFICATES
     for identity in identities:
         _load(context, identity)
     return Made(context, tuple(der for der in trusted if not _trusts(context, der)))

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.contract.handshake_cases import Case, case_of
 from tests.contract.handshaking import openssl_says, openssl_says_at
 from tests.soak_sizes import DATED_HANDSHAKES, HANDSHAKES
+from ucmlab.cluster.tls_contexts import Family
 from ucmlab.node.handshake import Shown, Standard, Verdict, date_verdict, undated_verdict
+from ucmlab.node.handshake_certificates import see
 from ucmlab.node.handshake_reasons import Reason, reasons
 
 SLICE = 240
@@ -79,6 +82,23 @@ def test_handshakes_are_judged_as_openssl_judges_them() -> None:
     seen, differences = compared(range(0, SLICE * STRIDE, STRIDE))
     assert differences == [], ssl.OPENSSL_VERSION
     assert min(seen[reason] for reason in OFTEN) > 0, "it is worth nothing unless each occurs"
+
+
+@pytest.mark.slow
+def test_a_client_of_one_kind_of_key_judges_no_otherwise() -> None:
+    """Such a client speaks TLS 1.2, where an EC key that may sign nothing has no suite: it is not even presented."""
+    compared_ones = 0
+    for seed in range(0, SLICE * STRIDE, 3 * STRIDE):
+        case = case_of(seed)
+        usages = see(case.chain[0]).usages
+        only: Family = "rsa" if isinstance(case.key, rsa.RSAPrivateKey) else "ec"
+        if case.standard.usage == "client" or (only == "ec" and usages and "digitalSignature" not in usages):
+            continue
+        verdict = undated_verdict(Shown(case.chain), case.standard)
+        code = openssl_says(case.chain, case.key, case.standard, only)
+        assert agree(verdict, code), told(seed, verdict, code)
+        compared_ones += 1
+    assert compared_ones > SLICE // 6
 
 
 @OPENSSL

@@ -6,7 +6,7 @@ import pytest
 from cryptography import x509
 
 from tests.contract.handshaking import ends, key_pem, shake_hands, verify_code
-from tests.unit.node.authorities import Authority, issue
+from tests.unit.node.authorities import Authority, issue, usage
 from tests.unit.node.certificate_factory import START
 from ucmlab.cluster.simkeys import sim_key
 from ucmlab.cluster.tls_contexts import FLAGS, NO_CHECK_TIME, Family, Identity, client_context, server_context
@@ -93,6 +93,14 @@ def test_a_client_that_knows_ec_alone_has_no_cipher_in_common_with_an_rsa_listen
     only_rsa = server_context([identity(RSA, ISSUING)]).context
     with pytest.raises(ssl.SSLError, match="NO_SHARED_CIPHER"):
         connected(client_context([ROOT.der], only="ec").context, only_rsa)
+
+
+def test_an_ec_key_that_may_sign_nothing_has_no_cipher_in_tls_1_2() -> None:
+    leaf = issue(HOST, 3, ROOT, ca=False, key_usage=usage("key_agreement"), extensions=SANS)
+    listening = server_context([identity(leaf)]).context
+    connected(client_context([ROOT.der]).context, listening)
+    with pytest.raises(ssl.SSLError, match="NO_SHARED_CIPHER"):
+        connected(client_context([ROOT.der], only="ec").context, listening)
 
 
 # -- what the other end presented
