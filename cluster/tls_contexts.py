@@ -38,6 +38,10 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
     key: Path | bytes
     """The key's file, or its PEM."""
 
+    def __repr__(self) -> str:
+        """Without the key."""
+        return f"Identity({len(self.chain)} certificates)"
+
 
 class Made(msgspec.Struct, frozen=True):
     """A context, and what was left out of it."""

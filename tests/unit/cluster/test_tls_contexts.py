@@ -78,6 +78,10 @@ def test_a_key_is_given_as_a_file_or_in_memory_and_leaves_no_file_behind(tmp_pat
     assert {each.name for each in Path("/proc/self/fd").iterdir()} == before
 
 
+def test_a_key_is_not_shown() -> None:
+    assert repr(identity(EC, ISSUING)) == "Identity(2 certificates)"
+
+
 def test_a_key_of_another_certificate_is_an_error() -> None:
     with pytest.raises(ssl.SSLError, match="KEY_VALUES_MISMATCH"):
         server_context([Identity(chain=CHAIN.chain, key=key_pem(ROOT.key))])
