@@ -135,13 +135,19 @@ class Crashed(_Message, frozen=True):
     text: str
 
 
+class Moved(_Message, frozen=True):
+    """What of the node is open for TLS connections now, and where: name of the listener to `HOST:PORT`."""
+
+    addresses: dict[str, str]
+
+
 class Felt(_Message, frozen=True):
     """The node felt a fault; said before it dies of it."""
 
     number: int
 
 
-FromNode = Pulsed | Replied | StatusTold | Felt | Crashed
+FromNode = Pulsed | Replied | StatusTold | Moved | Felt | Crashed
 
 
 # To and from the broker's process.
@@ -239,6 +245,8 @@ class NodeSpec(_Message, frozen=True):
     home: str
     logs: str
     endpoint: BusEndpoint
+    host: str
+    """The address at which its services listen."""
     clock: ClockSetting
     stalled: bool
     replication_broken: bool

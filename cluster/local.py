@@ -22,14 +22,15 @@ from ucmlab.cluster.local_faults.performing import LocalFaults
 from ucmlab.cluster.local_view import life_of, loaded_of, outline_of, standing_of, view_of
 from ucmlab.cluster.members import LocalNode
 from ucmlab.cluster.port import LabFacts, NodeView, Operation, Outline, Standing
+from ucmlab.cluster.probing import probe
 from ucmlab.cluster.provision import LabHome
 from ucmlab.cluster.requests import Glanced, Mustered, Presence, Present
 from ucmlab.cluster.roster import BrokerPlace, Roster
 from ucmlab.cluster.spawning import ForkServerProcess
 from ucmlab.cluster.stepping import Stepper
 from ucmlab.node.clock import LabClock, machine_ns
-from ucmlab.node.commands import Record, Reply
-from ucmlab.node.events import ReplicationSet, StopRequested
+from ucmlab.node.commands import OpenTls, Record, Reply
+from ucmlab.node.events import Connect, ReplicationSet, StopRequested, TlsOpened
 from ucmlab.node.instant import DAY, SECOND
 from ucmlab.node.journal_file import JournalFile
 from ucmlab.node.layout import HomeLayout
@@ -189,6 +190,7 @@ class LocalLab:
             self._fork_server,
             clock=self.clock,
             place=place,
+            hosts={name: block.node(number) for number, name in enumerate(self.names)},
             replied=self._replied,
             published=self._published.extend,
         )
@@ -469,11 +471,32 @@ class LocalLab:
             text = self.home.topology.rulebook.refusal_text("node_down", node=node)
             return Reply(operation.op_id, "refused", "node_down", text)
         self._replies[operation.op_id] = None
+        if isinstance(operation, Connect):
+            operation = self._directed(found, operation)
         self.roster.act(found, act(msgspec.structs.replace(operation, cause=cause)))
         try:
             return await self._reply(found, operation.op_id)
         finally:
             del self._replies[operation.op_id]
+
+    def _directed(self, caller: LocalNode, connect: Connect) -> Connect:
+        """A connection with the address of its other end, and whether the network lets it through."""
+        if not connect.node:
+            return connect
+        target, clients = self._node(connect.node), self.home.topology.rulebook.clients
+        listener = connect.listener or (clients[connect.client].listener if connect.client in clients else "")
+        return msgspec.structs.replace(
+            connect,
+            address=target.addresses.get(listener, ""),
+            reachable=self.roster.network.reaches(caller.name, target.name) and not target.paused,
+        )
+
+    async def probe(self, node: str, command: OpenTls) -> TlsOpened:
+        """Connect to a node's listener from outside."""
+        address = self._node(node).addresses.get(command.listener, "")
+        opened = await probe(msgspec.structs.replace(command, address=address))
+        await self.settle()
+        return opened
 
     async def _reply(self, node: LocalNode, op_id: str) -> Reply:
         # A node that was started again meanwhile has forgotten the question, however alive it looks.

@@ -23,7 +23,7 @@ def view_of(node: LocalNode, *, lab: int) -> NodeView:
         state=life_of(node),
         pid=node.pid,
         home=str(node.home),
-        addresses={},
+        addresses=dict(node.addresses),
         clock_offset=node.clock_offset,
         epoch=disk.epoch,
         seq=disk.seq,

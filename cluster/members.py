@@ -24,6 +24,7 @@ from ucmlab.cluster.control_messages import (
     FromNode,
     HoldWills,
     Listening,
+    Moved,
     Probe,
     Prod,
     Published,
@@ -175,6 +176,8 @@ class LocalNode(Process):
         self.asked = 0
         self.held = 0
         """Exchanges of it that a server of the lab holds back."""
+        self.addresses: dict[str, str] = {}
+        """Where its listeners are, by name."""
         self.status: NodeStatus | None = None
         """Its core, as told last."""
         self.replication_broken = False
@@ -224,7 +227,8 @@ class LocalNode(Process):
         """See `Process`."""
         self.pulse = None
         self.status = None
-        self.asked = 0
+        self.addresses = {}
+        self.asked = self.held = 0
         self._status_asked = self._status_told = 0
         self._status_of = None
         super().begin(child, sock)
@@ -281,6 +285,8 @@ class LocalNode(Process):
                 self._replied(reply)
             case Felt(number=number):
                 self._felt(number)
+            case Moved(addresses=addresses):
+                self.addresses = addresses
             case StatusTold(number=number, status=status):
                 self._status_told = number
                 self.status = status

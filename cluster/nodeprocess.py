@@ -16,6 +16,7 @@ from ucmlab.broker.bus import Will
 from ucmlab.broker.codec import BusCodec
 from ucmlab.broker.signing import Ed25519Signer, Ed25519Verifier
 from ucmlab.broker.topics import echo_topic
+from ucmlab.cluster.calling import Caller
 from ucmlab.cluster.control import Channel
 from ucmlab.cluster.control_messages import (
     Act,
@@ -25,6 +26,7 @@ from ucmlab.cluster.control_messages import (
     Felt,
     Fire,
     FromNode,
+    Moved,
     NodeSpec,
     Probe,
     Prod,
@@ -41,9 +43,10 @@ from ucmlab.cluster.control_messages import (
 )
 from ucmlab.cluster.exchanges import TaskExchanges
 from ucmlab.cluster.framing import framed
+from ucmlab.cluster.listening import Listeners
 from ucmlab.cluster.nodefaults import NodeFaults
 from ucmlab.node.clock import LabClock
-from ucmlab.node.commands import Record, Reply
+from ucmlab.node.commands import OpenTls, Record, Reply
 from ucmlab.node.core import NodeCore
 from ucmlab.node.disk import NodeDisk
 from ucmlab.node.events import DiskImage, ReplicationSet, Started
@@ -85,12 +88,14 @@ class Node:
             fact = Record(f"{config.name}.{self.image.boot}.disk.{number}", "disk_warning", "", "", {"text": text})
             self.journal.write(fact, self.clock.now())
         core = (PublisherCore if config.is_publisher else NodeCore)(config, rulebook, codec)
-        self.exchanges = TaskExchanges({})
+        self.listeners = Listeners(spec.host, ring, rulebook)
+        self.exchanges = TaskExchanges({OpenTls: Caller(self.listeners).open_tls})
         self.shell = NodeShell(
             core=core,
             disk=self.disk,
             keys=keys,
             exchanges=self.exchanges,
+            doors=self.listeners,
             journal=self.journal,
             clock=self.clock,
         )
@@ -127,6 +132,10 @@ class LabLink:
     def replied(self, reply: Reply) -> None:
         """See `Observer`."""
         self._send(Replied(reply))
+
+    def moved(self, addresses: dict[str, str]) -> None:
+        """Tell the lab what is open where."""
+        self._send(Moved(addresses))
 
     def felt(self, number: int) -> None:
         """Tell the lab that a fault was felt."""
@@ -231,6 +240,7 @@ async def _live(spec: NodeSpec, sock: socket.socket) -> None:
     node = Node(spec)
     link = LabLink(sock, node)
     node.shell.attach(node.bus, link)
+    node.listeners.attach(node.shell.offer, link.moved)
     node.faults.attach(link.felt)
     for fault in spec.suffers:
         node.faults.suffer(fault)

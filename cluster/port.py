@@ -11,8 +11,8 @@ from typing import Literal, Protocol
 import msgspec
 
 from ucmlab.broker.messages import Row
-from ucmlab.node.commands import Reply
-from ucmlab.node.events import AnyOperation, FileImage
+from ucmlab.node.commands import OpenTls, Reply
+from ucmlab.node.events import AnyOperation, FileImage, TlsOpened
 
 Operation = AnyOperation
 NodeLife = Literal["starting", "up", "paused", "isolated", "down"]
@@ -22,7 +22,7 @@ class ServiceView(msgspec.Struct, frozen=True):
     """One service of a node. `since` is a lab instant; `loaded` maps identity units to fingerprints."""
 
     state: str
-    kind: Literal["feature", "network"]
+    kind: Literal["feature", "network", "platform"]
     enabled: bool
     since: int
     loaded: dict[str, str]
@@ -213,6 +213,10 @@ class LabPort(Protocol):
 
         Down: refused `node_down` at once. Paused: indefinite after 60 s of lab time. Died meanwhile: indefinite.
         """
+        ...
+
+    async def probe(self, node: str, command: OpenTls) -> TlsOpened:
+        """Connect to a node's listener from outside, without a certificate; the lab fills in the address."""
         ...
 
     async def wait(self, duration: int) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -62,11 +62,13 @@ class Roster:
         *,
         clock: LabClock,
         place: BrokerPlace,
+        hosts: Mapping[str, str],
         replied: Callable[[Reply], None],
         published: Callable[[tuple[tuple[str, bytes], ...]], None],
     ) -> None:
-        """Everything is down."""
+        """Everything is down; `hosts` tells at which address each node's services listen."""
         self.clock = clock
+        self._hosts = hosts
         self.agenda = Agenda(clock)
         self.felt: Callable[[int], None] = lambda number: None
         """Hears the number of a fault that a node felt."""
@@ -227,7 +229,8 @@ class Roster:
             config=node.config,
             home=str(node.home),
             logs=str(self._home.logs),
-            endpoint=self._endpoints[node.name],
+            endpoint=self._endpoints[node.config.name],
+            host=self._hosts[node.config.name],
             clock=self._setting_for(node),
             stalled=node.stalled,
             replication_broken=node.replication_broken,

@@ -10,6 +10,8 @@ the next command begins; the rest survives one only after `SyncDisk`.
 import msgspec
 
 from ucmlab.broker.messages import Row, RowKey, Shared
+from ucmlab.node.listeners import Speaks
+from ucmlab.node.loaded import Loaded
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -129,6 +131,30 @@ class SetEnabled(Command, frozen=True):
 
     service: str
     enabled: bool
+
+
+class TakeUp(Command, frozen=True):
+    """A service started: keep the private keys of `loaded` as they are now, and open its endpoints.
+
+    In the place of what it had before. What it presents until `LayDown` are these certificates and these keys, whatever
+    becomes of the files.
+    """
+
+    service: str
+    loaded: Loaded
+
+
+class LayDown(Command, frozen=True):
+    """A service stops: close its listeners and everything that came through them, forget its keys."""
+
+    service: str
+
+
+class Admit(Command, frozen=True):
+    """Let a client of a listener in, or close its connection; answers `PeerShown`."""
+
+    token: str
+    admitted: bool
 
 
 class SetInstalled(Command, frozen=True):
@@ -274,6 +300,8 @@ class Reply(Command, frozen=True):
     text: str = ""
     warnings: tuple[str, ...] = ()
     nodes: dict[str, str] = {}
+    seen: dict[str, str] = {}
+    """Of a connection: `fingerprint` and `key` of what the server presented, `name` by which it was called."""
 
 
 class Exchange(Command, frozen=True):
@@ -285,6 +313,28 @@ class Exchange(Command, frozen=True):
     """
 
     token: str
+
+
+class OpenTls(Exchange, frozen=True, kw_only=True):
+    """Open a TLS connection with what a service has loaded, say hello, and close it; answered by `TlsOpened`."""
+
+    service: str
+    """Whose keys are used."""
+    unit: str
+    """Identity unit of what is presented if the other end asks; empty: nothing."""
+    node: str
+    """Where it goes: a node's name, or empty for a server outside."""
+    listener: str
+    """Of that node."""
+    address: str
+    """`HOST:PORT`."""
+    name: str
+    """By which name the server is called; its certificate must be for it if `checks_name`."""
+    checks_name: bool
+    trusted: tuple[bytes, ...]
+    """DER."""
+    ec_only: bool
+    speaks: Speaks
 
 
 class GiveUp(Command, frozen=True):
@@ -328,6 +378,9 @@ AnyCommand = (
     | BeginEpoch
     | RecordOrder
     | SetEnabled
+    | TakeUp
+    | LayDown
+    | Admit
     | SetInstalled
     | ReadFiles
     | SyncDisk

@@ -24,7 +24,7 @@ from ucmlab.broker.messages import (
     Snapshot,
 )
 from ucmlab.node.broken_chains import tell_broken_chains
-from ucmlab.node.certificates import parse
+from ucmlab.node.certificates import Certificate, parse
 from ucmlab.node.change_notification import COMPARE, REACTION_TIMER, RESYNC_TIMER, ChangeNotification
 from ucmlab.node.commands import (
     FILE_COMMANDS,
@@ -42,6 +42,8 @@ from ucmlab.node.commands import (
     Subscribe,
 )
 from ucmlab.node.config import NodeConfig
+from ucmlab.node.connections import TIMER as CONNECT_TIMER
+from ucmlab.node.connections import Connections
 from ucmlab.node.context import Context
 from ucmlab.node.csr_requests import CsrRequests
 from ucmlab.node.events import (
@@ -51,6 +53,7 @@ from ucmlab.node.events import (
     BusConnected,
     BusDisconnected,
     CommandFailed,
+    Connect,
     CsrMade,
     Delete,
     DiskImage,
@@ -61,8 +64,10 @@ from ucmlab.node.events import (
     IdentityMade,
     KeysOpened,
     KeysSealed,
+    ListenerFailed,
     MessageArrived,
     OrderService,
+    PeerShown,
     Plant,
     Regenerate,
     RegenerateAuthz,
@@ -75,21 +80,26 @@ from ucmlab.node.events import (
     StopRequested,
     TakenOver,
     TimerFired,
+    TlsOpened,
     Upload,
 )
 from ucmlab.node.filing import Filing
 from ucmlab.node.following import Follower
 from ucmlab.node.identity_changes import IdentityChanges
+from ucmlab.node.identity_rows import IDENTITY_KINDS
 from ucmlab.node.installation import Installation
 from ucmlab.node.instant import Instant
+from ucmlab.node.loading import Loader
 from ucmlab.node.multi_server import TIMER as MULTI_SERVER_TIMER
 from ucmlab.node.multi_server import MultiServer
 from ucmlab.node.operations import TIMER as OPERATION_TIMER
 from ucmlab.node.operations import Operations
 from ucmlab.node.ordering import Ordering
 from ucmlab.node.replica import Replica
+from ucmlab.node.restarts import AUTHZ, Verb
 from ucmlab.node.rulebook import RuleBook
-from ucmlab.node.services import CHANGE_NOTIFICATION, Order, Services
+from ucmlab.node.services import CHANGE_NOTIFICATION, Services
+from ucmlab.node.slots import Order
 from ucmlab.node.status import NodeStatus
 from ucmlab.node.unlisted_files import UnlistedFiles
 
@@ -117,15 +127,16 @@ class NodeCore:
         self.config = config
         self.context = self.context_class(config, rulebook, codec)
         self.identities: dict[str, bytes] = {}
-        self._fingerprints: dict[str, str] = {}
         self.keys: dict[str, int] = {}
         self.filing = Filing(self.context)
+        loader = Loader(self.context, self.filing, self.identities)
         self.services = self.services_class(
             self.context,
-            identities=self.fingerprints,
+            loader,
             changed=self._service_changed,
             reported=self._service_reported,
         )
+        self.connections = Connections(self.context, self.services, loader, answer=self._reply)
         self.installation = Installation(
             self.context,
             self.identities,
@@ -136,6 +147,9 @@ class NodeCore:
         self.installed_by: dict[str, str] = {}
         self.ordering = Ordering(self.context)
         self._publisher_birth: tuple[int, str] | None = None
+        self._cluster_stands = False
+        """Whether all members are installed, and what came with that is in this node's files: services take it up as
+        it comes until then. Of a cluster that stands, no service waits to be restarted."""
         self._told = (0, 0)
         """The newest position that an answer to this node named: what it was told there is done, applied or not."""
 
@@ -213,6 +227,7 @@ class NodeCore:
     def _started(self, image: DiskImage) -> None:
         self._take(image)
         self.context.record("started", boot=image.boot)
+        self._cluster_stands = self.installation.complete
         if self.installation.complete:
             self.unlisted_files.mend()
             self.services.boot()
@@ -251,7 +266,26 @@ class NodeCore:
             self._dispatch(event)
         if self.filing.gone:
             tell_broken_chains(self.context, self.filing, self.identities)
+        if self.filing.touched:
+            self._trust_changed()
+        if not self._cluster_stands and self.installation.complete:
+            self._cluster_stands = self._all_installed() and self.change_notification.agrees()
         return context.commands
+
+    def _trust_changed(self) -> None:
+        """Trust files were written or removed: once for each unit, when all is in place that this event moves."""
+        touched, self.filing.touched = self.filing.touched, {}
+        for unit, verb in touched:
+            if self._cluster_stands:
+                self.services.unit_changed(unit, verb)
+            else:
+                self.services.unit_arrived(unit)
+
+    def _all_installed(self) -> bool:
+        """Whether the installations of all members are in the replica."""
+        rows = self.replica.of_unit("tomcat").values()
+        named = {holder for row in rows for holder in row.holders or ()}
+        return all(member.name in named for member in self.config.members)
 
     def _dispatch(self, event: AnyEvent) -> None:  # noqa: C901, PLR0912, PLR0915  one case for each event, nothing else
         match event:
@@ -303,6 +337,14 @@ class NodeCore:
                 self._taken_over()
             case ServiceTroubled():
                 self.services.trouble(event)
+            case Connect():
+                self.connections.ask(event)
+            case TlsOpened():
+                self.connections.opened(event)
+            case PeerShown():
+                self.connections.shown(event)
+            case ListenerFailed():
+                self.connections.failed(event)
             case AuthzMade() | KeysSealed():
                 self._publisher_keys(event)
 
@@ -477,9 +519,21 @@ class NodeCore:
     def _applied(self, entry: LogEntry, new: tuple[RowKey, ...], live: bool) -> None:  # noqa: FBT001  # a callback
         """An entry came into the replica: what does not wait for Change Notification, then its notice."""
         self.unlisted_files.applied(entry, new)
+        if entry.origin != self.config.name and entry.kind in (*IDENTITY_KINDS, "upload", "delete"):
+            self._changed_elsewhere(entry)
         if live:
             self.change_notification.notice(entry, new)
         self.change_notification.replica_caught_up()
+
+    def _changed_elsewhere(self, entry: LogEntry) -> None:
+        """An operator changed a certificate on another node: services here may have to be restarted for it (A.10)."""
+        units, concerned = self.context.rulebook.units, self.context.rulebook.restarts_elsewhere
+        added = {row.unit: row for row in entry.adds if row.unit in concerned}
+        for unit, row in added.items():
+            verb = _verb_of(parse(row.der)) if units[unit].kind == "identity" else "upload"
+            self.services.unit_changed(unit, verb, here=False)
+        for unit in dict.fromkeys(unit for unit, _ in entry.removes if unit in concerned and unit not in added):
+            self.services.unit_changed(unit, "delete", here=False)
 
     def _settled_files(self) -> tuple[RowKey, ...]:
         """Files of listed units that had a row once; no operation waits beside them."""
@@ -514,9 +568,7 @@ class NodeCore:
         self.follower.synced()
 
     def _identity_made(self, event: IdentityMade) -> None:
-        self.identities[event.unit] = event.der
-        self._fingerprints = {}
-        self.context.record("identity_made", event.op_id, unit=event.unit, fingerprint=parse(event.der).fingerprint)
+        self._identity_replaced(event.unit, event.der, event.op_id)
         if not event.op_id:
             self.installation.made(event.unit)
             return
@@ -528,18 +580,20 @@ class NodeCore:
         """What another node made for several: an identity has a row to come as well."""
         self.multi_server.opened(event)
         if event.der and event.kind == "identity":
-            self.identities[event.unit] = event.der
-            self._fingerprints = {}
             self.installed_by[event.unit] = event.op_id
-            fingerprint = parse(event.der).fingerprint
-            self.context.record("identity_made", event.op_id, unit=event.unit, fingerprint=fingerprint)
+            self._identity_replaced(event.unit, event.der, event.op_id)
             self.operations.propose_identities()
 
-    def fingerprints(self) -> dict[str, str]:
-        """Identity units and the fingerprints of what is on disk."""
-        if len(self._fingerprints) != len(self.identities):
-            self._fingerprints = {unit: parse(der).fingerprint for unit, der in self.identities.items()}
-        return self._fingerprints
+    def _identity_replaced(self, unit: str, der: bytes, op_id: str = "") -> None:
+        """Another certificate is an identity now; services that have to be restarted for it still show the last one."""
+        new = unit not in self.identities
+        self.identities[unit] = der
+        certificate = parse(der)
+        self.context.record("identity_made", op_id, unit=unit, fingerprint=certificate.fingerprint)
+        if new:
+            self.services.unit_arrived(unit)
+        else:
+            self.services.unit_changed(unit, _verb_of(certificate))
 
     def _set_replication(self, *, broken: bool) -> None:
         if broken != self.follower.broken:
@@ -583,11 +637,13 @@ class NodeCore:
         if not event.ok:
             self.context.alarm("keys_not_opened", kind=event.kind, generation=event.generation)
             return
+        renewed = event.kind in self.keys
         self.keys[event.kind] = event.generation
         if event.der:
-            self.identities[event.kind] = event.der
-            self._fingerprints = {}
+            self._identity_replaced(event.kind, event.der)
         self.context.record("keys_installed", kind=event.kind, generation=event.generation)
+        if event.kind == "authz" and renewed:
+            self.services.unit_changed(AUTHZ, "regenerate")
         self._tell_installed(event.kind)
 
     def _tell_installed(self, kind: str) -> None:
@@ -614,6 +670,8 @@ class NodeCore:
             self.multi_server.timer(token.removeprefix(MULTI_SERVER_TIMER))
         elif token.startswith("service:"):
             self.services.timer(token.removeprefix("service:"))
+        elif token.startswith(CONNECT_TIMER):
+            self.connections.timer(token.removeprefix(CONNECT_TIMER))
         elif token.startswith("order:"):
             self.ordering.timer(token.removeprefix("order:"))
 
@@ -646,6 +704,12 @@ class NodeCore:
             + self.csr_requests.open()
             + self.multi_server.open()
             + self.ordering.open()
+            + self.connections.open()
             + self.change_notification.waiting()
             + (not self.installation.complete)
         )
+
+
+def _verb_of(certificate: Certificate) -> Verb:
+    """What an operator did who has this certificate in an identity's place."""
+    return "regenerate" if certificate.self_signed else "upload"

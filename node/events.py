@@ -196,6 +196,44 @@ class ServiceTroubled(Event, frozen=True):
     delay: int = 0
 
 
+class ListenerFailed(Event, frozen=True):
+    """Something of a service's listeners could not be had: a port, or a private key (`what`)."""
+
+    service: str
+    what: str
+    text: str
+
+
+REJECTED = "rejected"
+
+
+class PeerShown(Event, frozen=True):
+    """A client of a listener has presented its certificate; it waits for `Admit`, unless the handshake has ended."""
+
+    token: str
+    """Empty: the handshake is over, and nobody waits."""
+    service: str
+    listener: str
+    chain: tuple[bytes, ...]
+    """DER, its own certificate first; empty: it presented none."""
+    trouble: str = ""
+    """What ended the handshake: `REJECTED`, the client did not accept what it was shown; else in OpenSSL's words."""
+
+
+class TlsOpened(Event, frozen=True):
+    """The answer to `OpenTls`.
+
+    `open`: OpenSSL found no fault, and the server let us in. `failed`: OpenSSL did. `rejected`: the server did not let
+    us in. `unreachable`: there is no server, or it said nothing in time.
+    """
+
+    token: str
+    outcome: Literal["open", "failed", "rejected", "unreachable"]
+    chain: tuple[bytes, ...] = ()
+    """What the server presented, DER."""
+    text: str = ""
+
+
 class ReplicationSet(Event, frozen=True):
     """The fault `replication break|repair`: what the publisher replicates does or does not reach this node."""
 
@@ -312,6 +350,25 @@ class OrderService(Event, frozen=True):
     cause: str = ""
 
 
+class Connect(Event, frozen=True):
+    """An operator, or the product itself, has a node open a TLS connection of one of its kinds (`clients.toml`)."""
+
+    op_id: str
+    client: str
+    node: str = ""
+    """Whom: another node, or empty."""
+    listener: str = ""
+    """Of that node; empty: the one of the kind."""
+    address: str = ""
+    """`HOST:PORT` of a server outside; of a node the lab fills it in."""
+    name: str = ""
+    """By which name; empty: the node's fully qualified one, or the address's host."""
+    reachable: bool = True
+    """Whether the network lets them reach each other; the lab fills it in."""
+    ec_only: bool = False
+    cause: str = ""
+
+
 class RegenerateAuthz(Event, frozen=True):
     """Make new authz keys and copy them to all nodes that are up (R-133). Installation does the same once."""
 
@@ -329,6 +386,7 @@ AnyOperation = (
     | Plant
     | Age
     | OrderService
+    | Connect
     | RegenerateAuthz
 )
 """What operators ask for."""
@@ -352,6 +410,9 @@ AnyEvent = (
     | KeysOpened
     | CommandFailed
     | TakenOver
+    | ListenerFailed
+    | PeerShown
+    | TlsOpened
     | ServiceTroubled
     | ReplicationSet
 )

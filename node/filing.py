@@ -11,6 +11,7 @@ from ucmlab.node.certificates import parse, trust_file_stem
 from ucmlab.node.commands import RemoveFile, SettleFile, WriteFile
 from ucmlab.node.context import Context
 from ucmlab.node.events import FileImage
+from ucmlab.node.restarts import Verb
 
 
 class TrustFile(msgspec.Struct, frozen=True):
@@ -50,6 +51,9 @@ class Filing:
         """How many names of a unit and stem are known to be taken from the first on: hundreds may have one stem."""
         self.gone: list[Gone] = []
         """Files removed since somebody last asked; whoever takes note of them empties it."""
+        self.touched: dict[tuple[str, Verb], None] = {}
+        """Units of files written (`upload`) or removed (`delete`) since somebody last asked, who empties it."""
+        self._contents: dict[str, tuple[bytes, ...]] = {}
         self._taken: tuple[FileImage, ...] | None = None
         """What was read last, while nothing has been asked for since: reading the very same again is no news."""
 
@@ -62,6 +66,7 @@ class Filing:
         self._twins = {}
         self._names = {}
         self._counts = {}
+        self._contents = {}
         unit, held = "", dict[str, TrustFile]()
         for image in images:
             fingerprint = parse(image.der).fingerprint
@@ -79,6 +84,13 @@ class Filing:
     def fingerprints(self, unit: str) -> dict[str, TrustFile]:
         """All files of a unit by fingerprint; not to be changed."""
         return self._units.get(unit, {})
+
+    def contents(self, unit: str) -> tuple[bytes, ...]:
+        """The certificates of a unit as they are now, DER; the same object until one changes."""
+        found = self._contents.get(unit)
+        if found is None:
+            found = self._contents[unit] = tuple(file.der for file in self._units.get(unit, {}).values())
+        return found
 
     @property
     def by_unit(self) -> dict[str, dict[str, TrustFile]]:
@@ -108,6 +120,7 @@ class Filing:
         self._units.setdefault(row.unit, {})[row.fingerprint] = TrustFile(name, row.der, row.description, op_id)
         self._context.ask(WriteFile(row.unit, name, row.der, row.description, op_id))
         self._context.record("file_written", op_id, unit=row.unit, fingerprint=row.fingerprint)
+        self._touch(row.unit, "upload")
 
     def remove(self, unit: str, fingerprint: str, *, op_id: str = "") -> None:
         """Take the certificate's file away, if it is there."""
@@ -120,6 +133,7 @@ class Filing:
                 self._context.ask(RemoveFile(unit, name))
             self._context.record("file_removed", op_id, unit=unit, fingerprint=fingerprint)
             self.gone.append(Gone(unit, file.der, op_id, self._context.cause))
+            self._touch(unit, "delete")
 
     def settle(self, unit: str, fingerprint: str) -> None:
         """Forget the operation id beside a file: the log has it, or has refused it."""
@@ -128,6 +142,10 @@ class Filing:
             self._taken = None
             self._units[unit][fingerprint] = TrustFile(file.name, file.der, file.description, "")
             self._context.ask(SettleFile(unit, file.name))
+
+    def _touch(self, unit: str, verb: Verb) -> None:
+        self._contents.pop(unit, None)
+        self.touched[unit, verb] = None
 
     def _free_name(self, row: Row) -> str:
         """`<CN>.pem` or `<CN>_<serial>.pem` by release; a suffix counts up on a collision, as for the hash links."""

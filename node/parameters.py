@@ -25,6 +25,8 @@ class Parameter(RuleRow, frozen=True, kw_only=True):
     least: int = 0
     most: int = 0
     unit: str = ""
+    restart: tuple[str, ...] = ()
+    """Services that read it when they start (R-010)."""
 
     @property
     def accepts(self) -> str:

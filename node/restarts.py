@@ -4,12 +4,12 @@ Rows of `restarts.toml`, and what they say together. Whether a condition holds, 
 known to whoever asks; here it is only said what the release's guide has, as a profile reads it.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Literal, TypeVar
 
 import msgspec
 
-from ucmlab.node.rule_rows import Gate, RuleRow, Unit
+from ucmlab.node.rule_rows import Gate, RuleRow, Service, Unit
 
 Verb = Literal["upload", "regenerate", "delete"]
 Nodes = Literal["changed", "all", "publisher"]
@@ -85,7 +85,7 @@ class RestartRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reload: tuple[Reload, ...]
     advisory: tuple[Advisory, ...]
 
-    def of_release(self, gate: Gate, units: dict[str, Unit], services: Collection[str]) -> "RestartRules":
+    def of_release(self, gate: Gate, units: dict[str, Unit], services: Mapping[str, Service]) -> "RestartRules":
         """Those that hold in a release, about what it has: units and services are gated in their own tables."""
         identities = tuple(unit.name for unit in units.values() if unit.kind == "identity")
         advisories = (row if row.units else msgspec.structs.replace(row, units=identities) for row in self.advisory)
@@ -165,9 +165,10 @@ def _of(rows: Iterable[AnyAfterChange], units: Collection[str]) -> Iterator[AnyA
             yield msgspec.structs.replace(row, units=there)
 
 
-def _serving(rows: Iterable[AnyServing], services: Collection[str]) -> Iterator[AnyServing]:
-    """The rows about services that there are."""
+def _serving(rows: Iterable[AnyServing], services: Mapping[str, Service]) -> Iterator[AnyServing]:
+    """The rows about services that there are; those of a command are the platform's that it restarts."""
     for row in rows:
-        there = tuple(service for service in row.services if service in services)
-        if there or row.command:
+        commanded = (name for name, service in services.items() if row.command and service.command == row.command)
+        there = tuple(service for service in (*row.services, *commanded) if service in services)
+        if there:
             yield msgspec.structs.replace(row, services=there)

@@ -198,14 +198,22 @@ class Service(RuleRow, frozen=True, kw_only=True):
     """A service of a node, as Control Center lists it."""
 
     name: str
-    kind: Literal["feature", "network"]
+    kind: Literal["feature", "network", "platform"]
     roles: tuple[Role, ...]
     start_s: tuple[int, int]
     """How long a start takes under `--timing product`: least and most seconds."""
+    stop_s: tuple[int, int] = (1, 5)
+    """How long a stop does."""
     activated: tuple[Role, ...] = ()
     activation: Literal["", "tftp"] = ""
     loads: tuple[str, ...] = ()
     """Identity units whose certificate it loads at its start and keeps until the next (R-155)."""
+    trusts: tuple[str, ...] = ()
+    """Trust units whose certificates it loads likewise."""
+    needs: tuple[str, ...] = ()
+    """Services without which it does not run."""
+    command: str = ""
+    """What the platform's command line restarts it with, where Control Center does not list it (R-104)."""
     can_stop: bool = True
 
 
@@ -246,8 +254,8 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rule: str
     row_replication_s: tuple[int, int]
     change_notification_s: tuple[int, int]
-    service_start: bool
-    """Whether services take as long to start as their row says."""
+    service_times: bool
+    """Whether services take as long to start and to stop as their row says."""
     resync_s: int
 
     @property
@@ -267,7 +275,11 @@ class Timing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def start(self, service: Service) -> tuple[int, int]:
         """How long `service` takes to start, in microseconds."""
-        return _microseconds(service.start_s) if self.service_start else (0, 0)
+        return _microseconds(service.start_s) if self.service_times else (0, 0)
+
+    def stop(self, service: Service) -> tuple[int, int]:
+        """How long it takes to stop."""
+        return _microseconds(service.stop_s) if self.service_times else (0, 0)
 
 
 AnyRow = TypeVar("AnyRow", bound=RuleRow)

@@ -6,15 +6,17 @@ it never compares releases. What a rule means for an operation is decided elsewh
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from functools import cached_property, lru_cache
 from importlib import resources
 from typing import get_args
 
 import msgspec
 
+from ucmlab.node.clients import Client
 from ucmlab.node.displays import Display, SerialShown
 from ucmlab.node.errors import Refusal
+from ucmlab.node.listeners import Listener
 from ucmlab.node.parameters import Parameter
 from ucmlab.node.restarts import Advisory, Reload, Restart, RestartRules, Verb
 from ucmlab.node.rule_rows import (
@@ -38,6 +40,7 @@ from ucmlab.node.rule_rows import (
     TrustCopy,
     Unit,
 )
+from ucmlab.node.uses import Uses
 
 __all__ = [
     "CSR_COLUMNS",
@@ -79,6 +82,8 @@ class _Rules(msgspec.Struct, frozen=True):
     keys: tuple[KeyKind, ...]
     validity: _Validity
     services: tuple[Service, ...]
+    listeners: tuple[Listener, ...]
+    clients: tuple[Client, ...]
     parameters: tuple[Parameter, ...]
     features: tuple[Feature, ...]
     displays: tuple[Display, ...]
@@ -106,6 +111,8 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     validity_years: tuple[int, ...]
     """How long a self-signed certificate may be valid, where an operator says it."""
     services: dict[str, Service]
+    listeners: dict[str, Listener]
+    clients: dict[str, Client]
     parameters: dict[str, Parameter]
     timings: dict[str, Timing]
     """`instant` and `product`."""
@@ -183,12 +190,40 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The services that nodes of `role` have, activated or not."""
         return self._of_role[role][1]
 
+    def uses(self, role: Role) -> Uses:
+        """Who uses which certificates on nodes of `role`."""
+        return self._uses[role]
+
+    @cached_property
+    def _uses(self) -> dict[Role, Uses]:
+        return {
+            role: Uses({each.name: each for each in self.services_of(role)}, self.listeners_of, self.after_change)
+            for role in get_args(Role)
+        }
+
+    @cached_property
+    def listeners_of(self) -> dict[str, tuple[Listener, ...]]:
+        """Service to its listeners."""
+        services = dict.fromkeys(listener.service for listener in self.listeners.values())
+        return {name: tuple(each for each in self.listeners.values() if each.service == name) for name in services}
+
+    @cached_property
+    def outward(self) -> frozenset[str]:
+        """Services that others connect to, or that connect to others with a certificate of their own."""
+        callers = (client.service for client in self.clients.values() if client.presents)
+        return frozenset((*(listener.service for listener in self.listeners.values()), *callers))
+
+    @cached_property
+    def restarts_elsewhere(self) -> frozenset[str]:
+        """Units, and `AUTHZ`, whose change on one node is a reason to restart services of others (A.10)."""
+        return frozenset(unit for row in self.after_change.restart if row.nodes != "changed" for unit in row.units)
+
     def activated(self, node: str, roles: Mapping[str, Role]) -> frozenset[str]:
         """The services that a new cluster runs on `node`; `roles` are those of all nodes, in the cluster's order."""
         return frozenset(
             service.name
             for service in self.services_of(roles[node])
-            if service.kind == "network"
+            if service.kind != "feature"
             or roles[node] in service.activated
             or (service.activation == "tftp" and serves_tftp(node, roles))
         )
@@ -240,7 +275,8 @@ def _load(release: str, profile: str) -> RuleBook:
     at = names.index(release)
     valid = Gate(at, names, profile)
     units = {unit.name: unit for unit in valid(rules.units)}
-    services = {service.name: _without_missing(service, units) for service in valid(rules.services)}
+    rows = valid(rules.services)
+    services = {row.name: _without_missing(row, units, {each.name for each in rows}) for row in rows}
     csrs = ((role, unit, row) for row in valid(rules.csrs) for role in row.roles for unit in row.units)
     lifetimes = {row.unit: row for row in valid(rules.lifetimes)}
     identities = (_lasting(made, lifetimes) for made in valid(rules.identities) if made.unit in units)
@@ -254,6 +290,8 @@ def _load(release: str, profile: str) -> RuleBook:
         keys={kind.name: kind for kind in valid(rules.keys)},
         validity_years=rules.validity.years,
         services=services,
+        listeners={row.name: _presenting(row, units) for row in valid(rules.listeners) if row.service in services},
+        clients={row.name: _trusting(row, units) for row in valid(rules.clients) if row.service in {*services, ""}},
         parameters={row.name: row for row in valid(rules.parameters)},
         timings=rules.timings,
         limits=rules.limits,
@@ -265,9 +303,26 @@ def _load(release: str, profile: str) -> RuleBook:
     )
 
 
-def _without_missing(service: Service, units: Mapping[str, Unit]) -> Service:
-    """The service, loading only what the release has: the gate of a unit is said once, in `units.toml`."""
-    return msgspec.structs.replace(service, loads=tuple(unit for unit in service.loads if unit in units))
+def _without_missing(service: Service, units: Container[str], services: Container[str]) -> Service:
+    """The service with what the release has: the gate of a unit or a service is said once, in its own row."""
+    return msgspec.structs.replace(
+        service,
+        loads=tuple(unit for unit in service.loads if unit in units),
+        trusts=tuple(unit for unit in service.trusts if unit in units),
+        needs=tuple(needed for needed in service.needs if needed in services),
+    )
+
+
+def _presenting(row: Listener, units: Container[str]) -> Listener:
+    """The listener with the units that the release has."""
+    there = (unit for unit in row.presents if unit in units)
+    return msgspec.structs.replace(row, presents=tuple(there))
+
+
+def _trusting(row: Client, units: Container[str]) -> Client:
+    """The client with the units that the release has."""
+    there = (unit for unit in row.trusts if unit in units)
+    return msgspec.structs.replace(row, trusts=tuple(there))
 
 
 def _lasting(made: IdentityProfile, lifetimes: Mapping[str, Lifetime]) -> IdentityProfile:
@@ -285,7 +340,7 @@ def _display(rules: _Rules, valid: Gate) -> Display:
 @lru_cache(maxsize=1)
 def _rules() -> _Rules:
     tables: dict[str, object] = {name: _table(name) for name in ("refusals", "timings", "restarts")}
-    for name in ("unit", "csr", "service", "feature", "parameter"):
+    for name in ("unit", "csr", "service", "listener", "client", "feature", "parameter"):
         tables[f"{name}s"] = _table(f"{name}s")[name]
     identities, keys = _table("identities"), _table("keys")
     tables |= {"identities": identities["identity"], "lifetimes": identities["lifetime"]}

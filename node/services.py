@@ -1,50 +1,35 @@
 """The node's services: what runs, what each loaded at its last start, and orders that take effect once.
 
-Two rules govern this file. A service uses the certificates that it loaded when it started, never what lies on disk now
-(domain.md 0.3, fact 5). An order takes effect at most once per operation id and never after its `not_after` (S11):
-the id is made durable before the effect.
+Three rules govern this file. A service uses the certificates that it loaded when it started, never what lies on disk
+now (domain.md 0.3, fact 5). What was changed since takes effect at its next start if the release's table says so
+(`pending`), else at once (A.10, X-07). An order takes effect at most once per operation id and never after its
+`not_after` (S11): the id is made durable before the effect.
 
-    stopped --start--> starting --(takes a while)--> started --stop--> stopping --> stopped
+    stopped --start--> starting --(takes a while)--> started --stop--> stopping --(takes a while)--> stopped
+
+A service that needs another one stops when that one does, and comes up after it: so a restart takes along what stands
+on it (B.7: the XCP Router and the services around it).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
 from ucmlab.broker.messages import ServiceReport
-from ucmlab.node.commands import RecordOrder, SetEnabled
+from ucmlab.node.commands import LayDown, RecordOrder, SetEnabled, TakeUp
 from ucmlab.node.context import Context
 from ucmlab.node.events import ServiceTroubled
-from ucmlab.node.rulebook import Service
+from ucmlab.node.loaded import NOTHING, Loaded
+from ucmlab.node.loading import Loader
+from ucmlab.node.restarts import Condition, Verb
+from ucmlab.node.slots import Order, Slot, State
 from ucmlab.node.status import ServiceStatus
+from ucmlab.node.uses import Uses
 
 ACTIONS = ("start", "stop", "restart", "enable", "disable")
 CHANGE_NOTIFICATION = "Cisco Certificate Change Notification"
+TFTP = "Cisco Tftp"
 REMEMBERED_ORDERS = 4096
-
-
-class Slot:
-    """One service of this node."""
-
-    __slots__ = ("enabled", "loaded", "order", "rule", "since", "state")
-
-    def __init__(self, rule: Service, *, enabled: bool) -> None:
-        """Stopped, until something starts it."""
-        self.rule = rule
-        self.enabled = enabled
-        self.state = "stopped"
-        self.since = 0
-        self.loaded: dict[str, str] = {}
-        self.order: Order | None = None
-        """What is being carried out: it is answered when the service has come to rest."""
-
-
-class Order(msgspec.Struct, frozen=True):
-    """An order as received."""
-
-    op_id: str
-    service: str
-    action: str
 
 
 class Services:
@@ -53,23 +38,28 @@ class Services:
     def __init__(
         self,
         context: Context,
+        loader: Loader,
         *,
-        identities: Callable[[], dict[str, str]],
         changed: Callable[[str, bool], None],
         reported: Callable[[ServiceReport], None],
     ) -> None:
         """No services until `take`.
 
         Args:
-            identities: tells the fingerprints on disk, by unit.
+            loader: makes what a service takes up.
             changed: hears of every service that came up or ended.
             reported: hears every report that goes out.
         """
         self._context = context
-        self._identities = identities
+        self._loader = loader
         self._changed = changed
         self._reported = reported
         self._slots: dict[str, Slot] = {}
+        self._uses: Uses
+        self._held: frozenset[Condition] | None = None
+        """The conditions that hold; None when one may have changed since they were looked at."""
+        self._outward: frozenset[str] = frozenset()
+        """Services that others connect to, or that connect to others."""
         self._done: dict[str, ServiceReport | None] = {}
         self._troubles: dict[str, ServiceTroubled] = {}
         self._reports = 0
@@ -79,9 +69,13 @@ class Services:
         config, rulebook = self._context.config, self._context.rulebook
         activated = rulebook.activated(config.name, {member.name: member.role for member in config.members})
         self._slots = {
-            rule.name: Slot(rule, enabled=enabled.get(rule.name, rule.name in activated))
+            rule.name: Slot(
+                rule, enabled=enabled.get(rule.name, rule.name in activated), activated=rule.name in activated
+            )
             for rule in rulebook.services_of(config.role)
         }
+        self._uses = rulebook.uses(config.role)
+        self._outward = rulebook.outward
         self._done = dict.fromkeys(done_orders)
 
     def boot(self) -> None:
@@ -95,25 +89,86 @@ class Services:
     def shut_down(self) -> None:
         """The node stops: everything ends at once."""
         for slot in self._slots.values():
-            slot.state, slot.loaded, slot.order = "stopped", {}, None
+            slot.state, slot.loaded, slot.order, slot.fell_with = "stopped", NOTHING, None, ""
+            slot.pending.clear()
 
     def running(self, service: str) -> bool:
         """Whether the service is started."""
         slot = self._slots.get(service)
         return slot is not None and slot.state == "started"
 
+    def loaded(self, service: str) -> Loaded | None:
+        """What a started service uses; None: it is not started."""
+        return self._slots[service].loaded if self.running(service) else None
+
     def states(self) -> dict[str, str]:
         """State by service."""
-        return {name: slot.state for name, slot in self._slots.items()}
+        return {name: slot.shown for name, slot in self._slots.items()}
 
     def status(self) -> dict[str, ServiceStatus]:
         """Everything about every service."""
-        identities = self._identities()
-        return {name: slot_status(slot, identities) for name, slot in self._slots.items()}
+        return {name: slot.status(self._loader.fingerprint) for name, slot in self._slots.items()}
 
     def busy(self) -> int:
         """Orders being carried out."""
         return sum(slot.order is not None for slot in self._slots.values())
+
+    def conditions(self) -> frozenset[Condition]:
+        """Those of the restart tables that hold here and now. Mixed mode and SAML SSO are not built: neither is on."""
+        if self._held is None:
+            held: dict[Condition, bool] = {
+                "sip_oauth": self._context.parameters.flag("SIP OAuth Mode"),
+                "tftp": self.running(TFTP),
+            }
+            self._held = frozenset(condition for condition, holds in held.items() if holds)
+        return self._held
+
+    # -- what was changed under a service that runs
+
+    def unit_changed(self, unit: str, verb: Verb, *, here: bool = True) -> None:
+        """A unit was changed, on this node (its files) or on another one.
+
+        Who has to be restarted goes on with what it loaded, and that is pending; who uses it otherwise takes it up now.
+        """
+        if not here and unit not in self._context.rulebook.restarts_elsewhere:
+            return
+        plan = self._uses.plan(
+            unit, verb, here=here, publisher=self._context.config.is_publisher, conditions=self.conditions()
+        )
+        for name in plan.wait:
+            if self._slots[name].state == "started":
+                self._slots[name].pending[unit] = None
+        for name in plan.follow:
+            slot = self._slots[name]
+            if unit in slot.loaded.trusted or unit in slot.loaded.fingerprints:
+                self._reload(slot, unit, verb)
+
+    def unit_arrived(self, unit: str) -> None:
+        """Something that this node did not have before, as its cluster is being installed: who uses it takes it up."""
+        for name in self._uses.users(unit):
+            if self._slots[name].state == "started":
+                self._loader.renew(self._slots[name].loaded, unit)
+                self._take_up(self._slots[name])
+
+    def parameter_changed(self, name: str) -> None:
+        """A parameter was set that its services read when they start (R-010)."""
+        self._held = None
+        for service in self._context.rulebook.parameters[name].restart:
+            slot = self._slots.get(service)
+            if slot is not None and slot.state == "started":
+                slot.pending[name] = None
+
+    def _reload(self, slot: Slot, unit: str, verb: Verb) -> None:
+        self._loader.renew(slot.loaded, unit)
+        name, reloads = slot.rule.name, self._context.rulebook.reloads(unit, verb)
+        if unit in slot.loaded.chains:
+            by_itself = any(row.what == "certificate" and name in row.services for row in reloads)
+            self._context.record("auto_restart" if by_itself else "reloaded", service=name, unit=unit)
+            self._take_up(slot)
+        elif any(unit in listener.trusts for listener in slot.loaded.listeners):
+            self._take_up(slot)
+
+    # -- orders
 
     def receive(self, order: Order, *, not_after: int) -> None:
         """Carry out an order, if it is new, in time and possible."""
@@ -145,6 +200,8 @@ class Services:
             self._stopped(slot)
         elif slot.state == "started" and self._ails(slot, "crashes"):
             self._context.alarm("service_crashed", service=service)
+            slot.why, slot.unasked = "crashed", True
+            self._lay_down(slot)
             self._stopped(slot)
 
     def trouble(self, trouble: ServiceTroubled) -> None:
@@ -177,7 +234,21 @@ class Services:
             return "permission", f"Service {order.service} cannot be stopped"
         if slot.order is not None:
             return "permission", f"Service {order.service} is busy with another command"
+        return self._cannot_start(slot) if order.action in ("start", "restart") else None
+
+    def _cannot_start(self, slot: Slot) -> tuple[str, str] | None:
+        name, text = slot.rule.name, self._context.rulebook.refusal_text
+        if slot.shown == "not activated":
+            return "not_activated", text("not_activated", detail=f"enable {name} first")
+        missing = self._missing(slot)
+        if missing:
+            return "dependency", text("dependency", detail=f"{name} needs {missing}, which is not started")
         return None
+
+    def _missing(self, slot: Slot) -> str:
+        """A service that this one needs and that is not started; empty when there is none."""
+        there = (name for name in slot.rule.needs if name in self._slots)
+        return next((name for name in there if not self.running(name)), "")
 
     def _carry_out(self, slot: Slot, order: Order) -> None:
         if order.action in ("enable", "disable"):
@@ -185,24 +256,37 @@ class Services:
             self._context.ask(SetEnabled(slot.rule.name, slot.enabled))
             self._report(order.op_id, slot.rule.name, "done")
             return
-        slot.order = order
+        slot.order, slot.fell_with = order, ""
         if order.action == "start" and slot.state == "started":
             self._rest(slot)
         elif order.action == "start" or slot.state == "stopped":
             self._start(slot) if order.action != "stop" else self._rest(slot)
         else:
+            slot.why = "ordered"
             self._stop(slot)
 
+    # -- starts
+
     def _start(self, slot: Slot) -> None:
+        waits_for = slot.rule.needs and self._missing(slot)
+        if waits_for:
+            slot.fell_with, slot.why = waits_for, "dependency"
+            slot.since = self._context.now.lab
+            return
+        slot.fell_with = ""
         self._move(slot, "starting")
-        least, most = self._context.timing.start(slot.rule)
-        delay = most and self._context.draw(least, most, "service", slot.rule.name, self._context.boot, self._reports)
+        timing = self._context.timing
+        delay = self._drawn(slot, timing.start(slot.rule)) if timing.service_times else 0
         if self._troubles and slot.rule.name in self._troubles:
             self._start_in_trouble(slot, self._troubles[slot.rule.name], delay)
         elif delay:
             self._context.start_timer(f"service:{slot.rule.name}", delay)
         else:
             self._started(slot)
+
+    def _drawn(self, slot: Slot, between: tuple[int, int]) -> int:
+        least, most = between
+        return most and self._context.draw(least, most, "service", slot.rule.name, self._context.boot, self._reports)
 
     def _start_in_trouble(self, slot: Slot, trouble: ServiceTroubled, delay: int) -> None:
         self._context.alarm("service_trouble", service=slot.rule.name, trouble=trouble.trouble)
@@ -224,6 +308,7 @@ class Services:
             del self._troubles[slot.rule.name]
         elif trouble.count:
             self._troubles[slot.rule.name] = msgspec.structs.replace(trouble, count=trouble.count - 1)
+        slot.why = "failed"
         self._move(slot, "stopped")
         order, slot.order = slot.order, None
         if order is not None:
@@ -232,33 +317,75 @@ class Services:
 
     def _started(self, slot: Slot) -> None:
         """It loads the certificates that are on disk now, and keeps them until its next start."""
-        identities = self._identities()
-        slot.loaded = {unit: identities[unit] for unit in slot.rule.loads if unit in identities}
+        slot.loaded = self._loader.take_up(slot.rule, self.conditions)
+        slot.pending.clear()
+        slot.why = ""
+        self._take_up(slot)
         self._move(slot, "started")
+        slot.unasked = False
         if slot.order is not None:
             self._rest(slot)
         self._changed(slot.rule.name, True)
+        for other in self._those_on(slot):
+            if other.fell_with == slot.rule.name and other.state == "stopped":
+                self._start(other)
         if self._troubles and self._ails(slot, "crashes"):
             self._doom(slot)
 
+    def _those_on(self, slot: Slot) -> Iterator[Slot]:
+        """Those that need this one."""
+        return (self._slots[name] for name in self._uses.standing_on[slot.rule.name])
+
+    # -- stops
+
     def _stop(self, slot: Slot) -> None:
+        self._lay_down(slot)
         self._move(slot, "stopping")
-        self._stopped(slot)
+        for other in self._those_on(slot):
+            self._fall_with(other, slot.rule.name)
+        delay = self._drawn(slot, self._context.timing.stop(slot.rule))
+        if delay:
+            self._context.start_timer(f"service:{slot.rule.name}", delay)
+        else:
+            self._stopped(slot)
+
+    def _fall_with(self, slot: Slot, needed: str) -> None:
+        """What a service stands on goes: it stops with it, whatever it was doing, to come up after it."""
+        if slot.state in ("started", "starting"):
+            slot.fell_with, slot.why, slot.unasked = needed, "dependency", True
+            self._context.cancel_timer(f"service:{slot.rule.name}")
+            self._lay_down(slot)
+            self._stopped(slot)
 
     def _stopped(self, slot: Slot) -> None:
-        slot.loaded = {}
+        slot.loaded = NOTHING
+        slot.pending.clear()
         self._move(slot, "stopped")
         self._changed(slot.rule.name, False)
-        if slot.order is not None and slot.order.action == "restart":
+        for other in self._those_on(slot):
+            self._fall_with(other, slot.rule.name)
+        if slot.order is not None and slot.order.action == "restart" and not slot.fell_with:
             self._start(slot)
-        else:
+        elif not slot.fell_with:
             self._rest(slot)
 
-    def _move(self, slot: Slot, state: str) -> None:
+    # -- others
+
+    def _take_up(self, slot: Slot) -> None:
+        if slot.rule.name in self._outward:
+            self._context.ask(TakeUp(slot.rule.name, slot.loaded))
+
+    def _lay_down(self, slot: Slot) -> None:
+        if slot.rule.name in self._outward:
+            self._context.ask(LayDown(slot.rule.name))
+
+    def _move(self, slot: Slot, state: State) -> None:
+        if slot.rule.name == TFTP:
+            self._held = None
         slot.state = state
         slot.since = self._context.now.lab
-        if slot.order is not None:
-            self._report(slot.order.op_id, slot.rule.name, "")
+        if slot.order is not None or slot.unasked:
+            self._report(slot.order.op_id if slot.order is not None else "", slot.rule.name, "")
 
     def _rest(self, slot: Slot) -> None:
         order, slot.order = slot.order, None
@@ -271,7 +398,7 @@ class Services:
         report = ServiceReport(
             op_id=op_id,
             service=service,
-            state=slot.state if slot else "stopped",
+            state=slot.shown if slot else "stopped",
             enabled=slot.enabled if slot else False,
             since=slot.since if slot else 0,
             outcome=outcome,  # type: ignore[arg-type]  # "", done or refused: the callers' literals
@@ -293,16 +420,3 @@ class Services:
         topic = self._context.topics.service_state(self._context.config.name, report.service)
         self._context.publish(topic, report, retain=True)
         self._reported(report)
-
-
-def slot_status(slot: Slot, identities: dict[str, str]) -> ServiceStatus:
-    """A slot as others read it. Pending: units whose certificate on disk is not the one that the service loaded."""
-    pending = tuple(unit for unit, fingerprint in slot.loaded.items() if identities.get(unit) != fingerprint)
-    return ServiceStatus(
-        state=slot.state,  # type: ignore[arg-type]  # the four states of the diagram above
-        kind=slot.rule.kind,
-        enabled=slot.enabled,
-        since=slot.since,
-        loaded=dict(slot.loaded),
-        pending=pending,
-    )

@@ -18,6 +18,7 @@ from ucmlab.broker.bus import Bus
 from ucmlab.node.clock import ClockSetting, LabClock
 from ucmlab.node.commands import (
     FILE_COMMANDS,
+    Admit,
     AnyCommand,
     CancelTimer,
     Command,
@@ -25,6 +26,7 @@ from ucmlab.node.commands import (
     GiveUp,
     Halt,
     InstallIdentity,
+    LayDown,
     MakeAuthz,
     MakeCsr,
     MakeIdentity,
@@ -38,6 +40,7 @@ from ucmlab.node.commands import (
     SealShared,
     StartTimer,
     Subscribe,
+    TakeUp,
 )
 from ucmlab.node.events import (
     AnyEvent,
@@ -113,6 +116,30 @@ class Exchanges(Protocol):
         ...
 
 
+class Doors(Protocol):
+    """The listeners of the node's services; see `TakeUp`."""
+
+    async def run(self) -> None:
+        """Serve until `close`."""
+        ...
+
+    def take_up(self, command: TakeUp) -> None:
+        """A service started, or renewed what it had loaded."""
+        ...
+
+    def lay_down(self, command: LayDown) -> None:
+        """A service stops."""
+        ...
+
+    def admit(self, command: Admit) -> None:
+        """Let a client in, or not."""
+        ...
+
+    def close(self) -> None:
+        """Close everything."""
+        ...
+
+
 class Journal(Protocol):
     """Keeps facts."""
 
@@ -173,13 +200,22 @@ class NodeShell:
     """Runs one core. Also the listener of its bus."""
 
     def __init__(
-        self, *, core: Core, disk: Disk, keys: Keys, exchanges: Exchanges, journal: Journal, clock: LabClock
+        self,
+        *,
+        core: Core,
+        disk: Disk,
+        keys: Keys,
+        exchanges: Exchanges,
+        doors: Doors,
+        journal: Journal,
+        clock: LabClock,
     ) -> None:
         """`attach` must follow before `run`."""
         self._core = core
         self._disk = disk
         self._keys = keys
         self._exchanges = exchanges
+        self._doors = doors
         self._journal = journal
         self._clock = clock
         self._timers = Timers()
@@ -290,8 +326,10 @@ class NodeShell:
                 self._offer(event)
             bus = tasks.create_task(self._bus.run(), name="node.bus")
             tasks.create_task(self._exchanges.run(), name="node.exchanges")
+            tasks.create_task(self._doors.run(), name="node.doors")
             await self._work()
             self._exchanges.close()
+            self._doors.close()
             if self._bus.stalled:
                 # Not even a farewell gets through a cut link: that the process ends is all that the bus may notice.
                 os._exit(0)
@@ -369,7 +407,7 @@ class NodeShell:
             self._fall()
         return answer
 
-    def _do(self, command: AnyCommand, now: Instant) -> Event | None:  # noqa: C901  one case for each kind, nothing else
+    def _do(self, command: AnyCommand, now: Instant) -> Event | None:  # noqa: C901, PLR0912  one case a kind
         match command:
             case Publish(topic=topic, payload=payload, retain=retain):
                 self._bus.publish(topic, payload, retain=retain)
@@ -389,15 +427,22 @@ class NodeShell:
                 return self._keys.perform(command, now)
             case MakeAuthz() | SealKeys() | OpenKeys():
                 return self._keys.perform(command, now)
+            case TakeUp():
+                self._doors.take_up(command)
+            case LayDown():
+                self._doors.lay_down(command)
+            case Admit():
+                self._doors.admit(command)
             case Exchange():
-                self._exchanges.begin(command, self._answered)
+                self._exchanges.begin(command, self.offer)
             case GiveUp(token=token):
                 self._exchanges.give_up(token)
             case _:
                 return self._disk.perform(command)
         return None
 
-    def _answered(self, event: AnyEvent) -> None:
+    def offer(self, event: AnyEvent) -> None:
+        """Something happened outside of the node: an answer to an exchange, a client at a listener."""
         self._offer(event)
         self._observer.changed()
 

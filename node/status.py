@@ -4,16 +4,22 @@ from typing import Literal
 
 import msgspec
 
+ServiceState = Literal["started", "starting", "stopping", "stopped", "not activated"]
+ServiceKind = Literal["feature", "network", "platform"]
+
 
 class ServiceStatus(msgspec.Struct, frozen=True):
     """One service. `since` is a lab instant; `loaded` maps identity units to fingerprints."""
 
-    state: Literal["started", "starting", "stopping", "stopped"]
-    kind: Literal["feature", "network"]
+    state: ServiceState
+    kind: ServiceKind
     enabled: bool
     since: int
     loaded: dict[str, str]
     pending: tuple[str, ...]
+    """Units and parameters that were changed and take effect at its next start, by release and profile (A.10)."""
+    reason: str = ""
+    """Why it is stopped: `ordered`, `crashed`, `failed`, `dependency`; empty: it was not started yet, or is not."""
 
 
 class NodeStatus(msgspec.Struct, frozen=True):

@@ -28,6 +28,7 @@ from ucmlab.broker.messages import (
     ServiceReport,
     Snapshot,
 )
+from ucmlab.node import restarts
 from ucmlab.node.commands import AppendLog, BeginEpoch, Halt, MakeAuthz, RaiseFloor, RecordAnswer, Reply
 from ucmlab.node.core import NodeCore
 from ucmlab.node.errors import Refusal
@@ -457,6 +458,8 @@ class PublisherCore(NodeCore):
             self.distribution.sealed(event.recipient, event.kind, event.generation, event.blob)
             return
         self._making_authz = False
+        if AUTHZ in self.keys:
+            self.services.unit_changed(restarts.AUTHZ, "regenerate")
         self.keys[AUTHZ] = event.generation
         self.context.record("authz_made", next(iter(self._authz_requests), ""), generation=event.generation)
         nodes = {self.config.name: "done"}

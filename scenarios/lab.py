@@ -110,7 +110,7 @@ class Lab:
         Raises:
             Unusable: an option cannot be.
         """
-        return self._founder.found(
+        made = self._founder.found(
             name,
             parent=parent,
             key=key,
@@ -119,6 +119,9 @@ class Lab:
             not_after=not_after,
             honours_request=honours_extension_request,
         )
+        if parent is None:
+            self._telling.roots.append(made.der)
+        return made
 
     @asynccontextmanager
     async def step(self, title: str, expect: str = "") -> AsyncGenerator[None]:

@@ -3,17 +3,19 @@
 Reads look at the lab now. On a node that is down they show its disk, and an operation ends `refused`/`node_down`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Literal, get_args
 
 from ucmlab.cluster.certificate_list import Entry, Filters, KeyFamily, Order, Usage, chosen, entries_of
 from ucmlab.cluster.port import NodeView
+from ucmlab.cluster.probing import look, seen
 from ucmlab.node import commands
-from ucmlab.node.certificates import pem
+from ucmlab.node.certificates import parse, pem
 from ucmlab.node.csr import csr_pem
 from ucmlab.node.events import (
     Age,
+    Connect,
     Delete,
     GenerateCsr,
     GenerateSelfSigned,
@@ -25,6 +27,7 @@ from ucmlab.node.events import (
 )
 from ucmlab.node.instant import duration, from_datetime
 from ucmlab.node.rulebook import RuleBook
+from ucmlab.scenarios.handshake import Handshake, listener_of
 from ucmlab.scenarios.names import fingerprint as fingerprint_of
 from ucmlab.scenarios.reply import CsrReply, Reply
 from ucmlab.scenarios.telling import Telling
@@ -118,6 +121,63 @@ class Node:
         else:
             self._telling.arm(self._name, at)
         await self._port.kill_node(self._name, at)
+
+    async def tls(
+        self,
+        where: str | int,
+        *,
+        peer: "Node | None" = None,
+        name: str | None = None,
+        ec_only: bool = False,
+        trust: Iterable[bytes] | None = None,
+    ) -> Handshake:
+        """See what a listener of this node presents, and whether it is trusted.
+
+        Args:
+            where: a service, a listener as `dump` names it, or a port.
+            peer: a node that connects, with what its Cisco Tomcat has loaded; else somebody outside does.
+            name: by which name or IP address; the node's fully qualified one, if not said (R-070).
+            ec_only: whether the client can verify EC certificates only (R-010).
+            trust: what somebody outside trusts, DER; the story's root CAs, if not said.
+
+        Raises:
+            Unusable: nothing listens there, in this release.
+        """
+        facts = self._port.facts()
+        listener = listener_of(RuleBook.load(facts.release, facts.profile), where)
+        if peer is not None:
+            return await peer.connect(self, "web", listener=listener.name, name=name or "", ec_only=ec_only)
+        trusted = tuple(self._telling.roots if trust is None else trust)
+        command = look(listener, node=self._name, name=name or self._view().fqdn, trusted=trusted, ec_only=ec_only)
+        opened = await self._port.probe(self._name, command)
+        reason, text = seen(command, opened, wall=self._port.wall())
+        leaf = parse(opened.chain[0]) if opened.chain else None
+        return Handshake(reason, text, leaf.fingerprint if leaf else "", leaf.key if leaf else "")
+
+    async def connect(
+        self, to: "Node | str", client: str = "sip", *, listener: str = "", name: str = "", ec_only: bool = False
+    ) -> Handshake:
+        """Have this node open a connection of a kind (`clients.toml`), with what its service has loaded.
+
+        Args:
+            to: another node, or `HOST:PORT` of a server outside.
+            client: `sip`, `web`, `ldap`, `ipsec`, `cti`, `syslog`, `filebeat`, `ils` or `lbm`.
+            listener: of the other node; the kind's own, if not said.
+            name: by which name it is called, where the kind checks that.
+            ec_only: whether it can verify EC certificates only.
+        """
+        node, address = (to.name, "") if isinstance(to, Node) else ("", to)
+        operation = Connect(
+            op_id=self._telling.operation_id(),
+            client=client,
+            node=node,
+            listener=listener,
+            address=address,
+            name=name,
+            ec_only=ec_only,
+        )
+        reply = await self._telling.operate(self._name, operation, f"{client} from {self._name} to {node or address}")
+        return Handshake(reply.reason, reply.text, reply.seen.get("fingerprint", ""), reply.seen.get("key", ""))
 
     async def pause(self) -> None:
         """Freeze the node: it keeps its connections and answers nothing."""

@@ -85,7 +85,7 @@ async def tell(
 def _healthy(port: LabPort) -> bool:
     """Whether every service of every node has come to rest: a story begins in a cluster at work, not at its boot."""
     services = (service for name in port.names for service in port.view(name).services.values())
-    return all(service.state in {"started", "stopped"} for service in services)
+    return all(service.state in {"started", "stopped", "not activated"} for service in services)
 
 
 def write_journal(folder: Path, port: LabPort) -> None:

@@ -120,6 +120,8 @@ class Telling:
     stage: Stage | None = None
     entries: list[Entry] = field(default_factory=list[Entry])
     names: Names = field(default_factory=Names)
+    roots: list[bytes] = field(default_factory=list[bytes])
+    """The root CAs (DER) of the story: everybody outside the cluster trusts them."""
     armed: list[ArmedKill] = field(default_factory=list[ArmedKill])
     began: int = 0
     _operations: int = 0

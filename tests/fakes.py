@@ -10,10 +10,11 @@ from ucmlab.cluster.faults.ledger import Ledger
 from ucmlab.cluster.port import LabFacts, NodeLife, NodeView, Operation, ServiceView, Standing
 from ucmlab.cluster.simkeys import sim_ec
 from ucmlab.cluster.state import db_digest
-from ucmlab.node.commands import CsrForm, Reply
+from ucmlab.node.commands import CsrForm, OpenTls, Reply
 from ucmlab.node.csr import make_csr
 from ucmlab.node.events import (
     Age,
+    Connect,
     Delete,
     FileImage,
     GenerateCsr,
@@ -23,6 +24,7 @@ from ucmlab.node.events import (
     Regenerate,
     RegenerateAuthz,
     ReuseCertificate,
+    TlsOpened,
     Upload,
 )
 from ucmlab.node.instant import MINUTE, SECOND, from_rfc3339
@@ -211,9 +213,20 @@ class FakeLab:
                 self.nodes[operation.node].service = "stopped" if operation.action == "stop" else "started"
             case GenerateCsr():
                 it.csrs[operation.unit] = _request(node)
-            case RegenerateAuthz() | Regenerate() | GenerateSelfSigned() | ReuseCertificate() | Plant() | Age():
+            case (
+                RegenerateAuthz()
+                | Regenerate()
+                | GenerateSelfSigned()
+                | ReuseCertificate()
+                | Plant()
+                | Age()
+                | Connect()
+            ):
                 pass
         return Reply(operation.op_id, "done")
+
+    async def probe(self, node: str, command: OpenTls) -> TlsOpened:
+        return TlsOpened(command.token, "unreachable", text=f"nobody listens on {node}")
 
     async def wait(self, duration: int) -> None:
         await self.wait_until(lambda: False, duration)

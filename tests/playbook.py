@@ -53,6 +53,7 @@ from ucmlab.node.events import (
 from ucmlab.node.instant import SECOND, Instant, from_datetime
 from ucmlab.node.log_hash import entry_hash
 from ucmlab.node.replica import Replica
+from ucmlab.node.rule_rows import Profile
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.publisher.core import PublisherCore
 
@@ -77,6 +78,7 @@ def config(
     replication: Policy = "faithful",
     timing: Timing = "instant",
     release: str = "14SU2",
+    profile: Profile = "seed",
 ) -> NodeConfig:
     """What a node of this cluster is told."""
     members = tuple(Member(each, ROLES[each.rstrip("0123456789")]) for each in nodes)
@@ -86,7 +88,7 @@ def config(
         cluster=CLUSTER,
         domain="lab.test",
         release=release,
-        profile="seed",
+        profile=profile,
         replication=replication,
         timing=timing,
         seed=1,

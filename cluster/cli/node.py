@@ -24,13 +24,16 @@ from ucmlab.node.events import StopRequested
     "--config", required=True, metavar="F", type=click.Path(path_type=Path), help="A lab's lab.json, or its folder."
 )
 @click.option("--name", required=True, metavar="N", help="Which node to be.")
-def node(*, config: Path, name: str) -> None:
+@click.option(
+    "--listen", default="127.0.0.1", metavar="ADDR", show_default=True, help="The address of its services' listeners."
+)
+def node(*, config: Path, name: str, listen: str) -> None:
     """Run one node of a lab that `ucmlab init --broker URL` made, until SIGTERM."""
     home = open_lab(config.absolute() if config.is_dir() else config.absolute().parent)
-    asyncio.run(_live(home, spec_of(home, name)))
+    asyncio.run(_live(home, spec_of(home, name, listen)))
 
 
-def spec_of(home: LabHome, name: str) -> NodeSpec:
+def spec_of(home: LabHome, name: str, listen: str = "127.0.0.1") -> NodeSpec:
     """What a node is told that nobody supervises.
 
     Raises:
@@ -49,6 +52,7 @@ def spec_of(home: LabHome, name: str) -> NodeSpec:
         home=str(node_home),
         logs=str(home.logs),
         endpoint=home.endpoint(name, host=address.host, port=address.port, tls=address.tls),
+        host=listen,
         clock=clock_of(home),
         stalled=False,
         replication_broken=False,
@@ -67,6 +71,7 @@ async def _live(home: LabHome, spec: NodeSpec) -> None:
     alone = Node(spec)
     reception = Reception(home.path, spec.config.name, alone.shell)
     alone.shell.attach(alone.bus, reception)
+    alone.listeners.attach(alone.shell.offer, lambda addresses: None)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: alone.shell.act(StopRequested()))
     click.echo(f"{spec.config.name} runs as process {os.getpid()}, bus {spec.endpoint.host}:{spec.endpoint.port}")
     sys.stdout.flush()

@@ -41,7 +41,7 @@ class Service(msgspec.Struct, frozen=True):
     """A service of a node."""
 
     state: str
-    kind: Literal["feature", "network"]
+    kind: Literal["feature", "network", "platform"]
     enabled: bool
     since: str
     loaded: dict[str, str]

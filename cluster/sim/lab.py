@@ -19,8 +19,9 @@ from ucmlab.cluster.sim.world import SimNode, World
 from ucmlab.cluster.standing import services, services_at_rest, standing
 from ucmlab.cluster.state import db_digest
 from ucmlab.cluster.topology import Topology
-from ucmlab.node.commands import Reply
+from ucmlab.node.commands import OpenTls, Reply
 from ucmlab.node.config import Member, NodeConfig
+from ucmlab.node.events import TlsOpened
 from ucmlab.node.instant import DAY, SECOND, from_rfc3339, rfc3339
 
 START_OF_LAB = from_rfc3339("2026-01-05T08:00:00Z")
@@ -331,6 +332,12 @@ class SimLab:
         reply = await self._await_reply(found, operation.op_id, future)
         await self._settle()
         return reply
+
+    async def probe(self, node: str, command: OpenTls) -> TlsOpened:
+        """Connect to a node's listener from outside."""
+        opened = self.world.tls.probe(self._node(node), command)
+        await self._settle()
+        return opened
 
     async def _await_reply(self, node: SimNode, op_id: str, future: asyncio.Future[Reply]) -> Reply:
         """A process that is frozen answers nobody: the operator gives up after a minute of lab time."""

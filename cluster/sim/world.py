@@ -23,6 +23,7 @@ from ucmlab.cluster.sim.disk import SimDisk
 from ucmlab.cluster.sim.exchanges import Performer, SimExchanges
 from ucmlab.cluster.sim.keyring import KeyCommand, SimKeyRing
 from ucmlab.cluster.sim.timeline import Timeline
+from ucmlab.cluster.sim.tls import SimTls
 from ucmlab.node import commands as c
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.core import NodeCore
@@ -183,12 +184,14 @@ class World(Timeline):
         schedule = streams(f"schedule {seed}")
         self.broker = SimBroker(self, schedule, access_list(self.cluster, tuple(self.nodes)), latency=latency)
         self.exchanges = SimExchanges(self)
+        self.tls = SimTls(self)
         self.journal: list[Journaled] = []
         self.on_step: list[Step] = []
         self.on_reply: Callable[[str, c.Reply], None] = lambda node, reply: None
         self.on_death: Callable[[str], None] = lambda node: None
         self.on_start: Callable[[SimNode], None] = lambda node: None
         self._perform: dict[type[c.Command], Callable[[SimNode, Any], None]] = self._performers()
+        self.perform_exchanges(c.OpenTls, self.tls.open_tls)
         self._acts = self._timers = self._strays = 0
         self._ended: list[NodeCore | SimBus] = []
         """Cores and links of processes that are dead."""
@@ -409,6 +412,9 @@ class World(Timeline):
             c.SealKeys: self._key_work,
             c.OpenKeys: self._key_work,
             c.Reply: lambda node, command: self.on_reply(node.name, command),
+            c.TakeUp: lambda node, command: None,  # what is presented is asked of the core itself
+            c.LayDown: lambda node, command: None,
+            c.Admit: self.tls.admit,
             c.GiveUp: lambda node, command: self.exchanges.give_up(node.name, command.token),
             c.Halt: lambda node, command: self.end(node),
             c.Record: self._record,

@@ -106,10 +106,11 @@ class Trial:
         return [event.topic for at, node, event in self.heard if node == name and isinstance(event, MessageArrived)]
 
     def pending(self, name: str) -> set[str]:
-        """Services that hold another certificate than the disk."""
+        """Services that hold another identity than the disk."""
         core = self.world.nodes[name].core
         assert core is not None
-        return {service for service, each in core.services.status().items() if each.pending}
+        found = core.services.status().items()
+        return {name for name, each in found if any(not unit.endswith("-trust") for unit in each.pending)}
 
     def service(self) -> str:
         core = self.world.nodes["sub1"].core

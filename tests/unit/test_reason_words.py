@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ucmlab.node.handshake_reasons import reasons
 from ucmlab.node.rulebook import RuleBook
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +47,7 @@ def _texts(arguments: list[ast.expr]) -> Iterator[str]:
 def test_every_reason_word_of_the_source_has_a_text() -> None:
     modules = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
     said = {word: path.name for path in modules for word in words_in(path.read_text(encoding="utf-8"))}
-    known = RuleBook.load("14SU2").refusals.keys()
+    known = RuleBook.load("14SU2").refusals.keys() | reasons().keys()
     assert {word: module for word, module in said.items() if word not in known} == {}
     assert {"signature", "format", "chain_incomplete", "node_down", "already_present"} <= said.keys()
 

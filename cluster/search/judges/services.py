@@ -1,11 +1,15 @@
 """Services: S10, each keeps what it loaded at its last start; S11, an order takes effect once, there, and in time."""
 
+from typing import get_args
+
 from ucmlab.cluster.search.judges.facts import Facts
 from ucmlab.cluster.sim.world import SimNode
 from ucmlab.node.certificates import parse
 from ucmlab.node.commands import Record
 from ucmlab.node.events import DiskImage
 from ucmlab.node.ordering import PATIENCE
+from ucmlab.node.restarts import Verb
+from ucmlab.node.rulebook import RuleBook
 
 Identities = dict[str, bytes]
 """DER by unit."""
@@ -55,16 +59,24 @@ class ServicesJudge:
             self._since[node.name].append((self._facts.world.now, dict(node.disk.identities)))
 
     def check(self, node: SimNode) -> None:
-        """What each service has loaded is what was on disk when it started."""
+        """What each service has loaded is what was on disk when it started, or now, if no restart is needed for it."""
         known = self._since.get(node.name)
         if known is None or node.core is None:
             return
+        rulebook, now = node.core.context.rulebook, known[-1][1]
         for name, service in node.core.services.status().items():
-            if service.state == "started" and not any(
-                all(parse(identities[unit]).fingerprint == loaded for unit, loaded in service.loaded.items())
-                for identities in _at(known, service.since)
-            ):
-                self._facts.violate("S10", node.name, f"{name} presents what it did not load at its last start")
+            then = _at(known, service.since) if service.state == "started" else []
+            for unit, loaded in service.loaded.items():
+                right = then if _keeps(rulebook, name, unit) else [now]
+                if not any(unit not in each or parse(each[unit]).fingerprint == loaded for each in right):
+                    self._facts.violate("S10", node.name, f"{name} presents what it did not load at its last start")
+
+
+def _keeps(rulebook: RuleBook, service: str, unit: str) -> bool:
+    """Whether a service, or one that it stands on, has to be restarted for a unit (A.10)."""
+    verbs = get_args(Verb)
+    listed = {each for verb in verbs for row in rulebook.restarts(unit, verb) if not row.when for each in row.services}
+    return service in listed or any(needed in listed for needed in rulebook.services[service].needs)
 
 
 def _at(known: list[tuple[int, Identities]], instant: int) -> list[Identities]:

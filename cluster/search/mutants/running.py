@@ -8,8 +8,10 @@ from ucmlab.node.context import Context
 from ucmlab.node.core import NodeCore
 from ucmlab.node.events import FilesRead, IdentityMade
 from ucmlab.node.instant import MILLISECOND
+from ucmlab.node.loaded import Loaded
 from ucmlab.node.operations import Operations
-from ucmlab.node.services import Order, Services, Slot
+from ucmlab.node.services import Services
+from ucmlab.node.slots import Order, Slot
 from ucmlab.node.unlisted_files import UnlistedFiles
 
 
@@ -51,7 +53,7 @@ class LoyalServices(Services):
     """Starts with what was loaded at the first start."""
 
     def _started(self, slot: Slot) -> None:
-        first: dict[str, dict[str, str]] = self.__dict__.setdefault("_first", {})
+        first: dict[str, Loaded] = self.__dict__.setdefault("_first", {})
         super()._started(slot)
         slot.loaded = first.setdefault(slot.rule.name, slot.loaded)
 
@@ -61,9 +63,10 @@ class ReloadingNode(NodeCore):
 
     def _identity_made(self, event: IdentityMade) -> None:
         super()._identity_made(event)
-        for slot in self.services._slots.values():  # noqa: SLF001  # what a bug would do
-            if event.unit in slot.loaded:
-                slot.loaded[event.unit] = self.fingerprints()[event.unit]
+        services = self.services
+        for slot in services._slots.values():  # noqa: SLF001  # what a bug would do
+            if event.unit in slot.loaded.fingerprints:
+                services._loader.renew(slot.loaded, event.unit)  # noqa: SLF001
 
 
 class GreedyFiles(UnlistedFiles):

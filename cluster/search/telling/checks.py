@@ -51,8 +51,9 @@ def around(act: Act, violation: Violation) -> Around:
         return Around((f"before = {rows}",), (judged,))
     renewed = act.kind == "regenerate" or (act.kind == "inject" and act.text == "renew")
     if renewed and violation.invariant == "S10":
-        loaded = f"{{name: dict({name}.loaded(name)) for name in {name}.services}}"
-        return Around((f"loaded = {loaded}",), (f'lab.check({loaded} == loaded, "services keep what they loaded")',))
+        loaded = f"{{each: dict({name}.loaded(each)) for each in {name}.services}}"
+        kept = f"all({name}.loaded(each) == loaded[each] for each in {name}.pending())"
+        return Around((f"loaded = {loaded}",), (f'lab.check({kept}, "services keep what they loaded")',))
     if act.kind == "service" and act.text == "restart" and violation.invariant == "S10":
         new = f'"{act.unit}" not in {name}.pending()'
         return Around(after=(f'lab.check({new}, "the service has loaded what is there now")',))

@@ -63,7 +63,7 @@ def test_a_parameter_is_read_as_its_kind(kind: Kind, text: str, value: Value) ->
         ("share", "nan", "no share"),
         ("rate", "100", "what=100 of it is no rate; write it like 1.001, from 0.1 to 10"),
         ("count", "-1", "what=-1 of it is no count; write it like 3"),
-        ("command", "WritFile", "a node performs no command 'WritFile'; there are AppendLog, ApplyEntry,"),
+        ("command", "WritFile", "a node performs no command 'WritFile'; there are Admit, AppendLog, ApplyEntry,"),
         ("word", "sideways", "it has no what 'sideways'; there are up, down"),
     ],
 )

@@ -15,6 +15,7 @@ from ucmlab.node.clock import ClockSetting, LabClock
 from ucmlab.node.commands import AnyCommand, Command, Record, Reply
 from ucmlab.node.events import AnyEvent, Event
 from ucmlab.node.instant import Instant
+from ucmlab.node.loaded import NOTHING
 from ucmlab.node.shell import NodeShell
 from ucmlab.node.status import NodeStatus
 
@@ -132,10 +133,42 @@ class Others:
         self._closed.set()
 
 
+class Doors:
+    """Listeners that note what they are told."""
+
+    def __init__(self, played: Played) -> None:
+        self._played = played
+        self._closed = asyncio.Event()
+
+    async def run(self) -> None:
+        await self._closed.wait()
+
+    def take_up(self, command: c.TakeUp) -> None:
+        self._played.happened.append(command)
+
+    def lay_down(self, command: c.LayDown) -> None:
+        self._played.happened.append(command)
+
+    def admit(self, command: c.Admit) -> None:
+        self._played.happened.append(command)
+
+    def close(self) -> None:
+        self._played.happened.append("doors closed")
+        self._closed.set()
+
+
 @asynccontextmanager
 async def shell(played: Played, others: Others | None = None) -> AsyncIterator[NodeShell]:
     clock, others = LabClock(STEPPED), others or Others()
-    shell = NodeShell(core=played, disk=played, keys=Keys(played), exchanges=others, journal=played, clock=clock)
+    shell = NodeShell(
+        core=played,
+        disk=played,
+        keys=Keys(played),
+        exchanges=others,
+        doors=Doors(played),
+        journal=played,
+        clock=clock,
+    )
     shell.attach(played, played)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(shell.run(STARTED), name="shell")
@@ -239,7 +272,7 @@ async def test_a_stop_ends_the_bus_in_order_once_its_commands_are_performed() ->
     async with shell(played) as node:
         await idle(played, node)
 
-    assert played.happened[-2:] == [farewell, "closed after 2.0"]
+    assert played.happened[-3:] == [farewell, "doors closed", "closed after 2.0"]
 
 
 @pytest.fixture
@@ -305,3 +338,11 @@ async def test_what_is_given_up_is_not_waited_for() -> None:
     async with shell(played, Others()) as node:
         await idle(played, node)
         assert node.pulse().asking == 0
+
+
+async def test_what_a_service_takes_up_and_lays_down_is_the_listeners_to_perform() -> None:
+    wanted: list[AnyCommand] = [c.TakeUp("Cisco Tomcat", NOTHING), c.LayDown("Cisco Tomcat"), c.Admit("peer 1", True)]
+    played = Played((STARTED, wanted))
+    async with shell(played) as node:
+        await idle(played, node)
+    assert [each for each in played.happened if isinstance(each, Command)] == wanted

@@ -32,6 +32,10 @@ PARAMETERS = """
     LDAP Server                              LDAP Directory          cluster  text    -                              a text of one line                                                              -       # R-024
     Use TLS                                  LDAP Directory          cluster  flag    false                          true or false                                                                   -       # R-024
 """  # noqa: E501  a table
+RESTART = {
+    "HTTPS Ciphers": ("Cisco Tomcat",),  # R-010
+    "SIP OAuth Mode": ("Cisco CallManager",),  # ours: R-099 has it use tomcat's certificate then
+}
 COLUMNS = "name page scope kind default accepts releases"
 _BOUNDS = re.compile(r"an integer from (\d+) to (\d+)(?: \((\w+)\))?")
 
@@ -46,10 +50,11 @@ def parameter(row: dict[str, str]) -> dict[str, object]:
         "least": int(least),
         "most": int(most),
         "unit": unit or "",
+        "restart": RESTART.get(row["name"], ()),
     }
 
 
-@pytest.mark.rule("R-008", "R-117", "R-158", "R-174", "R-177", "R-178", "R-187", "R-189")
+@pytest.mark.rule("R-008", "R-010", "R-117", "R-158", "R-174", "R-177", "R-178", "R-187", "R-189")
 def test_the_parameters_of_each_release() -> None:
     rows = read(PARAMETERS, COLUMNS)
     for release, _, book in books():

@@ -13,6 +13,9 @@ PUBLISHED = {
 }
 OURS = {
     "parameter_value": "{detail}",
+    "not_activated": "Service Not Activated: {detail}",  # W2.2; what comes after the colon is ours
+    "service_stopped": "The service does not run: {detail}",
+    "dependency": "The service stands on another one: {detail}",
     "empty": "The uploaded file is empty",
     "private_key": "The uploaded file holds a private key; only certificates may be uploaded",
     "trailing_data": "The uploaded file holds more than the certificate: {detail}",

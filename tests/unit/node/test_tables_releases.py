@@ -21,13 +21,13 @@ HALF_AN_HOUR_S = 1800
 INSTANT = {
     "row_replication_s": (0, 0),
     "change_notification_s": (0, 0),
-    "service_start": False,
+    "service_times": False,
     "resync_s": HALF_AN_HOUR_S,
 }
 PRODUCT = {
     "row_replication_s": (1, 5),  # A.22, assumed there
     "change_notification_s": (5, 30),  # A.22, assumed there
-    "service_start": True,
+    "service_times": True,
     "resync_s": HALF_AN_HOUR_S,  # A.22, K1
 }
 

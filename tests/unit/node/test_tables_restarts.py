@@ -109,9 +109,12 @@ def units(cell: str, book: RuleBook) -> tuple[str, ...]:
     return tuple(unit for unit in cell.split() if unit in book.units or unit == "AUTHZ")
 
 
+COMMANDED = {"$ utils ipsec restart": ("IPsec",)}  # R-104; the name of what it restarts is ours
+
+
 def services(cell: str, there: Collection[str]) -> tuple[str, ...]:
     if cell.startswith("$"):
-        return ()
+        return COMMANDED[cell]
     named = [name for part in cell.split(", ") for name in LISTS.get(part, part).split(", ")]
     return tuple(f"Cisco {name}" for name in named if f"Cisco {name}" in there)
 

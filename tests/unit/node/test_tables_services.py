@@ -8,6 +8,7 @@ from tests.unit.node.rule_tables import books, differences, in_release, read, ro
 
 NETWORK = """
     # name                                 nodes  start   releases  loads
+    IPsec                                  PSTI   1-3     -         ipsec                           # R-104; name ours
     System SSH                             PSTI   1-3     -         -                               # W2.2
     Cluster Manager                        PSTI   2-5     -         -                               # W2.2
     A Cisco DB                             PSTI   20-60   -         -                               # W2.2
@@ -33,7 +34,7 @@ NETWORK = """
     Cisco SSOSP Tomcat                     PST    30-90   14..      -                               # X-14
     Cisco CDR Agent                        PST    3-10    -         -                               # W2.2
     Cisco CAR DB                           P      5-15    -         -                               # W3.2
-    Cisco Intercluster Lookup Service      P      5-15    -         -                               # X-14
+    Cisco Intercluster Lookup Service      P      5-15    -         tomcat                          # X-14
     Cisco Intercluster Sync Agent          I      10-30   -         tomcat                          # B.7
     Cisco Sync Agent                       I      10-30   -         tomcat                          # ours
     Cisco Login Datastore                  I      5-15    -         -                               # ours
@@ -52,7 +53,7 @@ FEATURE = """
     Cisco AXL Web Service                         PST    PS         20-60   -         tomcat tomcat-ECDSA
     Cisco UXL Web Service                         PST    PS         20-60   -         tomcat tomcat-ECDSA
     Cisco Extension Mobility                      PST    -          5-15    -         -
-    Cisco Location Bandwidth Manager              PST    PS         5-15    -         -
+    Cisco Location Bandwidth Manager              PST    PS         5-15    -         tomcat
     Cisco DirSync                                 P      -          5-15    -         -
     Cisco SIP Proxy                               I      I          10-30   -         cup cup-ECDSA
     Cisco Presence Engine                         I      I          20-60   -         cup cup-ECDSA
@@ -67,22 +68,79 @@ FEATURE = """
 Web services: R-100. IM and Presence: B.1, who uses it, and B.7. Ours in both tables: how long starts take; which nodes
 a service is on and where it is activated, when no source says it; the releases of HAProxy and of the Tomcats.
 """
+TRUSTS = """
+    # name                                        trusts
+    Cisco Tomcat                                  tomcat-trust                  # R-201, R-204
+    IPsec                                         ipsec-trust                   # C-15
+    Cisco DRF Local                               ipsec-trust                   # B.18
+    Cisco DRF Master                              ipsec-trust                   # B.18
+    Cisco CallManager                             CallManager-trust             # C-05
+    Cisco Tftp                                    CallManager-trust             # C-53
+    Cisco HAProxy                                 CallManager-trust             # C-53
+    Cisco CTIManager                              CallManager-trust             # ours
+    Cisco Certificate Authority Proxy Function    CAPF-trust                    # B.12
+    Cisco Trust Verification Service              TVS-trust                     # ours
+    Cisco DirSync                                 tomcat-trust directory-trust  # R-024
+    Cisco Syslog Agent                            tomcat-trust                  # ours
+    Cisco Intercluster Lookup Service             tomcat-trust                  # X-14
+    Cisco Location Bandwidth Manager              tomcat-trust                  # X-14
+    Cisco Intercluster Sync Agent                 tomcat-trust                  # R-201
+    Cisco Sync Agent                              tomcat-trust                  # ours
+    Cisco SIP Proxy                               cup-trust                     # B.7
+    Cisco Presence Engine                         cup-trust                     # ours
+    Cisco XCP Router                              cup-xmpp-trust                # B.2, B.7
+    Cisco XCP Connection Manager                  cup-xmpp-trust                # B.2
+    Cisco XCP Web Connection Manager              cup-xmpp-trust                # B.2
+    Cisco XCP XMPP Federation Connection Manager  cup-xmpp-trust                # B.2
+"""
+NEEDS = {
+    "Cisco AXL Web Service": ("Cisco Tomcat",),  # R-100 has both: it runs in it
+    "Cisco UXL Web Service": ("Cisco Tomcat",),
+    "Cisco Extension Mobility": ("Cisco Tomcat",),
+    "A Cisco DB Replicator": ("A Cisco DB",),  # ours
+    **{  # B.7: restarted, the Router takes them along
+        f"Cisco XCP {name}": ("Cisco XCP Router",)
+        for name in (
+            "Authentication Service",
+            "Connection Manager",
+            "Web Connection Manager",
+            "Directory Service",
+            "XMPP Federation Connection Manager",
+        )
+    },
+}
+STOPS = {  # ours; 1 to 5 seconds for the rest
+    "Cisco Tomcat": (10, 30),
+    "Cisco CallManager": (10, 30),
+    "A Cisco DB": (5, 20),
+    "Cisco UDS Tomcat": (5, 20),
+    "Cisco AXL Tomcat": (5, 20),
+    "Cisco SSOSP Tomcat": (5, 20),
+    "Cisco XCP Router": (5, 20),
+}
+PLATFORM = {"IPsec": "utils ipsec restart"}
+"""Services of no list of the product's, and what restarts them (R-104)."""
 KEPT_RUNNING = ("System SSH", "Cluster Manager", "A Cisco DB", "A Cisco DB Replicator")
 """Not to be stopped; ours."""
 
 
 def service(row: dict[str, str], kind: str, units: frozenset[str]) -> dict[str, object]:
     least, _, most = row["start"].partition("-")
-    activated = row.get("activated", "")
+    activated, name = row.get("activated", ""), row["name"]
+    trusts = next((each["trusts"] for each in read(TRUSTS, "name trusts") if each["name"] == name), "")
     return {
-        "name": row["name"],
-        "kind": kind,
+        "name": name,
+        "kind": "platform" if name in PLATFORM else kind,
+        "command": PLATFORM.get(name, ""),
+        "trusts": tuple(unit for unit in trusts.split() if unit in units),
+        "needs": NEEDS.get(name, ()),
+        "stop_s": STOPS.get(name, (1, 5)),
         "roles": roles(row["nodes"]),
         "start_s": (int(least), int(most)),
         "activated": () if activated == "tftp" else roles(activated),
         "activation": "tftp" if activated == "tftp" else "",
         "loads": tuple(unit for unit in row["loads"].split() if unit in units),
-        "can_stop": row["name"] not in KEPT_RUNNING,
+        "can_stop": name not in KEPT_RUNNING,
     }
 
 

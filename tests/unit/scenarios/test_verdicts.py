@@ -127,10 +127,10 @@ def test_a_failure_in_a_task_group_is_the_failure_and_nothing_else() -> None:
 
 def test_asking_for_what_is_not_built_is_unusable() -> None:
     async def story(lab: Lab) -> None:
-        await lab.node("pub").tls("Cisco Tomcat")  # type: ignore[attr-defined]  # which is the point
+        await lab.node("pub").open_page("pub", "Service Activation")  # type: ignore[attr-defined]  # which is the point
 
     with pytest.raises(
-        Unusable, match=r"^the story asks for Node\.tls, which is not built in this version \(test_verdicts\.py:"
+        Unusable, match=r"^the story asks for Node\.open_page, which is not built in this version \(test_verdicts\.py:"
     ):
         told(story)
 

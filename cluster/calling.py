@@ -1,0 +1,96 @@
+"""How a real node opens a TLS connection: with what its service has loaded, as OpenSSL and the other end allow it.
+
+The core judges what comes of it (`ucmlab.node.connections`); here it is only tried, and told what was presented.
+"""
+
+import asyncio
+import ssl
+from contextlib import suppress
+from typing import Protocol
+
+from ucmlab.cluster.greetings import GET, HEAD_LIMIT, OPTIONS
+from ucmlab.cluster.tls_contexts import Family, Identity, client_context
+from ucmlab.cluster.tls_peers import chain_of_peer, hear_chains
+from ucmlab.node.commands import OpenTls
+from ucmlab.node.events import TlsOpened
+from ucmlab.node.handshake import Shown
+from ucmlab.node.listeners import Speaks
+
+PATIENCE_S = 10.0
+"""Machine time for everything."""
+LINGER_S = 0.3
+"""Machine time for a server that says nothing to close the connection of a client that it does not let in."""
+_HELLO: dict[Speaks, bytes] = {"http": GET, "sip": OPTIONS}
+
+
+class Identities(Protocol):
+    """Has the keys of services that are started."""
+
+    def identity(self, service: str, unit: str) -> Identity | None:
+        """What a service presents of a unit, with its key."""
+        ...
+
+
+class Caller:
+    """Opens connections for one node."""
+
+    def __init__(self, identities: Identities) -> None:
+        """Whose keys are used."""
+        self._identities = identities
+
+    async def open_tls(self, command: OpenTls) -> TlsOpened:
+        """Perform one; see `OpenTls`."""
+        heard: list[Shown] = []
+        context = self._context(command, heard)
+        host, _, port = command.address.rpartition(":")
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                reader, writer = await asyncio.open_connection(
+                    host, int(port), ssl=context, server_hostname=command.name, limit=HEAD_LIMIT
+                )
+                shown = chain_of_peer(writer.get_extra_info("ssl_object"))
+                trouble = await _greet(command.speaks, reader, writer)
+        except ssl.SSLError as error:
+            return _refused(command.token, heard, error)
+        except (ConnectionResetError, BrokenPipeError, asyncio.IncompleteReadError) as error:
+            chain = heard[-1].chain if heard else ()
+            return TlsOpened(command.token, "rejected" if chain else "unreachable", chain, type(error).__name__)
+        except (OSError, ValueError) as error:
+            return TlsOpened(command.token, "unreachable", text=str(error) or type(error).__name__)
+        return TlsOpened(command.token, "rejected" if trouble else "open", shown.chain, trouble)
+
+    def _context(self, command: OpenTls, heard: list[Shown]) -> ssl.SSLContext:
+        only: Family = "ec" if command.ec_only else ""
+        made = client_context(
+            command.trusted,
+            identity=self._identities.identity(command.service, command.unit),
+            check_name=command.checks_name,
+            only=only,
+        )
+        made.context.maximum_version = ssl.TLSVersion.TLSv1_2
+        hear_chains(made.context, lambda _connection, shown: heard.append(shown))
+        return made.context
+
+
+async def _greet(kind: Speaks, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+    """Say hello; why the server did not let us in, empty when it did."""
+    try:
+        if hello := _HELLO.get(kind):
+            writer.write(hello)
+            await writer.drain()
+            return "" if await reader.readline() else "the server closed the connection"
+        # It says nothing of its own accord: that it lets us stay is all that it can tell.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                return "" if await reader.read(1) else "the server closed the connection"
+        return ""
+    finally:
+        writer.close()
+
+
+def _refused(token: str, heard: list[Shown], error: ssl.SSLError) -> TlsOpened:
+    """OpenSSL ended the handshake: because of what it was shown, or because the other end said so."""
+    chain = heard[-1].chain if heard else ()
+    text = error.reason or str(error)
+    by_the_other = "ALERT" in text and chain
+    return TlsOpened(token, "rejected" if by_the_other else "failed", chain, text)

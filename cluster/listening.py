@@ -1,0 +1,253 @@
+"""The TLS listeners of one real node: each shows what its service loaded, and nothing else (R-008..R-010, B.14).
+
+The core says what is open (`TakeUp`, `LayDown`) and who is let in (`Admit`); OpenSSL judges chain, name and usage, the
+core the dates. Ports are bound at once, so whoever is told that a service is started finds it; what a connection needs
+(a context with fifty trusted certificates) is made when the first one comes, as most ports of most labs never see one.
+
+TLS 1.2 at most: 1.3 comes with 15SU2, and with it a client would not hear that its certificate was refused.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Literal
+
+from ucmlab.cluster.greetings import HEAD_LIMIT, speak
+from ucmlab.cluster.tls_contexts import Identity, server_context
+from ucmlab.cluster.tls_peers import Connection, chain_of_peer, hear_chains
+from ucmlab.node.commands import Admit, LayDown, TakeUp
+from ucmlab.node.events import REJECTED, AnyEvent, ListenerFailed, PeerShown
+from ucmlab.node.handshake import Shown
+from ucmlab.node.keyring import KeyRing
+from ucmlab.node.listeners import ClientCertificate, Endpoint
+from ucmlab.node.privatefile import read_private
+from ucmlab.node.rulebook import RuleBook
+
+HANDSHAKE_S = 10.0
+"""Machine time for a client to come to the end of its handshake."""
+CONNECTIONS = 256
+"""At once, of one node; more are closed unheard."""
+FALLBACK = 10_000
+"""Added to a port that cannot be had (design 6)."""
+_ASKED: dict[ClientCertificate, Literal["unasked", "optional", "required"]] = {
+    "none": "unasked",
+    "optional": "optional",
+    "required": "required",
+}
+
+
+class _Door:
+    """One open port."""
+
+    def __init__(self, service: str, endpoint: Endpoint, sock: socket.socket) -> None:
+        self.service = service
+        self.endpoint = endpoint
+        self.sock = sock
+        self.context: ssl.SSLContext | None = None
+        """Made for the first connection that sees this endpoint."""
+        self.inside: set[asyncio.Task[None]] = set()
+
+
+class Listeners:
+    """The listeners of one node, and the keys of its services."""
+
+    def __init__(self, host: str, ring: KeyRing, rulebook: RuleBook) -> None:
+        """Nothing is open; `attach` must follow."""
+        self._host = host
+        self._ring = ring
+        self._units = rulebook.units
+        self._doors: dict[str, _Door] = {}
+        self._loaded: dict[str, dict[str, Identity]] = {}
+        self._keys: dict[bytes, bytes] = {}
+        self._admissions: dict[str, asyncio.Future[bool]] = {}
+        self._shown = 0
+        self._ended = asyncio.Event()
+        self._tasks: asyncio.TaskGroup
+        self._offer: Callable[[AnyEvent], None]
+        self._moved: Callable[[dict[str, str]], None]
+
+    def attach(self, offer: Callable[[AnyEvent], None], moved: Callable[[dict[str, str]], None]) -> None:
+        """`offer` takes events for the core; `moved` hears what is open where, by name."""
+        self._offer = offer
+        self._moved = moved
+
+    async def run(self) -> None:
+        """Serve until `close`."""
+        async with asyncio.TaskGroup() as self._tasks:
+            await self._ended.wait()
+
+    def close(self) -> None:
+        """Close everything."""
+        for name in list(self._doors):
+            self._shut(name)
+        self._ended.set()
+
+    def identity(self, service: str, unit: str) -> Identity | None:
+        """What a started service presents of a unit, with its key."""
+        return self._loaded.get(service, {}).get(unit)
+
+    # -- what the core wants
+
+    def take_up(self, command: TakeUp) -> None:
+        """A service started, or renewed what it had loaded."""
+        self._loaded[command.service] = self._identities(command)
+        self._forget_keys()
+        wanted = {endpoint.name: endpoint for endpoint in command.loaded.endpoints()}
+        for name in [name for name, door in self._doors.items() if door.service == command.service]:
+            if name not in wanted:
+                self._shut(name)
+        for endpoint in wanted.values():
+            self._open(command.service, endpoint)
+        self._tell()
+
+    def lay_down(self, command: LayDown) -> None:
+        """A service stops: its ports are closed, and who came through them is cut off."""
+        self._loaded.pop(command.service, None)
+        self._forget_keys()
+        for name in [name for name, door in self._doors.items() if door.service == command.service]:
+            self._shut(name)
+        self._tell()
+
+    def admit(self, command: Admit) -> None:
+        """Let a client in, or cut it off."""
+        waiting = self._admissions.pop(command.token, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(command.admitted)
+
+    def _identities(self, command: TakeUp) -> dict[str, Identity]:
+        found: dict[str, Identity] = {}
+        for unit, chain in command.loaded.chains.items():
+            try:
+                found[unit] = Identity(chain=chain, key=self._key(unit, chain[0]))
+            except (KeyError, OSError) as error:
+                self._offer(ListenerFailed(command.service, unit, f"its private key cannot be had: {error}"))
+        return found
+
+    def _key(self, unit: str, certificate: bytes) -> bytes:
+        known = self._keys.get(certificate)
+        if known is None:
+            file = self._ring.identity_key_file(self._units[unit], certificate)
+            known = self._keys[certificate] = read_private(file)
+        return known
+
+    def _forget_keys(self) -> None:
+        used = {each.chain[0] for identities in self._loaded.values() for each in identities.values()}
+        self._keys = {certificate: key for certificate, key in self._keys.items() if certificate in used}
+
+    # -- ports
+
+    def _open(self, service: str, endpoint: Endpoint) -> None:
+        door = self._doors.get(endpoint.name)
+        if door is not None:
+            door.endpoint, door.context = endpoint, None
+            return
+        sock = self._bind(endpoint.port)
+        if sock is None:
+            self._offer(ListenerFailed(service, endpoint.name, f"no port can be had on {self._host}"))
+            return
+        door = self._doors[endpoint.name] = _Door(service, endpoint, sock)
+        asyncio.get_running_loop().add_reader(sock.fileno(), self._accept, door)
+
+    def _bind(self, port: int) -> socket.socket | None:
+        for wanted in (port, port + FALLBACK, 0):
+            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            sock.setblocking(False)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                sock.bind((self._host, wanted))
+                sock.listen()
+            except OSError:
+                sock.close()
+                continue
+            return sock
+        return None
+
+    def _shut(self, name: str) -> None:
+        door = self._doors.pop(name)
+        asyncio.get_running_loop().remove_reader(door.sock.fileno())
+        door.sock.close()
+        for task in list(door.inside):
+            task.cancel()
+
+    def _tell(self) -> None:
+        self._moved({name: "{}:{}".format(*door.sock.getsockname()) for name, door in sorted(self._doors.items())})
+
+    # -- clients
+
+    def _accept(self, door: _Door) -> None:
+        try:
+            sock, _ = door.sock.accept()
+        except OSError:
+            return  # it went away before we came
+        if sum(len(each.inside) for each in self._doors.values()) >= CONNECTIONS:
+            sock.close()
+            return
+        task = self._tasks.create_task(self._receive(door, sock), name=f"node.{door.endpoint.name}")
+        door.inside.add(task)
+        task.add_done_callback(door.inside.discard)
+
+    async def _receive(self, door: _Door, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        reader = asyncio.StreamReader(limit=HEAD_LIMIT)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        loop, heard = asyncio.get_running_loop(), list[Shown]()
+        transport: asyncio.BaseTransport | None = None
+        try:
+            context = self._context(door, heard)
+        except (OSError, ssl.SSLError) as error:
+            sock.close()
+            self._offer(ListenerFailed(door.service, door.endpoint.name, str(error)))
+            return
+        try:
+            # From here on the socket is asyncio's to close: its number may be somebody else's by then.
+            transport, _ = await loop.connect_accepted_socket(
+                lambda: protocol, sock, ssl=context, ssl_handshake_timeout=HANDSHAKE_S, ssl_shutdown_timeout=1.0
+            )
+            writer = asyncio.StreamWriter(transport, protocol, reader, loop)
+            shown = chain_of_peer(writer.get_extra_info("ssl_object"))
+            if await self._admitted(door, shown):
+                await speak(door.endpoint.speaks, reader, writer)
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
+            if transport is None:
+                self._failed(door, heard, error)
+        finally:
+            if transport is not None:
+                transport.close()
+
+    def _failed(self, door: _Door, heard: list[Shown], error: Exception) -> None:
+        shown = heard[-1] if heard else Shown()
+        text = str(getattr(error, "reason", None) or type(error).__name__)
+        trouble = REJECTED if "ALERT" in text and not shown.chain else text
+        self._offer(PeerShown("", door.service, door.endpoint.name, shown.chain, trouble))
+
+    async def _admitted(self, door: _Door, shown: Shown) -> bool:
+        self._shown += 1
+        token = f"peer {self._shown}"
+        waiting: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._admissions[token] = waiting
+        self._offer(PeerShown(token, door.service, door.endpoint.name, shown.chain))
+        try:
+            return await waiting
+        finally:
+            self._admissions.pop(token, None)
+
+    def _context(self, door: _Door, heard: list[Shown]) -> ssl.SSLContext:
+        # What a client presents is heard in the middle of a handshake and told by its context: each has its own while
+        # a client has to show something, else all share one.
+        if door.context is not None:
+            return door.context
+        endpoint = door.endpoint
+        identities = [each for unit in endpoint.chains if (each := self.identity(door.service, unit)) is not None]
+        made = server_context(identities, trusted=endpoint.trusted, client=_ASKED[endpoint.client])
+        made.context.maximum_version = ssl.TLSVersion.TLSv1_2
+        if endpoint.client == "none":
+            door.context = made.context
+        else:
+            hear_chains(made.context, lambda connection, shown: _heard(heard, connection, shown))
+        return made.context
+
+
+def _heard(heard: list[Shown], connection: Connection, shown: Shown) -> None:
+    del connection
+    heard.append(shown)

@@ -1,0 +1,43 @@
+"""How somebody outside the cluster looks at a listener: connects, sees what is presented, and says hello."""
+
+from ucmlab.cluster.calling import Caller
+from ucmlab.node.commands import OpenTls
+from ucmlab.node.connections import reason_of
+from ucmlab.node.events import TlsOpened
+from ucmlab.node.handshake import Shown, Standard
+from ucmlab.node.listeners import Listener
+
+
+class _NoKeys:
+    """Who has no certificate presents none."""
+
+    def identity(self, service: str, unit: str) -> None:
+        """None."""
+
+
+def look(listener: Listener, *, node: str, name: str, trusted: tuple[bytes, ...], ec_only: bool = False) -> OpenTls:
+    """A look at a node's listener: called by this name, trusting these (DER). The address is the lab's to fill in."""
+    return OpenTls(
+        token=node,
+        service="",
+        unit="",
+        node=node,
+        listener=listener.name,
+        address="",
+        name=name,
+        checks_name=True,
+        trusted=trusted,
+        ec_only=ec_only,
+        speaks=listener.speaks,
+    )
+
+
+def seen(command: OpenTls, opened: TlsOpened, *, wall: int) -> tuple[str, str]:
+    """Why the one who looked does not go on, a word and a text; empty when he does."""
+    standard = Standard(trusted=command.trusted, usage="server", name=command.name, wall=wall)
+    return reason_of(Shown(opened.chain), standard, opened)
+
+
+async def probe(command: OpenTls) -> TlsOpened:
+    """Connect as the command says; whatever the server does is told in the answer."""
+    return await Caller(_NoKeys()).open_tls(command)

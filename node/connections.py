@@ -1,0 +1,190 @@
+"""TLS connections: whom this node connects to, and who is let in at its listeners (R-002, R-004..R-006, R-166, B.20).
+
+A connection uses what its service has loaded, on both ends. OpenSSL (in the simulation: `handshake.undated_verdict`)
+judges chain, name and usage; the dates are judged here, by this node's own wall clock. Connections are opened to see
+whether they can be: they say hello and are closed again.
+"""
+
+from collections.abc import Callable
+
+from ucmlab.node.certificates import parse
+from ucmlab.node.clients import Client
+from ucmlab.node.commands import Admit, GiveUp, OpenTls, Reply
+from ucmlab.node.context import Context
+from ucmlab.node.errors import Refusal
+from ucmlab.node.events import REJECTED, Connect, ListenerFailed, PeerShown, TlsOpened
+from ucmlab.node.handshake import Shown, Standard, Verdict, date_verdict, judge
+from ucmlab.node.instant import SECOND
+from ucmlab.node.listeners import Speaks
+from ucmlab.node.loaded import NOTHING, Loaded
+from ucmlab.node.loading import Loader
+from ucmlab.node.services import Services
+
+PATIENCE = 30 * SECOND
+"""Lab time for the other end to answer."""
+TIMER = "connect:"
+
+
+class Connections:
+    """Both ends of this node."""
+
+    def __init__(
+        self, context: Context, services: Services, loader: Loader, *, answer: Callable[[Reply], None]
+    ) -> None:
+        """`answer` hears how each operation ended."""
+        self._context = context
+        self._services = services
+        self._loader = loader
+        self._answer = answer
+        self._open: dict[str, tuple[Connect, OpenTls]] = {}
+
+    def open(self) -> int:
+        """How many are under way."""
+        return len(self._open)
+
+    # -- as a client
+
+    def ask(self, event: Connect) -> None:
+        """Open one."""
+        if event.op_id in self._open:
+            return
+        context = self._context
+        context.cause = event.cause or context.cause
+        context.record("operation", event.op_id, phase="begun", kind="connect", client=event.client)
+        try:
+            exchange = self._exchange(event)
+        except Refusal as refusal:
+            text = context.rulebook.refusal_text(refusal.reason, detail=refusal.text, unit=event.client)
+            self._end(event.op_id, Reply(event.op_id, "refused", refusal.reason, text))
+            return
+        self._open[event.op_id] = event, exchange
+        context.start_timer(TIMER + event.op_id, PATIENCE)
+        if event.reachable:  # else it hangs until its time is over, as in a network that swallows packets
+            context.ask(exchange)
+
+    def opened(self, event: TlsOpened) -> None:
+        """The other end has answered."""
+        op_id = event.token.removeprefix(TIMER)
+        waiting = self._open.pop(op_id, None)
+        if waiting is None:
+            return
+        self._context.cancel_timer(TIMER + op_id)
+        self._judge(waiting[0], waiting[1], event)
+
+    def timer(self, op_id: str) -> None:
+        """The other end has said nothing for too long."""
+        waiting = self._open.pop(op_id, None)
+        if waiting is not None:
+            self._context.ask(GiveUp(TIMER + op_id))
+            self._judge(waiting[0], waiting[1], TlsOpened(TIMER + op_id, "unreachable", text="no answer in time"))
+
+    def _exchange(self, event: Connect) -> OpenTls:
+        rulebook, me = self._context.rulebook, self._context.config
+        row = rulebook.clients.get(event.client)
+        if row is None:
+            raise Refusal("not_found", f"there is no client {event.client}; there are {', '.join(rulebook.clients)}")
+        loaded = self._loaded(row)
+        listener = rulebook.listeners.get(event.listener or row.listener)
+        if event.node and listener is None:
+            raise Refusal("not_found", f"{event.client} connects to no node; name one of its listeners")
+        fqdn = f"{event.node}.{me.domain}" if event.node else event.address.rpartition(":")[0]
+        speaks: Speaks = listener.speaks if event.node and listener is not None else ""
+        return OpenTls(
+            token=TIMER + event.op_id,
+            service=row.service,
+            unit=next((unit for unit in row.presents if unit in loaded.chains), ""),
+            node=event.node,
+            listener=listener.name if event.node and listener is not None else "",
+            address=event.address,
+            name=event.name or fqdn,
+            checks_name=row.checks_name,
+            trusted=tuple(dict.fromkeys(der for unit in row.trusts for der in self._loader.trusted(loaded, unit))),
+            ec_only=event.ec_only,
+            speaks=speaks,
+        )
+
+    def _loaded(self, row: Client) -> Loaded:
+        if not row.service:
+            return NOTHING
+        loaded = self._services.loaded(row.service)
+        if loaded is None:
+            raise Refusal("service_stopped", f"{row.service} is not started")
+        return loaded
+
+    def _judge(self, event: Connect, exchange: OpenTls, opened: TlsOpened) -> None:
+        shown = Shown(opened.chain)
+        standard = Standard(
+            trusted=exchange.trusted,
+            usage="server",
+            name=exchange.name if exchange.checks_name else "",
+            wall=self._context.now.wall,
+        )
+        reason, detail = reason_of(shown, standard, opened)
+        own = self._services.loaded(exchange.service)
+        self._record(
+            event.op_id,
+            exchange.service,
+            own.fingerprints.get(exchange.unit, "") if own is not None else "",
+            shown,
+            reason,
+            client=event.client,
+            to=exchange.node or exchange.address,
+            listener=exchange.listener,
+        )
+        leaf = parse(shown.chain[0]) if shown.chain else None
+        seen = {"fingerprint": leaf.fingerprint, "key": leaf.key, "name": exchange.name} if leaf is not None else {}
+        outcome = "refused" if reason else "done"
+        self._end(event.op_id, Reply(event.op_id, outcome, reason, detail, seen=seen))
+
+    def _end(self, op_id: str, reply: Reply) -> None:
+        self._context.record("operation", op_id, phase="ended", outcome=reply.outcome, reason=reply.reason)
+        self._answer(reply)
+
+    # -- as a server
+
+    def shown(self, event: PeerShown) -> None:
+        """A client has presented its certificate at a listener; let it in, or not."""
+        loaded = self._services.loaded(event.service) or NOTHING
+        endpoint = next((each for each in loaded.endpoints() if each.name == event.listener), None)
+        if endpoint is None:
+            if event.token:
+                self._context.ask(Admit(event.token, admitted=False))
+            return
+        shown, verdict = Shown(event.chain), Verdict()
+        standard = Standard(trusted=endpoint.trusted, usage="client", wall=self._context.now.wall)
+        if event.chain:
+            verdict = date_verdict(shown, standard) if event.token else judge(shown, standard)
+        elif event.trouble and event.trouble != REJECTED and endpoint.client == "required":
+            verdict = Verdict(reason="no_certificate")
+        trouble = REJECTED if event.trouble == REJECTED else "handshake_failed"
+        reason = verdict.reason or (trouble if event.trouble else "")
+        own = loaded.fingerprints.get(next(iter(endpoint.chains), ""), "")
+        self._record("", event.service, own, shown, reason, client="", to="", listener=event.listener)
+        if event.token:
+            self._context.ask(Admit(event.token, admitted=not reason))
+
+    def failed(self, event: ListenerFailed) -> None:
+        """A listener is not there, and its service runs without."""
+        self._context.alarm("listener_failed", service=event.service, what=event.what, text=event.text)
+
+    def _record(self, op_id: str, service: str, own: str, shown: Shown, reason: str, **fields: str) -> None:
+        """Both ends' certificates, and what came of it (R-002)."""
+        peer = parse(shown.chain[0]).fingerprint if shown.chain else ""
+        verdict = "terminated" if reason else "trusted"
+        self._context.record(
+            "handshake", op_id, service=service, presented=own, peer=peer, verdict=verdict, reason=reason, **fields
+        )
+
+
+def reason_of(shown: Shown, standard: Standard, opened: TlsOpened) -> tuple[str, str]:
+    """Why a connection did not come about for who opened it, and in words; empty when it did."""
+    if opened.outcome == "unreachable":
+        return "unreachable", opened.text
+    if opened.outcome == "failed" and not shown.chain:
+        return "no_shared_cipher", opened.text  # a server presents nothing only if there is nothing in common
+    if opened.outcome == "rejected":
+        return REJECTED, "The server did not accept the certificate that it was shown"
+    verdict = date_verdict(shown, standard) if opened.outcome == "open" else judge(shown, standard)
+    if opened.outcome == "failed" and verdict.trusted:
+        return "handshake_failed", opened.text
+    return verdict.reason, verdict.text if verdict.reason else ""

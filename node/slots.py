@@ -1,0 +1,88 @@
+"""One service of a node: its state, why it is in it, and what it still runs on (`ucmlab.node.services`)."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from ucmlab.node.loaded import NOTHING, Loaded
+from ucmlab.node.rulebook import Service
+from ucmlab.node.status import ServiceState, ServiceStatus
+
+State = Literal["started", "starting", "stopping", "stopped"]
+Why = Literal["", "ordered", "crashed", "failed", "dependency"]
+"""Why a service is stopped; empty: it was never started, or it is not stopped."""
+
+
+class Order(msgspec.Struct, frozen=True):
+    """An order as received."""
+
+    op_id: str
+    service: str
+    action: str
+
+
+class Slot:
+    """One service of this node."""
+
+    __slots__ = (
+        "_activated",
+        "enabled",
+        "fell_with",
+        "loaded",
+        "order",
+        "pending",
+        "rule",
+        "since",
+        "state",
+        "unasked",
+        "why",
+    )
+
+    def __init__(self, rule: Service, *, enabled: bool, activated: bool) -> None:
+        """Stopped, until something starts it.
+
+        Args:
+            rule: which service it is.
+            enabled: whether it is started at boot.
+            activated: whether a new cluster has it activated on this node.
+        """
+        self.rule = rule
+        self.enabled = enabled
+        self._activated = activated
+        self.state: State = "stopped"
+        self.why: Why = ""
+        self.since = 0
+        self.loaded: Loaded = NOTHING
+        self.pending: dict[str, None] = {}
+        """Units, or parameters, that were changed since its start and take effect at its next one, in order."""
+        self.fell_with = ""
+        """The service with which it stopped, or for which it waits: it comes up after that one."""
+        self.unasked = False
+        """Whether it went down without an order: nobody waits for its reports, so that they are sent all the same."""
+        self.order: Order | None = None
+        """What is being carried out: it is answered when the service has come to rest."""
+
+    @property
+    def shown(self) -> ServiceState:
+        """The state as Control Center tells it.
+
+        A feature service that was never activated here cannot be started; one that is only not started at boot can.
+        """
+        if self.state == "stopped" and self.rule.kind == "feature" and not (self._activated or self.enabled):
+            return "not activated"
+        return self.state
+
+    def status(self, on_disk: Callable[[str], str]) -> ServiceStatus:
+        """As others read it; `on_disk` tells the fingerprint of the identity that lies there now."""
+        loaded = self.loaded.fingerprints
+        old = (unit for unit, fingerprint in loaded.items() if on_disk(unit) != fingerprint)
+        return ServiceStatus(
+            state=self.shown,
+            kind=self.rule.kind,
+            enabled=self.enabled,
+            since=self.since,
+            loaded=dict(loaded),
+            pending=tuple(dict.fromkeys((*self.pending, *old))),
+            reason=self.why if self.state == "stopped" else "",
+        )
