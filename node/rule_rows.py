@@ -5,6 +5,7 @@ about the page that shows one in `displays`.
 """
 
 from collections.abc import Iterable
+from datetime import date
 from typing import Literal, TypeVar, get_args
 
 import msgspec
@@ -145,6 +146,28 @@ class Lifetime(RuleRow, frozen=True, kw_only=True):
     unit: str = ""
     """Empty: every unit that has no row of its own."""
     years: int
+
+
+class DefaultCa(RuleRow, frozen=True, kw_only=True):
+    """A CA certificate that comes with the product (B.2)."""
+
+    name: str
+    """Its common name."""
+    owner: str
+    """The rest of its subject, RFC 4514."""
+    issuer: str = ""
+    """The name of the CA above; empty: it is a root."""
+    units: tuple[str, ...]
+    """Trust units in which it lies; none: it only issues another one."""
+    key: str
+    """As in `Certificate.key`."""
+    not_before: date
+    not_after: date
+
+    @property
+    def subject(self) -> str:
+        """Its whole subject, RFC 4514."""
+        return f"CN={self.name},{self.owner}"
 
 
 class CsrProfile(RuleRow, frozen=True, kw_only=True):

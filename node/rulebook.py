@@ -24,6 +24,7 @@ from ucmlab.node.rule_rows import (
     KEY_USAGE,
     PROFILES,
     CsrProfile,
+    DefaultCa,
     ExtendedKeyUsage,
     Feature,
     Gate,
@@ -47,6 +48,7 @@ __all__ = [
     "KEY_USAGE",
     "PROFILES",
     "CsrProfile",
+    "DefaultCa",
     "ExtendedKeyUsage",
     "IdentityProfile",
     "KeyKind",
@@ -78,6 +80,7 @@ class _Rules(msgspec.Struct, frozen=True):
     units: tuple[Unit, ...]
     identities: tuple[IdentityProfile, ...]
     lifetimes: tuple[Lifetime, ...]
+    default_cas: tuple[DefaultCa, ...]
     csrs: tuple[CsrProfile, ...]
     keys: tuple[KeyKind, ...]
     validity: _Validity
@@ -105,6 +108,8 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     units: dict[str, Unit]
     identities: dict[str, IdentityProfile]
     """By unit."""
+    default_cas: dict[str, DefaultCa]
+    """CA certificates that come with the product, by common name."""
     csrs: dict[tuple[Role, str], CsrProfile]
     """By role and identity unit; a unit without a row has no requests (ITLRecovery)."""
     keys: dict[str, KeyKind]
@@ -286,6 +291,7 @@ def _load(release: str, profile: str) -> RuleBook:
         releases=names,
         units=units,
         identities={made.unit: made for made in identities},
+        default_cas={row.name: row for row in valid(rules.default_cas)},
         csrs={(role, unit): row for role, unit, row in csrs if unit in units and role in units[unit].roles},
         keys={kind.name: kind for kind in valid(rules.keys)},
         validity_years=rules.validity.years,
@@ -340,7 +346,7 @@ def _display(rules: _Rules, valid: Gate) -> Display:
 @lru_cache(maxsize=1)
 def _rules() -> _Rules:
     tables: dict[str, object] = {name: _table(name) for name in ("refusals", "timings", "restarts")}
-    for name in ("unit", "csr", "service", "listener", "client", "feature", "parameter"):
+    for name in ("unit", "csr", "service", "listener", "client", "feature", "parameter", "default_ca"):
         tables[f"{name}s"] = _table(f"{name}s")[name]
     identities, keys = _table("identities"), _table("keys")
     tables |= {"identities": identities["identity"], "lifetimes": identities["lifetime"]}
