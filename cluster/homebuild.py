@@ -7,7 +7,7 @@ from pathlib import Path
 from ucmlab.broker.access import AccessRule, Account, make_account
 from ucmlab.cluster.access_rules import member_rules, observer_rules
 from ucmlab.cluster.bus_ca import Pair, issue_broker_certificate, make_bus_ca
-from ucmlab.cluster.labfile import Credentials, LabFile, write_json
+from ucmlab.cluster.labfile import Credentials, KeptCa, LabFile, write_json
 from ucmlab.node.config import Member, NodeConfig
 from ucmlab.node.keyring import KeyRing
 from ucmlab.node.privatefile import private_folder, write_private
@@ -19,8 +19,14 @@ _PASSWORD_BYTES = 18
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
-def build_home(home: Path, lab: LabFile) -> None:
+def build_home(home: Path, lab: LabFile, *, default_cas: Sequence[KeptCa], image: tuple[bytes, ...]) -> None:
     """Fill a new folder with a lab.
+
+    Args:
+        home: the folder.
+        lab: which lab.
+        default_cas: what stands in for the CAs that its release ships.
+        image: those of their certificates (DER) that nodes have in their stores.
 
     Raises:
         OSError: it cannot be written; what was written stays.
@@ -32,10 +38,11 @@ def build_home(home: Path, lab: LabFile) -> None:
     credentials = _make_credentials()
     write_json(home / "lab.json", lab)
     write_json(home / "credentials.json", credentials)
+    write_json(home / "default_cas.json", default_cas)
     write_json(home / "bus" / "accounts.json", _accounts(lab, identities, credentials))
     _build_bus_ca(home / "bus", lab.cluster)
     for node in lab.topology.names:
-        _build_node(home / "nodes" / node, _node_config(lab, node, identities), identities[node])
+        _build_node(home / "nodes" / node, _node_config(lab, node, identities, image), identities[node])
 
 
 def _build_bus_ca(folder: Path, cluster: str) -> None:
@@ -51,7 +58,9 @@ def _build_node(home: Path, config: NodeConfig, identity: BusIdentity) -> None:
     identity.save(KeyRing(home).bus_file)
 
 
-def _node_config(lab: LabFile, node: str, identities: Mapping[str, BusIdentity]) -> NodeConfig:
+def _node_config(
+    lab: LabFile, node: str, identities: Mapping[str, BusIdentity], image: tuple[bytes, ...]
+) -> NodeConfig:
     topology = lab.topology
     members = tuple(
         Member(each.name, each.role, identities[each.name].signing_public, identities[each.name].sealing_public)
@@ -70,6 +79,7 @@ def _node_config(lab: LabFile, node: str, identities: Mapping[str, BusIdentity])
         members=members,
         der_pkcs7=topology.der_pkcs7,
         strict_uploads=topology.strict_uploads,
+        default_cas=image,
     )
 
 

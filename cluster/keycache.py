@@ -172,6 +172,15 @@ def throwaway_keys(cache: KeyCache) -> KeySource:
     return next_key
 
 
+def users_keys(environment: Mapping[str, str]) -> KeySource:
+    """As `throwaway_keys`, from the cache that the environment names. Asking may raise `PermissionError`."""
+
+    def next_key(kind: str) -> PrivateKey:
+        return throwaway_keys(KeyCache(cache_folder(environment)))(kind)
+
+    return next_key
+
+
 def _is_usable(der: bytes, bits: int) -> bool:
     """Whether it is a key of that length, and none that everybody knows."""
     try:

@@ -47,6 +47,14 @@ class Credentials(Secret, frozen=True):
     observer_password: str
 
 
+class KeptCa(Secret, frozen=True):
+    """A CA that stands in for one of the product's image: its common name, and certificate and private key in PEM."""
+
+    name: str
+    certificate: str
+    key: str
+
+
 def write_json(path: Path, value: object) -> None:
     """Write a value as JSON that people can read, mode 0600, durably."""
     write_private(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")

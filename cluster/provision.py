@@ -2,6 +2,7 @@
 
     lab.json                  which lab it is (`LabFile`)
     credentials.json          what `ucmlab env` prints (`Credentials`)
+    default_cas.json          the CAs that stand in for those of the product's image, keys included: `list[KeptCa]`
     bus/ca.pem, ca.key.pem    the bus CA; broker.pem: the broker's certificate from it, with its key
     bus/accounts.json         who may do what on the broker: `list[Account]`, passwords as salted digests
     nodes/<name>/             a node's home; node.json: its `NodeConfig`; private/bus.json: its `BusIdentity`
@@ -15,8 +16,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
+from cryptography.x509 import random_serial_number
 
 from ucmlab.broker.access import Account
 from ucmlab.broker.bus import BusEndpoint
@@ -25,11 +28,14 @@ from ucmlab.cluster.carriers.choice import Carrier
 from ucmlab.cluster.carriers.keeping import keep, kept_carrier, through
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.homebuild import OBSERVER, build_home, issue_for_broker
-from ucmlab.cluster.labfile import OPTION_DEFAULTS, SCHEMA, Credentials, LabFile, read_json
+from ucmlab.cluster.labfile import OPTION_DEFAULTS, SCHEMA, Credentials, KeptCa, LabFile, read_json
 from ucmlab.cluster.topology import Topology
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.keyring import KeyRing
 from ucmlab.node.privatefile import read_private, sync_folder
+
+if TYPE_CHECKING:
+    from ucmlab.cluster.ca.keys import KeySource
 
 _SEED_BITS = 63
 """So that it stays a positive integer in msgpack, JSON and everybody's languages."""
@@ -88,6 +94,14 @@ class LabHome:
         """User names and passwords, for `env` and the admin interfaces."""
         return read_json(self.path / "credentials.json", Credentials)
 
+    def default_cas(self) -> tuple[KeptCa, ...]:
+        """The CAs that stand in for those of the product's image, and can issue as a factory does.
+
+        Raises:
+            Unusable: the home was made before labs had them.
+        """
+        return read_json(self.path / "default_cas.json", tuple[KeptCa, ...])
+
     def endpoint(self, node: str, *, host: str, port: int, tls: bool) -> BusEndpoint:
         """How a node reaches the broker and proves itself to it."""
         password = KeyRing(self.node_home(node)).bus.password
@@ -142,6 +156,7 @@ def provision(
     options: Mapping[str, str] | None = None,
     carrier: Carrier | None = None,
     broker_ca: bytes | None = None,
+    keys: "KeySource | None" = None,
 ) -> LabHome:
     """Make a lab's home. A failure on the way leaves nothing behind.
 
@@ -154,6 +169,7 @@ def provision(
         options: see `LabFile.options`.
         carrier: what carries the bus; its account is kept apart from the options.
         broker_ca: what the certificate of somebody else's broker is checked with, PEM.
+        keys: where its stand-ins for the product's default CAs get theirs; None: made here.
 
     Raises:
         Unusable: there is a lab or something else already, or the place cannot be written.
@@ -172,7 +188,7 @@ def provision(
     building = directory.parent / f".{directory.name}.tmp-{secrets.token_hex(4)}"
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        build_home(building, lab)
+        _build(building, lab, keys)
         if carrier is not None:
             keep(building, carrier, broker_ca)
         building.rename(directory)
@@ -182,6 +198,16 @@ def provision(
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return LabHome(directory, lab)
+
+
+def _build(home: Path, lab: LabFile, keys: "KeySource | None") -> None:
+    # What makes certificates takes some milliseconds to import, and most commands only open a lab.
+    from ucmlab.cluster.ca.keys import make_key  # noqa: PLC0415
+    from ucmlab.cluster.default_cas import kept_cas, make_default_cas, shipped  # noqa: PLC0415
+
+    rulebook = lab.topology.rulebook
+    made = make_default_cas(rulebook, keys or make_key, lambda _name: random_serial_number())
+    build_home(home, lab, default_cas=kept_cas(made), image=shipped(rulebook, made))
 
 
 def open_lab(directory: Path) -> LabHome:

@@ -38,6 +38,8 @@ class NodeConfig(msgspec.Struct, frozen=True):
     """Whether an upload may be a PKCS#7 chain in DER; the seed's two lines disagree, the ruling is no (X-15)."""
     strict_uploads: bool = False
     """Refuse a leaf that lacks an extension that its request asked for, in place of a warning (R-031, R-051)."""
+    default_cas: tuple[bytes, ...] = ()
+    """The CA certificates (DER) of the product's image, B.2. Homes that were made before nodes had them have none."""
 
     @property
     def publisher(self) -> str:

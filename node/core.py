@@ -140,6 +140,7 @@ class NodeCore:
         self.installation = Installation(
             self.context,
             self.identities,
+            self.filing,
             propose=self._propose_installation,
             installed=self._installed,
         )

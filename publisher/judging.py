@@ -8,6 +8,7 @@ from ucmlab.broker.messages import Proposal, Row, RowKey
 from ucmlab.node import identity_rows, planting
 from ucmlab.node.certificates import check_trust_certificate, names_content, parse
 from ucmlab.node.config import NodeConfig
+from ucmlab.node.default_cas import default_rows
 from ucmlab.node.errors import Refusal
 from ucmlab.node.instant import Instant
 from ucmlab.node.replica import Replica
@@ -129,9 +130,13 @@ def judge_mapping(
 def judge_installation(
     rulebook: RuleBook, config: NodeConfig, replica: Replica, proposal: Proposal, *, origin: str
 ) -> Wanted:
-    """A fresh node brings its identities and their copies. Holders are its own word, identities its own only."""
+    """A fresh node brings its identities and their copies; the publisher also the CA certificates of the image (B.2).
+
+    Holders are its own word, identities its own only.
+    """
     members = {member.name for member in config.members}
     own = {row.fingerprint for row in proposal.adds if unit_kind(rulebook, row.unit) == "identity"}
+    image = default_rows(rulebook, config) if origin == config.publisher else ()
     for row in proposal.adds:
         unit = rulebook.units.get(row.unit)
         if unit is None or not members.issuperset(row.holders or ()):
@@ -139,7 +144,7 @@ def judge_installation(
         others = row.holders != (origin,) and origin != config.publisher
         if unit.kind == "identity" and (others or origin not in (row.holders or ())):
             raise Refusal("permission", "an identity is for its own node to propose")
-        if unit.kind == "trust" and row.fingerprint not in own:
+        if unit.kind == "trust" and row.fingerprint not in own and row not in image:
             raise Refusal("permission", "an installation brings copies of its identities only")
         check_fingerprint(row)
     adds = tuple(row for row in proposal.adds if row.key not in replica.rows)

@@ -18,7 +18,7 @@ from ucmlab.cluster.carriers.choice import read_carrier
 from ucmlab.cluster.carriers.keeping import read_authority
 from ucmlab.cluster.carriers.mosquitto import find_mosquitto
 from ucmlab.cluster.errors import Unusable
-from ucmlab.cluster.keycache import KeyCache, cache_folder, throwaway_keys
+from ucmlab.cluster.keycache import users_keys
 from ucmlab.cluster.local import LabLost, LocalLab, ProcessCrashed
 from ucmlab.cluster.provision import provision
 from ucmlab.cluster.search.plants import PLANTS, Plant
@@ -107,6 +107,7 @@ def _in_processes(story: Story, options: Options, listener: Listener, stage: Sta
         # First of all, because it imports while this process makes the home.
         fork_server = ForkServerProcess(lab=story.name, release=cluster.release, profile=cluster.profile)
         until_opened.callback(fork_server.close)
+        keys = users_keys(os.environ)
         home = provision(
             folder / "lab",
             cluster,
@@ -115,11 +116,11 @@ def _in_processes(story: Story, options: Options, listener: Listener, stage: Sta
             seed=options.seed,
             carrier=carrier,
             broker_ca=authority,
+            keys=keys,
         )
         stock_keys(home, os.environ)
         lab = LocalLab(home, fork_server, stepped=True)
         until_opened.pop_all()
-        keys = throwaway_keys(KeyCache(cache_folder(os.environ)))
         kept = str(home.path) if options.keep else ""
 
         async def whole() -> Result:

@@ -1,6 +1,7 @@
 """Certificates by where they came from, and the story digest that compares runs in different modes (design 3).
 
-Keys, serials and instants differ from mode to mode and run to run; `pub/tomcat#1` and `ca:Corp Root CA#1` do not.
+Keys, serials and instants differ from mode to mode and run to run; `pub/tomcat#1`, `ca:Corp Root CA#1` and
+`default:Cisco Root CA 2048#1` do not.
 """
 
 import hashlib
@@ -9,6 +10,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from ucmlab.cluster.port import NodeView
+from ucmlab.node.certificates import parse
 
 Stores = dict[str, dict[str, list[str]]]
 """Node, unit, names."""
@@ -40,6 +42,14 @@ class Names:
         """A node has these identity certificates now."""
         for unit in sorted(identities):
             self.made(f"{node}/{unit}", identities[unit])
+
+    def installed(self, view: NodeView) -> None:
+        """What lies in a node's stores before anything was done, and is no copy of an identity, came with the product.
+
+        Each lab has its own stand-ins (B.2), so they go by their common names.
+        """
+        for file in view.files:
+            self.made(f"default:{parse(file.der).common_name}", file.der)
 
     def of(self, key: str) -> str:
         """The name of the certificate with that fingerprint; what nobody here made came from a file."""

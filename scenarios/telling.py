@@ -131,6 +131,8 @@ class Telling:
         """The story begins now, with the certificates of the installation."""
         self.began = self.port.now()
         self.observe()
+        for node in self.port.names:
+            self.names.installed(self.port.view(node))
 
     @property
     def checks(self) -> list[Check]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from ucmlab.cluster.ca.keys import RSA
 from ucmlab.cluster.keycache import KeyCache
 from ucmlab.cluster.stocking import keys_for
 from ucmlab.cluster.topology import Settings, Topology, topology
@@ -40,8 +41,8 @@ def cluster_of(size: int) -> Topology:
 
 
 def keys_of(cluster: Topology) -> Counter[int]:
-    """How many RSA keys of which length its installation makes."""
-    wanted: Counter[int] = Counter()
+    """How many RSA keys of which length its home and its installation make."""
+    wanted = Counter(RSA[each.key] for each in cluster.rulebook.default_cas.values())
     for node in cluster.nodes:
         wanted += keys_for(cluster.rulebook, node.role)
     return wanted

@@ -39,6 +39,7 @@ from ucmlab.cluster.bench.measuring import (
     spread,
 )
 from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.keycache import users_keys
 from ucmlab.cluster.labfile import write_json
 from ucmlab.cluster.local import LocalLab
 from ucmlab.cluster.provision import LabHome, provision
@@ -105,9 +106,10 @@ def opened(say: Say, figure: str, size: int) -> Generator[tuple[LocalLab, "_Benc
         cluster = cluster_of(size)
         fork_server = ForkServerProcess(lab="bench", release=cluster.release, profile=cluster.profile)
         until_opened.callback(fork_server.close)
-        home = provision(folder / "lab", cluster, wall_start=machine_wall(), name="bench")
+        cache = {"UCMLAB_CACHE": str(folder / "keys")}
         KeyStore(folder / "keys", cluster, cores())
-        stock_keys(home, {"UCMLAB_CACHE": str(folder / "keys")})
+        home = provision(folder / "lab", cluster, wall_start=machine_wall(), name="bench", keys=users_keys(cache))
+        stock_keys(home, cache)
         password = _let_in(home)
         lab = LocalLab(home, fork_server, stepped=False)
         until_opened.pop_all()

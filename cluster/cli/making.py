@@ -1,5 +1,6 @@
 """Which lab is asked for by `ucmlab init` and `up`, and how it becomes a home: made anew, or found to be the same."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, TypeVar, get_args
@@ -13,6 +14,7 @@ from ucmlab.cluster.carriers.mosquitto import find_mosquitto
 from ucmlab.cluster.cli.options import upload_options, wall_instant
 from ucmlab.cluster.cli.said import Said, read_config
 from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.keycache import users_keys
 from ucmlab.cluster.labclock import ClockFile
 from ucmlab.cluster.labtoml import SPEED_LIMIT
 from ucmlab.cluster.provision import LabHome, provision
@@ -126,8 +128,8 @@ def planned(asked: Asked) -> Topology:
     return asked.cluster(Settings())
 
 
-def make(directory: Path, asked: Asked) -> LabHome:
-    """Make the home of a new lab.
+def make(directory: Path, asked: Asked, *, fresh_keys: bool = False) -> LabHome:
+    """Make the home of a new lab; the keys of its default CAs come from the user's cache, or are made anew.
 
     Raises:
         Unusable: there is one, or no such lab can be.
@@ -141,6 +143,7 @@ def make(directory: Path, asked: Asked) -> LabHome:
         options=asked.options(),
         carrier=asked.carrier,
         broker_ca=asked.authority,
+        keys=None if fresh_keys else users_keys(os.environ),
     )
     if asked.start is None:
         ClockFile(directory).begin(start)

@@ -55,7 +55,7 @@ def up(
     """Start a lab; one that is there is started again as it was. Without --detach the lab ends with this command."""
     asked = asked_for(phones=phones, **said)
     patience_s = span(timeout) / SECOND
-    home = made_or_found(directory, asked, fresh=fresh)
+    home = made_or_found(directory, asked, fresh=fresh, fresh_keys=fresh_keys)
     start = starter(home, timeout=patience_s, fresh_keys=fresh_keys)
     with Progress(home, shown=sys.stdout.isatty() and not as_json) as progress:
         if detach:
@@ -66,7 +66,7 @@ def up(
             _stay(start, home, progress, as_json=as_json)
 
 
-def made_or_found(directory: Path, asked: Asked, *, fresh: bool) -> LabHome:
+def made_or_found(directory: Path, asked: Asked, *, fresh: bool, fresh_keys: bool) -> LabHome:
     """The home to start: made anew, or the one that is there if it is what is asked for and does not run.
 
     Raises:
@@ -76,7 +76,7 @@ def made_or_found(directory: Path, asked: Asked, *, fresh: bool) -> LabHome:
         planned(asked)  # before anything is discarded
         discard(directory)
     if not (directory / "lab.json").exists():
-        return make(directory, asked)
+        return make(directory, asked, fresh_keys=fresh_keys)
     home = open_lab(directory)
     same(home, asked)
     LabLock(directory).release()

@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from ucmlab.broker.filters import filter_matches
+from ucmlab.cluster.default_cas import simulated_default_cas
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.port import LabFacts, NodeLife, NodeView, Operation, ServiceView, Standing
 from ucmlab.cluster.sim.faults.performing import SimFaults
@@ -35,6 +36,7 @@ SHOWN_OTHERWISE = ("partition", "isolate", "kill", "stop", "power-cut", "torn", 
 def configs_of(topology: Topology, *, seed: int, cluster: str = "sim") -> tuple[NodeConfig, ...]:
     """What each node of a simulated lab is told; keys on the bus are the simulation's keyed hashes."""
     members = tuple(Member(node.name, node.role) for node in topology.nodes)
+    default_cas = simulated_default_cas(topology.release, topology.profile)
     return tuple(
         NodeConfig(
             name=node.name,
@@ -49,6 +51,7 @@ def configs_of(topology: Topology, *, seed: int, cluster: str = "sim") -> tuple[
             members=members,
             der_pkcs7=topology.der_pkcs7,
             strict_uploads=topology.strict_uploads,
+            default_cas=default_cas,
         )
         for node in topology.nodes
     )

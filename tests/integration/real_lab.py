@@ -15,6 +15,7 @@ from tests.unit.node.certificate_factory import START, certificate
 from ucmlab.cluster import state
 from ucmlab.cluster.carriers.choice import read_carrier
 from ucmlab.cluster.homeview import HomeView, read_home
+from ucmlab.cluster.keycache import users_keys
 from ucmlab.cluster.local import LocalLab
 from ucmlab.cluster.provision import LabHome, provision
 from ucmlab.cluster.sim.lab import START_OF_LAB
@@ -66,7 +67,14 @@ def make_home(
 ) -> LabHome:
     """A lab's home, with keys from the user's cache."""
     cluster = topology(Settings(nodes=nodes, replication=replication))
-    home = provision(folder / "lab", cluster, wall_start=START_OF_LAB, seed=seed, carrier=read_carrier(broker))
+    home = provision(
+        folder / "lab",
+        cluster,
+        wall_start=START_OF_LAB,
+        seed=seed,
+        carrier=read_carrier(broker),
+        keys=users_keys(os.environ),
+    )
     stock_keys(home, os.environ)
     return home
 

@@ -52,6 +52,8 @@ def secrets_of(home: LabHome) -> dict[str, bytes]:
     }
     for name in ("ca.key.pem", "broker.pem"):
         found |= key_parts(name, (home.path / "bus" / name).read_bytes())
+    for authority in home.default_cas():
+        found |= key_parts(authority.name, authority.key.encode())
     for node in home.topology.names:
         bus = KeyRing(home.node_home(node)).bus
         found[f"{node} bus password"] = bus.password.encode()

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from tests.unit.node.certificate_factory import END, START, certificate, ec_key, name
+from ucmlab.cluster.ca.keys import simulation_keys
 from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.atrest import dump_at_rest, outline_at_rest
 from ucmlab.cluster.cli.root import root
@@ -33,7 +34,7 @@ WALL = from_rfc3339("2026-01-05T08:00:00Z")
 
 def make_home(folder: Path, *, release: str = "14SU2", nodes: str = "pub,sub1,sub2") -> LabHome:
     wanted = topology(Settings(nodes=nodes, release=release))
-    return provision(folder, wanted, wall_start=WALL, name="test", seed=1)
+    return provision(folder, wanted, wall_start=WALL, name="test", seed=1, keys=simulation_keys())
 
 
 def put_trust(home: LabHome, node: str, unit: str, *, file: str, der: bytes, description: str = "") -> Path:

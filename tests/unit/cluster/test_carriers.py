@@ -8,6 +8,7 @@ import pytest
 from ucmlab.broker.access import AccessRule
 from ucmlab.broker.topics import Topics, echo_topic
 from ucmlab.cluster.access_rules import member_rules, observer_rules
+from ucmlab.cluster.ca.keys import simulation_keys
 from ucmlab.cluster.carriers import mosquitto
 from ucmlab.cluster.carriers.choice import Carrier, SharedAccount, read_carrier
 from ucmlab.cluster.cli.env import bus_account
@@ -59,7 +60,7 @@ def test_what_is_no_broker_is_refused_without_repeating_a_password(text: str) ->
 
 def made(folder: Path, text: str, authority: bytes | None = None) -> LabHome:
     carrier = read_carrier(text)
-    provision(folder, SMALL, wall_start=0, carrier=carrier, broker_ca=authority)
+    provision(folder, SMALL, wall_start=0, carrier=carrier, broker_ca=authority, keys=simulation_keys())
     return open_lab(folder)
 
 

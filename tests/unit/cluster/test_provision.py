@@ -9,7 +9,9 @@ import pytest
 from ucmlab.broker.access import Accounts, ClientIdentity
 from ucmlab.broker.topics import Topics
 from ucmlab.cluster import homebuild
+from ucmlab.cluster.ca.keys import PrivateKey, make_key, simulation_keys
 from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.keycache import users_keys
 from ucmlab.cluster.provision import LabHome, discard_lab, open_lab, provision
 from ucmlab.cluster.topology import Settings, Topology, topology
 from ucmlab.node.keyring import KeyRing
@@ -18,9 +20,14 @@ SMALL = topology(Settings(nodes="pub,sub1"))
 WALL = 1_767_600_000_000_000
 
 
+def made(folder: Path, asked: Topology = SMALL, *, seed: int = 1, options: dict[str, str] | None = None) -> LabHome:
+    """A home like any other, but that everybody knows the keys of its default CAs: they cost nothing."""
+    return provision(folder, asked, wall_start=WALL, seed=seed, options=options, keys=simulation_keys())
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> LabHome:
-    return provision(tmp_path / "lab", SMALL, wall_start=WALL, seed=7, options={"broker": "embedded"})
+    return made(tmp_path / "lab", seed=7, options={"broker": "embedded"})
 
 
 def test_a_lab_is_opened_as_it_was_made(home: LabHome) -> None:
@@ -67,8 +74,32 @@ def test_the_observer_reads_everything_of_the_cluster_and_writes_nothing(home: L
     assert not accounts.authorize(observer, "publish", topics.head())
 
 
+@pytest.mark.rule("B.2")
+def test_nodes_have_the_default_cas_of_their_lab_and_none_of_their_keys(home: LabHome) -> None:
+    kept = home.default_cas()
+    assert [each.name for each in kept] == list(SMALL.rulebook.default_cas)
+    certificates = tuple(ssl.PEM_cert_to_DER_cert(each.certificate) for each in kept)
+    assert [home.node_config(name).default_cas for name in SMALL.names] == [certificates, certificates]
+    lines = [line for each in kept for line in each.key.splitlines()[1:-1]]
+    for path in home.path.rglob("*"):
+        text = path.read_text("latin-1") if path.is_file() and path.name != "default_cas.json" else ""
+        assert not any(line in text for line in lines), path
+
+
+def test_labs_share_no_key_of_their_default_cas_which_come_from_where_the_caller_says(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def key(kind: str) -> PrivateKey:
+        asked.append(kind)
+        return make_key(kind)
+
+    labs = [provision(tmp_path / name, SMALL, wall_start=WALL, keys=key) for name in ("one", "other")]
+    assert asked == ["rsa-2048"] * 10
+    assert len({each.key for lab in labs for each in lab.default_cas()}) == 10
+
+
 def test_secrets_differ_between_labs_and_show_in_no_repr(home: LabHome, tmp_path: Path) -> None:
-    other = provision(tmp_path / "other", SMALL, wall_start=WALL, seed=7)
+    other = made(tmp_path / "other", seed=7)
     mine, theirs = home.credentials(), other.credentials()
     assert mine.os_password != theirs.os_password
     assert home.lab.cluster != other.lab.cluster
@@ -127,17 +158,28 @@ def test_a_failed_init_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(homebuild, "write_private", full)
     with pytest.raises(Unusable, match=r"no lab can be made in .*: No space left on device"):
-        provision(tmp_path / "lab", SMALL, wall_start=WALL)
+        made(tmp_path / "lab")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_key_cache_that_others_can_read_makes_no_lab_and_is_told(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir(mode=0o755)
+    cache.chmod(0o755)
+    with pytest.raises(
+        Unusable, match=r"^no lab can be made in .*/lab: .*/cache must belong to you alone \(.*\); it does"
+    ):
+        provision(tmp_path / "lab", SMALL, wall_start=WALL, keys=users_keys({"UCMLAB_CACHE": str(cache)}))
+    assert list(tmp_path.iterdir()) == [cache]
 
 
 def test_a_place_that_is_taken_is_left_alone(home: LabHome, tmp_path: Path) -> None:
     with pytest.raises(Unusable, match=r"there is a lab in .* already"):
-        provision(home.path, SMALL, wall_start=WALL)
+        made(home.path)
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "thesis.tex").write_text("years")
     with pytest.raises(Unusable, match="is there and holds no lab"):
-        provision(tmp_path / "work", SMALL, wall_start=WALL)
+        made(tmp_path / "work")
     with pytest.raises(Unusable, match=r"there is no lab in"):
         discard_lab(tmp_path / "work")
     assert (tmp_path / "work" / "thesis.tex").read_text() == "years"
@@ -145,7 +187,7 @@ def test_a_place_that_is_taken_is_left_alone(home: LabHome, tmp_path: Path) -> N
 
 def test_an_empty_folder_may_become_a_lab(tmp_path: Path) -> None:
     (tmp_path / "lab").mkdir()
-    assert provision(tmp_path / "lab", SMALL, wall_start=WALL).path == tmp_path / "lab"
+    assert made(tmp_path / "lab").path == tmp_path / "lab"
 
 
 def test_a_lab_can_be_discarded(home: LabHome, tmp_path: Path) -> None:
@@ -173,7 +215,7 @@ def test_a_node_that_there_is_not_is_answered_with_those_that_there_are(home: La
 
 def test_every_node_of_a_topology_has_a_home(tmp_path: Path) -> None:
     asked: Topology = topology(Settings(nodes="pub,sub1,tftp1,imp1", replication="modern", timing="product"))
-    home = provision(tmp_path / "deep" / "lab", asked, wall_start=WALL)
+    home = made(tmp_path / "deep" / "lab", asked)
     configs = [home.node_config(name) for name in asked.names]
     assert [(config.name, config.role) for config in configs] == [(node.name, node.role) for node in asked.nodes]
     assert {(config.replication, config.timing, config.cluster) for config in configs} == {
@@ -183,7 +225,7 @@ def test_every_node_of_a_topology_has_a_home(tmp_path: Path) -> None:
 
 def test_what_nodes_accept_in_an_upload_is_kept_and_compared(tmp_path: Path) -> None:
     asked = topology(Settings(nodes="pub,sub1", der_pkcs7=True, strict_uploads=True))
-    provision(tmp_path / "lab", asked, wall_start=WALL)
+    made(tmp_path / "lab", asked)
     home = open_lab(tmp_path / "lab")
     assert home.topology == asked
     assert [home.node_config(name).der_pkcs7 for name in asked.names] == [True, True]

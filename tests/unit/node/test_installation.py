@@ -1,12 +1,15 @@
-"""Installation: which identities a role gets, their copies, and going on after a kill."""
+"""Installation: which identities a role gets, their copies, what its image brings, and going on after a kill."""
 
 import pytest
+from msgspec.structs import replace
 
 from tests.playbook import Playbook, config
 from ucmlab.broker.messages import Birth, Proposal, SealedKeys
+from ucmlab.cluster.default_cas import simulated_default_cas
 from ucmlab.cluster.search.image import cluster_image
-from ucmlab.node.commands import AnyCommand, MakeAuthz, MakeIdentity, SetInstalled
-from ucmlab.node.config import Role
+from ucmlab.node.certificates import parse
+from ucmlab.node.commands import AnyCommand, MakeAuthz, MakeIdentity, SetInstalled, WriteFile
+from ucmlab.node.config import Policy, Role
 from ucmlab.node.events import DiskImage
 from ucmlab.node.instant import HOUR, MINUTE
 
@@ -24,8 +27,32 @@ MADE: dict[str, tuple[str, ...]] = {
 }
 
 
+MIC_ROOTS = (
+    "ACT2 SUDI CA",
+    "Cisco Manufacturing CA",
+    "Cisco Manufacturing CA SHA2",
+    "Cisco Root CA 2048",
+    "Cisco Root CA M2",
+)
+
+
 def bare(name: str, *, release: str = "14SU2") -> Playbook:
     return Playbook(config(name, nodes=NODES, release=release), image=DiskImage(boot=0))
+
+
+def with_image(name: str, *, release: str = "14SU2", replication: Policy = "faithful") -> Playbook:
+    told = config(name, nodes=NODES, release=release, replication=replication)
+    image = simulated_default_cas(release, "seed")
+    return Playbook(replace(told, default_cas=image), image=DiskImage(boot=0))
+
+
+def unpacked(commands: list[AnyCommand]) -> dict[str, list[str]]:
+    """Unit to the names of the certificates that were written before the database was heard of."""
+    found: dict[str, list[str]] = {}
+    for each in commands:
+        if isinstance(each, WriteFile):
+            found.setdefault(each.unit, []).append(parse(each.der).common_name)
+    return {unit: sorted(names) for unit, names in found.items()}
 
 
 def proposed(node: Playbook, commands: list[AnyCommand]) -> list[Proposal]:
@@ -138,3 +165,75 @@ def test_the_authz_keys_are_made_on_the_publisher_only() -> None:
     sub.hears_answer("install-sub1")
     assert [each for each in pub.commands if isinstance(each, MakeAuthz)] == [MakeAuthz(1)]
     assert [each for each in sub.commands if isinstance(each, (MakeAuthz, SealedKeys))] == []
+
+
+@pytest.mark.rule("B.2", "X-04")
+def test_the_publisher_brings_the_rows_of_the_image_and_names_every_node_that_has_the_unit() -> None:
+    pub = with_image("pub")
+    pub.start()
+    image = set(pub.config.default_cas)
+    rows = [row for row in pub.disk.replica().rows if row.der in image]
+    assert {(row.unit, row.holders) for row in rows} == {
+        ("CAPF-trust", ("pub", "sub1", "tftp1")),
+        ("CallManager-trust", None),
+    }
+    for unit in ("CAPF-trust", "CallManager-trust"):
+        assert sorted(parse(row.der).common_name for row in rows if row.unit == unit) == list(MIC_ROOTS)
+
+
+@pytest.mark.rule("B.2")
+@pytest.mark.parametrize("name", ["sub1", "imp1"])
+def test_no_other_node_brings_any_so_that_many_nodes_say_no_more_than_one(name: str) -> None:
+    node = with_image(name)
+    node.start()
+    node.connect()
+    (said,) = proposed(node, node.commands)
+    assert [row for row in said.adds if row.der in node.config.default_cas] == []
+
+
+@pytest.mark.rule("B.2", "B.6")
+@pytest.mark.parametrize(
+    ("name", "release", "replication", "expected"),
+    [
+        ("sub1", "14SU2", "faithful", {"CallManager-trust": list(MIC_ROOTS)}),
+        ("sub1", "14SU2", "modern", {}),
+        ("imp1", "14SU2", "faithful", {}),
+        ("imp1", "10.5", "legacy", {"tomcat-trust": ["VeriSign Class 3 Secure Server CA - G3"]}),
+        ("imp1", "10.5", "modern", {}),
+    ],
+)
+def test_files_of_the_image_lie_there_before_the_database_is_heard_of_where_files_win_over_it(
+    name: str, release: str, replication: Policy, expected: dict[str, list[str]]
+) -> None:
+    node = with_image(name, release=release, replication=replication)
+    assert unpacked(node.start()) == expected
+    assert unpacked(node.start()) == {}, "once is enough"
+
+
+@pytest.mark.rule("B.2")
+@pytest.mark.parametrize("replication", ["modern", "faithful"])
+def test_after_the_installation_of_a_cluster_the_default_cas_lie_on_every_node_that_has_their_units(
+    replication: Policy,
+) -> None:
+    image = cluster_image(NODES, replication=replication)
+    shipped = set(image.configs[0].default_cas)
+    files = {
+        name: sorted((file.unit, parse(file.der).common_name) for file in disk.files if file.der in shipped)
+        for name, disk in image.disks.items()
+    }
+    both = [(unit, name) for unit in ("CAPF-trust", "CallManager-trust") for name in MIC_ROOTS]
+    assert files == {"pub": both, "sub1": both, "tftp1": both, "imp1": []}
+
+
+@pytest.mark.rule("B.2", "B.5")
+def test_below_14_older_ones_are_there_too_in_files_that_are_named_as_the_product_names_them() -> None:
+    image = cluster_image(NODES, "12.5", "faithful")
+    shipped = set(image.configs[0].default_cas)
+    names = {
+        (file.unit, file.name) for name in ("sub1", "imp1") for file in image.disks[name].files if file.der in shipped
+    }
+    roots = [f"{name.replace(' ', '_')}.pem" for name in (*MIC_ROOTS, "CAP-RTP-001", "CAP-RTP-002")]
+    assert names == {
+        *((unit, name) for unit in ("CAPF-trust", "CallManager-trust") for name in roots),
+        ("tomcat-trust", "VeriSign_Class_3_Secure_Server_CA_-_G3.pem"),
+    }

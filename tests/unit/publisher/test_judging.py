@@ -1,10 +1,13 @@
 """The publisher judges every rule again, with its own rows."""
 
 import pytest
+from msgspec.structs import replace
 
 from tests.playbook import WALL, config, proposal, row
 from ucmlab.broker.messages import Proposal, Row, RowKey
+from ucmlab.cluster.default_cas import simulated_default_cas
 from ucmlab.node.config import Policy
+from ucmlab.node.default_cas import default_rows
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import ReplicaImage
 from ucmlab.node.instant import DAY, Instant
@@ -219,3 +222,21 @@ def test_an_installation_names_members_only() -> None:
 
 def test_there_is_no_other_kind_of_proposal() -> None:
     assert refusal(proposal("op", CA, kind="nonsense")) == "wrong_purpose"
+
+
+@pytest.mark.rule("B.2")
+def test_the_publishers_installation_brings_the_rows_of_the_image_as_they_are_and_nobody_elses_does() -> None:
+    told = replace(config("pub", nodes=NODES), default_cas=simulated_default_cas("14SU2", "seed"))
+    rows = default_rows(RuleBook.load("14SU2"), told)
+
+    def judged_of(origin: str, *brought: Row) -> Wanted:
+        said = proposal(f"install-{origin}", identity(origin), *brought, kind="install")
+        rulebook, replica = RuleBook.load("14SU2"), Replica(ReplicaImage(epoch=1))
+        return judge(rulebook, told, replica, said, origin=origin, now=Instant(0, WALL))
+
+    assert judged_of("pub", *rows).adds == (identity("pub"), *rows)
+    local = next(row for row in rows if row.unit == "CAPF-trust")
+    elsewhere = Row("TVS-trust", local.fingerprint, local.der, "", None)
+    for origin, brought in (("sub1", local), ("pub", elsewhere), ("pub", replace(local, holders=("sub1",)))):
+        with pytest.raises(Refusal, match="an installation brings"):
+            judged_of(origin, brought)

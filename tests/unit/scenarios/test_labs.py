@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ucmlab.cluster.ca.keys import simulation_keys
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.faults.rogues import INVENTED_IN
 from ucmlab.cluster.provision import provision
@@ -150,7 +151,7 @@ def test_what_a_request_asked_for_is_insisted_on_where_the_story_or_the_options_
 def test_every_node_of_a_storys_lab_is_told_what_to_accept_in_both_modes(tmp_path: Path) -> None:
     for story, options in ((permissive, Options()), (plain, Options(der_pkcs7=True, strict_uploads=True))):
         cluster = topology_for(story, options)
-        home = provision(tmp_path / story.name, cluster, wall_start=0)
+        home = provision(tmp_path / story.name, cluster, wall_start=0, keys=simulation_keys())
         local = [home.node_config(name) for name in cluster.names]
         told = {(each.der_pkcs7, each.strict_uploads) for each in (*local, *configs_of(cluster, seed=1))}
         assert told == {(True, True)}

@@ -3,8 +3,13 @@
 import hashlib
 import json
 
+import msgspec
+import pytest
+
 from tests.fakes import FakeLab
+from tests.unit.node.certificate_factory import certificate
 from tests.unit.scenarios.told import told
+from ucmlab.node.events import FileImage
 from ucmlab.scenarios import Lab
 from ucmlab.scenarios.names import Names, fingerprint
 
@@ -23,6 +28,17 @@ def test_a_certificate_is_named_by_where_it_came_from_and_keeps_its_first_name()
 
 def test_what_nobody_made_came_from_a_file() -> None:
     assert Names().of("ab12") == "file:ab12"
+
+
+@pytest.mark.rule("B.2")
+def test_what_the_installation_left_in_stores_is_named_by_its_common_name_and_copies_of_identities_are_not() -> None:
+    lab, root, tomcat = FakeLab(), certificate("Cisco Root CA M2", ca=True), certificate("pub.lab.test")
+    files = [FileImage("tomcat-trust", f"{at}.pem", der) for at, der in enumerate((root, tomcat))]
+    names = Names()
+    names.identities("pub", {"tomcat": tomcat})
+    names.installed(msgspec.structs.replace(lab.view("pub"), files=tuple(files)))
+    assert names.of(fingerprint(root)) == "default:Cisco Root CA M2#1"
+    assert names.of(fingerprint(tomcat)) == "pub/tomcat#1"
 
 
 async def upload_one(lab: Lab) -> None:
