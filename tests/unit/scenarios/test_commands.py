@@ -75,6 +75,7 @@ def test_the_list_is_narrowed_by_tag_and_printed_as_json() -> None:
     assert {story["name"] for story in listed["stories"]} == {
         "capf_trust_stays_local",
         "capf_trust_delete_reaches_publisher",
+        "mic_roots_leave_callmanager_trust",
     }
 
 
