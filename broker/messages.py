@@ -40,6 +40,14 @@ RowKey = tuple[str, str]
 """(unit, fingerprint)"""
 
 
+class Setting(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an administrator set (domain.md A.21): of which place (`cluster`, a side of it, a node), and to what."""
+
+    place: str
+    name: str
+    value: str
+
+
 class Envelope(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What is published: a message's bytes, who says so, and the signature over exactly these bytes."""
 
@@ -76,6 +84,8 @@ class Ack(Message, frozen=True):
     count: int
     hash: bytes = b""
     """Of the entry at that position: two logs may have one there, and only what is in the publisher's counts."""
+    settings: str = ""
+    """Digest of what is set, where anything is."""
 
 
 class Head(Message, frozen=True):
@@ -86,10 +96,12 @@ class Head(Message, frozen=True):
     hash: bytes
     digest: str
     floor: int
+    settings: str = ""
+    """As in `Ack`."""
 
 
 class LogEntry(Message, frozen=True):
-    """One change of the cluster's certificate rows; several rows of one operation are one entry."""
+    """One change of the cluster's database: of certificate rows, several of one operation together, or of settings."""
 
     epoch: int
     seq: int
@@ -97,16 +109,18 @@ class LogEntry(Message, frozen=True):
     op_id: str
     origin: str
     kind: str
-    """The kind of proposal that led to it: `install`, `upload`, `delete`, `resync` or `map`."""
+    """The kind of proposal that led to it: `install`, `upload`, `delete`, `resync`, `map` or `parameter`."""
     removes: tuple[RowKey, ...]
     adds: tuple[Row, ...]
     """Rows put in, or put in the place of the row with the same key."""
     at: int
     """The publisher's wall clock, for people; no rule reads it."""
+    settings: tuple[Setting, ...] = ()
+    """What is set from here on, in the place of what was."""
 
 
 class Proposal(Message, frozen=True):
-    """A member asks the publisher to change rows. Repeated under one op_id until answered or past `not_after`."""
+    """A member asks the publisher to change rows or settings: repeated under one op_id until answered or too late."""
 
     op_id: str
     kind: str
@@ -114,6 +128,7 @@ class Proposal(Message, frozen=True):
     adds: tuple[Row, ...]
     not_after: int
     """Lab instant after which the publisher ignores it."""
+    settings: tuple[Setting, ...] = ()
 
 
 class Answer(Message, frozen=True):
@@ -147,7 +162,7 @@ class Entries(Message, frozen=True):
 
 
 class Snapshot(Message, frozen=True):
-    """One part of all rows at `(epoch, seq)`, for a follower below the floor or of another epoch."""
+    """One part of all rows and settings at `(epoch, seq)`, for a follower below the floor or of another epoch."""
 
     request: int
     epoch: int
@@ -158,6 +173,8 @@ class Snapshot(Message, frozen=True):
     rows: tuple[Row, ...]
     tombstones: tuple[tuple[str, str, int], ...]
     """(unit, fingerprint, seq) of deletions that some member may not have seen yet."""
+    settings: tuple[Setting, ...] = ()
+    """All of them, in the first part."""
 
 
 class ServiceOrder(Message, frozen=True):

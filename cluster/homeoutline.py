@@ -10,12 +10,14 @@ from pathlib import Path
 
 import msgspec
 
-from ucmlab.broker.messages import RowKey
+from ucmlab.broker.messages import RowKey, Setting
+from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.state import keys_digest
 from ucmlab.node.disk import read_state
 from ucmlab.node.layout import HomeLayout
 from ucmlab.node.replica_db import open_for_reading, read_extent
 from ucmlab.node.rulebook import RuleBook
+from ucmlab.node.settings import settings_digest, settings_of
 
 
 class HomeOutline(msgspec.Struct, frozen=True):
@@ -24,6 +26,7 @@ class HomeOutline(msgspec.Struct, frozen=True):
     epoch: int
     seq: int
     digest: str
+    settings_digest: str
     enabled: dict[str, bool]
     """Services whose start at boot was changed by an operator."""
 
@@ -31,16 +34,32 @@ class HomeOutline(msgspec.Struct, frozen=True):
 def read_outline(home: Path, rulebook: RuleBook) -> HomeOutline:
     """Read it; what is not there, or cannot be read, counts as empty, as in `homeview.read_home`."""
     layout = HomeLayout(home.absolute(), rulebook)
-    epoch, seq, keys = _extent(layout.replica)
-    return HomeOutline(epoch, seq, keys_digest(keys), _enabled(layout.state))
+    epoch, seq, keys, settings = _extent(layout.replica)
+    return HomeOutline(epoch, seq, keys_digest(keys), settings_digest(settings_of(settings)), _enabled(layout.state))
 
 
-def _extent(path: Path) -> tuple[int, int, list[RowKey]]:
+def read_settings(home: Path, rulebook: RuleBook) -> tuple[Setting, ...]:
+    """What is set in the replica of a node, which may run.
+
+    Raises:
+        Unusable: its database cannot be read.
+    """
+    path = HomeLayout(home.absolute(), rulebook).replica
+    if not path.exists():
+        return ()
+    try:
+        with closing(open_for_reading(path)) as connection:
+            return read_extent(connection)[3]
+    except sqlite3.Error as error:
+        raise Unusable(f"the database of this node cannot be read: {path}: {error}") from error
+
+
+def _extent(path: Path) -> tuple[int, int, list[RowKey], tuple[Setting, ...]]:
     try:
         with closing(open_for_reading(path)) as connection:
             return read_extent(connection)
     except sqlite3.Error:
-        return 0, 0, []
+        return 0, 0, [], ()
 
 
 def _enabled(path: Path) -> dict[str, bool]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from ucmlab.broker.codec import UNREADABLE
-from ucmlab.broker.messages import Row
+from ucmlab.broker.messages import Row, Setting
 from ucmlab.node.disk import read_state
 from ucmlab.node.events import FileImage, ReplicaImage
 from ucmlab.node.keyring import KeyRing
@@ -27,6 +27,7 @@ class HomeView(msgspec.Struct, frozen=True):
     epoch: int
     seq: int
     rows: tuple[Row, ...]
+    settings: tuple[Setting, ...]
     files: tuple[FileImage, ...]
     paths: dict[tuple[str, str], str]
     """(unit, name) to the absolute path of the file."""
@@ -56,6 +57,7 @@ def read_home(home: Path, rulebook: RuleBook) -> HomeView:
         epoch=replica.epoch,
         seq=replica.seq,
         rows=replica.rows,
+        settings=replica.settings,
         files=files,
         paths={(file.unit, file.name): str(layout.trust_folders[file.unit] / file.name) for file in files},
         identities=read_identities(layout),

@@ -615,7 +615,7 @@ def _in_step(statuses: Sequence[NodeStatus | None]) -> bool:
         and status.installed
         and not status.open_operations
         and (status.epoch, status.seq) == publisher.head
-        and status.digest == publisher.digest
+        and (status.digest, status.settings) == (publisher.digest, publisher.settings)
         and (status.files_agree or not status.change_notification)
         and not any(service.state in {"starting", "stopping"} for service in status.services.values())
         for status in statuses

@@ -7,6 +7,7 @@ from ucmlab.cluster.port import NodeLife, NodeView, Outline, Standing
 from ucmlab.cluster.standing import services, services_at_rest, standing
 from ucmlab.cluster.state import db_digest
 from ucmlab.node.rulebook import RuleBook
+from ucmlab.node.settings import settings_digest, settings_of
 
 
 def view_of(node: LocalNode, *, lab: int) -> NodeView:
@@ -28,6 +29,8 @@ def view_of(node: LocalNode, *, lab: int) -> NodeView:
         epoch=disk.epoch,
         seq=disk.seq,
         digest=db_digest(disk.rows),
+        settings_digest=settings_digest(settings_of(disk.settings)),
+        settings=disk.settings,
         rows=disk.rows,
         files=disk.files,
         paths=disk.paths,
@@ -60,6 +63,7 @@ def outline_of(node: LocalNode, *, lab: int) -> Outline:
         epoch=disk.epoch,
         seq=disk.seq,
         digest=disk.digest,
+        settings_digest=disk.settings_digest,
         services=shown,
         open_operations=status.open_operations if status is not None else 0,
         replication_broken=node.replication_broken,

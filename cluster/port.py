@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from ucmlab.broker.messages import Row
+from ucmlab.broker.messages import Row, Setting
 from ucmlab.node.commands import OpenTls, Reply
 from ucmlab.node.events import AnyOperation, FileImage, TlsOpened
 
@@ -39,6 +39,8 @@ class Standing(msgspec.Struct, frozen=True):
     seq: int
     digest: str
     """SHA-256 over the replica's sorted `unit TAB fingerprint LF` lines (design 7.2)."""
+    settings_digest: str
+    """Of what is set in the replica, where anything is."""
     services: dict[str, ServiceView]
     open_operations: int
     replication_broken: bool
@@ -71,6 +73,8 @@ class NodeView(Outline, frozen=True):
     """Identity unit to the DER of the request that waits for its certificate."""
     authz: dict[str, str] | None
     """`signing` and `encryption`: SHA-256 of the keys; None when the node has none."""
+    settings: tuple[Setting, ...] = ()
+    """What is set in the replica, by place and name."""
 
 
 class LabFacts(msgspec.Struct, frozen=True):

@@ -137,6 +137,8 @@ def _waiting_for(facts: LabFacts, views: Sequence[Standing]) -> tuple[str, ...]:
     ]
     if not waiting and len({view.digest for view in views}) > 1:
         waiting.append("rows differ at one position")
+    if not waiting and len({view.settings_digest for view in views}) > 1:
+        waiting.append("parameters differ at one position")
     return tuple(waiting)
 
 

@@ -9,7 +9,7 @@ the next command begins; the rest survives one only after `SyncDisk`.
 
 import msgspec
 
-from ucmlab.broker.messages import Row, RowKey, Shared
+from ucmlab.broker.messages import Row, RowKey, Setting, Shared
 from ucmlab.node.listeners import Speaks
 from ucmlab.node.loaded import Loaded
 
@@ -80,6 +80,7 @@ class ApplyEntry(Command, frozen=True):
     adds: tuple[Row, ...]
     tombstones: tuple[RowKey, ...]
     """Rows of `removes` whose deletion must be remembered until the floor passes this entry."""
+    settings: tuple[Setting, ...] = ()
 
 
 class InstallSnapshot(Command, frozen=True):
@@ -90,6 +91,7 @@ class InstallSnapshot(Command, frozen=True):
     hash: bytes
     rows: tuple[Row, ...]
     tombstones: tuple[tuple[str, str, int], ...]
+    settings: tuple[Setting, ...] = ()
 
 
 class RaiseFloor(Command, frozen=True):
@@ -115,7 +117,7 @@ class RecordAnswer(Command, frozen=True):
 
 
 class BeginEpoch(Command, frozen=True):
-    """Start a higher epoch of the log with the rows and tombstones at hand (those count from seq 0): durable."""
+    """Start a higher epoch of the log with rows, settings and tombstones at hand (those count from seq 0): durable."""
 
     epoch: int
 

@@ -7,7 +7,7 @@ between goes through the methods here, so causes, ids and topics are made in one
 import hashlib
 
 from ucmlab.broker.codec import BusCodec, Opened, Refused
-from ucmlab.broker.messages import AnyMessage, LogEntry, Row, Snapshot
+from ucmlab.broker.messages import AnyMessage, LogEntry, Row, Setting, Snapshot
 from ucmlab.broker.topics import Topics
 from ucmlab.node.certificates import names_content
 from ucmlab.node.commands import AnyCommand, CancelTimer, Publish, Record, StartTimer
@@ -32,7 +32,7 @@ class Context:
         self.timing = rulebook.timings[config.timing]
         self.topics = Topics(config.cluster)
         self.set_parameters: dict[tuple[str, str], str] = {}
-        """What was set, by place and parameter."""
+        """What was set, by place and parameter: as the replica has it."""
         self.parameters = Parameters(
             rulebook.parameters, node=config.name, role=config.role, values=self.set_parameters
         )
@@ -50,25 +50,36 @@ class Context:
         self.commands = []
 
     def open(self, topic: str, payload: bytes) -> Opened:
-        """Verify and decode what came; rows that no node can hold are refused however well they are signed.
+        """Verify and decode what came; what no node can hold is refused however well it is signed.
 
         Raises:
-            Refused: as the codec says, or `row`: a unit that is none, or bytes that are not the certificate named.
+            Refused: as the codec says; `row`, a unit that is none, or bytes that are not the certificate named;
+                `setting`, a parameter that is none there, or a value that it does not take.
         """
         opened = self.codec.open(topic, payload)
         match opened.message:
-            case LogEntry(removes=removes, adds=rows):
+            case LogEntry(removes=removes, adds=rows, settings=settings):
                 units = [unit for unit, _ in removes]
-            case Snapshot(tombstones=tombstones, rows=rows):
+            case Snapshot(tombstones=tombstones, rows=rows, settings=settings):
                 units = [unit for unit, _, _ in tombstones]
             case _:
                 return opened
         if not (all(unit in self.rulebook.units for unit in units) and all(map(self._can_be_held, rows))):
             raise Refused("row", opened.sender)
+        if not all(map(self._can_be_set, settings)):
+            raise Refused("setting", opened.sender)
         return opened
 
     def _can_be_held(self, row: Row) -> bool:
         return row.unit in self.rulebook.units and names_content(row.fingerprint, row.der)
+
+    def _can_be_set(self, setting: Setting) -> bool:
+        row, members = self.rulebook.parameters.get(setting.name), self.config.members
+        return (
+            row is not None
+            and row.can_hold(setting.value)
+            and any(setting.place == row.place(each.name, each.role) for each in members)
+        )
 
     def ask(self, command: AnyCommand) -> None:
         """Put a command on the list."""

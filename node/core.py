@@ -74,6 +74,7 @@ from ucmlab.node.events import (
     ReplicationSet,
     ReuseCertificate,
     ServiceTroubled,
+    SetParameter,
     SharedOpened,
     SharedSealed,
     Started,
@@ -165,6 +166,7 @@ class NodeCore:
         self.keys = dict(image.keys)
         self.filing.take(image.files)
         self.replica = self.replica_class(image.replica)
+        self.context.set_parameters.update(self.replica.settings)
         self.follower = self._make_follower()
         self.identity_changes = IdentityChanges(
             self.context,
@@ -303,7 +305,7 @@ class NodeCore:
             case Upload() | GenerateSelfSigned() | ReuseCertificate():
                 self.multi_server.expect(event)
                 self.operations.ask(event)
-            case Delete() | Regenerate() | Plant() | Age():
+            case Delete() | Regenerate() | Plant() | Age() | SetParameter():
                 self.operations.ask(event)
             case GenerateCsr():
                 self.multi_server.expect(event)
@@ -685,6 +687,7 @@ class NodeCore:
             epoch=self.replica.epoch,
             seq=self.replica.seq,
             digest=self.replica.digest(),
+            settings=self.replica.settings_digest(),
             files_agree=self.change_notification.agrees() and self.identity_changes.agree(),
             change_notification=self.change_notification.running,
             open_operations=self.open_operations(),

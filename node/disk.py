@@ -213,7 +213,9 @@ class NodeDisk:
             # A kill between the two steps of BeginEpoch: the log, written first, says that it was begun.
             self._replica.begin_epoch(self._log.begun_epoch)
             deleted = tuple((unit, fingerprint, 0) for unit, fingerprint, _ in replica.tombstones)
-            replica = ReplicaImage(self._log.begun_epoch, rows=replica.rows, tombstones=deleted)
+            replica = ReplicaImage(
+                self._log.begun_epoch, rows=replica.rows, tombstones=deleted, settings=replica.settings
+            )
         self._log.raise_floor(replica.floor)  # logical, so known to the replica alone until the file was cut
         return replica, self._log.image(), cuts
 

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 import msgspec
 
-from ucmlab.broker.messages import Row, Shared
+from ucmlab.broker.messages import Row, Setting, Shared
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -33,6 +33,8 @@ class ReplicaImage(msgspec.Struct, frozen=True):
     floor: int = 0
     rows: tuple[Row, ...] = ()
     tombstones: tuple[tuple[str, str, int], ...] = ()
+    settings: tuple[Setting, ...] = ()
+    """By place and name."""
 
 
 class LogImage(msgspec.Struct, frozen=True):
@@ -340,6 +342,24 @@ class Age(Event, frozen=True):
     cause: str = ""
 
 
+class SetParameter(Event, frozen=True):
+    """An administrator sets a parameter and saves (R-206), on a page of this node or, for a mode, on its command line.
+
+    `place` is `cluster`, or this node: then the value is that of its side of the cluster, where each side has its own.
+    """
+
+    op_id: str
+    place: str
+    name: str
+    value: str
+    cause: str = ""
+
+    @property
+    def unit(self) -> str:
+        """What must not be under another change meanwhile."""
+        return self.name
+
+
 class OrderService(Event, frozen=True):
     """An operator orders a service of `node` about, from this node's Control Center."""
 
@@ -385,6 +405,7 @@ AnyOperation = (
     | ReuseCertificate
     | Plant
     | Age
+    | SetParameter
     | OrderService
     | Connect
     | RegenerateAuthz

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from ucmlab.broker.codec import Refused
-from ucmlab.broker.messages import Ack, CatchUp, Entries, Head, LogEntry, Row, RowKey, Snapshot
+from ucmlab.broker.messages import Ack, CatchUp, Entries, Head, LogEntry, Row, RowKey, Setting, Snapshot
 from ucmlab.node.commands import ApplyEntry, InstallSnapshot, RaiseFloor, SyncDisk
 from ucmlab.node.context import Context
 from ucmlab.node.instant import MILLISECOND, MINUTE
 from ucmlab.node.log_hash import entry_hash
+from ucmlab.node.parameter_rules import tell_set
 from ucmlab.node.replica import Replica
 
 GAP_TIMER = "follow:gap"
@@ -90,7 +91,7 @@ class Follower:
         self._parts: dict[int, Snapshot] = {}
         self._acked: tuple[int, int] | None = None
         self._acked_hash = b""
-        self._syncing: tuple[int, int, str, bytes] | None = None
+        self._syncing: tuple[int, int, str, bytes, str] | None = None
         self._ack_due: int | None = None
         self._acks = 0
 
@@ -120,7 +121,8 @@ class Follower:
         """A new session: what was on its way is gone, and the acknowledgement may be unknown to a new broker."""
         self._asking = self._gap_waiting = False
         if self._acked is not None:
-            self._publish_ack(*self._acked, self._replica.digest(), self._acked_hash)
+            digest, settings = self._replica.digest(), self._replica.settings_digest()
+            self._publish_ack(*self._acked, digest, self._acked_hash, settings)
         if self._replica.epoch:
             self.acknowledge_soon(urgent=True)  # what the disk holds may be news to a publisher that was restored
         if not self.broken and self._behind():
@@ -147,8 +149,10 @@ class Follower:
             self._context.ask(RaiseFloor(self._replica.floor))
         if self._behind():
             self._expect_gap_to_close()
-        elif self._replica.position == (head.epoch, head.seq) and self._replica.digest() != head.digest:
-            # S7: equal position, unequal rows. Nothing here can tell who is right, so people are called.
+        elif self._replica.position == (head.epoch, head.seq) and (
+            self._replica.digest() != head.digest or self._replica.settings_digest() != head.settings
+        ):
+            # S7: equal position, unequal rows or settings. Nothing here can tell who is right, so people are called.
             self._context.alarm("digest_mismatch", epoch=head.epoch, seq=head.seq)
             self._ask_again()
 
@@ -216,7 +220,7 @@ class Follower:
         self._parts = {}
         # As it came, if it came whole: `table_of` may know it.
         rows = part.rows if part.parts == 1 else tuple(row for each in parts for row in each.rows)
-        self._install(part, rows)
+        self._install(part, rows, parts[0].settings)
         self._answered()
 
     def is_past(self, entry: LogEntry) -> bool:
@@ -269,7 +273,8 @@ class Follower:
         """Make the position durable, then tell it: the publisher forgets tombstones on the strength of it."""
         if self._syncing is not None or self._acked == self._replica.position or not self._may_acknowledge():
             return
-        self._syncing = (*self._replica.position, self._replica.digest(), self._replica.hash)
+        replica = self._replica
+        self._syncing = (*replica.position, replica.digest(), replica.hash, replica.settings_digest())
         # Files count for a position in `modern` only; elsewhere the next comparison writes again what a power cut took.
         self._context.ask(SyncDisk(ACK_SYNC, files=self._context.config.replication == "modern"))
 
@@ -277,10 +282,10 @@ class Follower:
         """The position is durable: tell it; returns it."""
         if self._syncing is None:
             return None
-        epoch, seq, digest, self._acked_hash = self._syncing
+        epoch, seq, digest, self._acked_hash, settings = self._syncing
         self._syncing = None
         self._acked = (epoch, seq)
-        self._publish_ack(epoch, seq, digest, self._acked_hash)
+        self._publish_ack(epoch, seq, digest, self._acked_hash, settings)
         if self._acked != self._replica.position:
             self.acknowledge_soon()
         return self._acked
@@ -357,7 +362,7 @@ class Follower:
         self._applied(entry, new, live)
         self.acknowledge_soon()
 
-    def _install(self, snapshot: Snapshot, rows: tuple[Row, ...]) -> None:
+    def _install(self, snapshot: Snapshot, rows: tuple[Row, ...], settings: tuple[Setting, ...]) -> None:
         first = self._replica.epoch == 0
         tombstones = (*snapshot.tombstones, *self._gone_since(snapshot, rows))
         self._queue.clear()
@@ -369,9 +374,11 @@ class Follower:
             entry_hash=snapshot.hash,
             rows=rows,
             tombstones=tombstones,
+            settings=settings,
         )
-        self._context.ask(InstallSnapshot(snapshot.epoch, snapshot.seq, snapshot.hash, rows, tombstones))
+        self._context.ask(InstallSnapshot(snapshot.epoch, snapshot.seq, snapshot.hash, rows, tombstones, settings))
         self._context.record("snapshot_installed", epoch=snapshot.epoch, seq=snapshot.seq)
+        tell_set(self._context, self._replica.settings)
         self._replaced(first)
         self.acknowledge_soon()
 
@@ -391,16 +398,20 @@ class Follower:
         gone |= self._replica.tombstones
         return [(*key, seq) for key, seq in gone.items() if key not in there]
 
-    def _publish_ack(self, epoch: int, seq: int, digest: str, entry: bytes) -> None:
+    def _publish_ack(self, epoch: int, seq: int, digest: str, entry: bytes, settings: str) -> None:
         self._acks += 1
         topic = self._context.topics.ack(self._context.config.name)
-        self._context.publish(topic, Ack(epoch, seq, digest, self._acks, entry), retain=True)
+        self._context.publish(topic, Ack(epoch, seq, digest, self._acks, entry, settings), retain=True)
 
 
 def apply_entry(context: Context, replica: Replica, entry: LogEntry, digest: bytes) -> tuple[RowKey, ...]:
     """Bring an entry into replica and disk; return the keys of rows that were not there before."""
     new = tuple(row.key for row in entry.adds if row.key not in replica.rows)
     tombstones = replica.apply(entry, digest)
-    context.ask(ApplyEntry(entry.epoch, entry.seq, digest, entry.op_id, entry.removes, entry.adds, tombstones))
+    context.ask(
+        ApplyEntry(entry.epoch, entry.seq, digest, entry.op_id, entry.removes, entry.adds, tombstones, entry.settings)
+    )
     context.record("row_applied", entry.op_id, epoch=entry.epoch, seq=entry.seq)
+    if entry.settings:
+        tell_set(context, replica.settings, entry.op_id)
     return new

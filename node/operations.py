@@ -1,4 +1,4 @@
-"""Operations that wait: uploads, deletes and what Change Notification proposes, until each ends in exactly one reply.
+"""Operations that wait: uploads, deletes, settings, what Change Notification proposes; each ends in exactly one reply.
 
 An open operation is a value in the table, in memory only: after a crash, files, replica and log tell what happened and
 the comparison of Change Notification finishes or undoes it (design 3). What this file keeps:
@@ -6,28 +6,42 @@ the comparison of Change Notification finishes or undoes it (design 3). What thi
 - changes of one unit on one node run one at a time; later ones wait in line;
 - a proposal is repeated under its operation id until answered or past its deadline in lab time;
 - it ends `done` (the log has it), `refused` (nothing changed), `partial` (this node's file written, the publisher
-  known to be away) or `indefinite` (asked, no answer in time).
+  known to be away) or `indefinite` (asked, no answer in time). A parameter has no file: with the publisher away it is
+  refused.
 """
 
 from collections import deque
 from collections.abc import Callable
 from itertools import dropwhile
 
+import msgspec
+
 from ucmlab.broker.messages import Answer, Proposal, Row, RowKey
 from ucmlab.node.commands import AnyCommand, InstallIdentity, MakeIdentity, Reply, ReuseIdentity, WriteFile
 from ucmlab.node.context import Context
 from ucmlab.node.errors import Refusal
-from ucmlab.node.events import Age, Delete, GenerateSelfSigned, Plant, Regenerate, ReuseCertificate, Upload
+from ucmlab.node.events import (
+    Age,
+    Delete,
+    GenerateSelfSigned,
+    Plant,
+    Regenerate,
+    ReuseCertificate,
+    SetParameter,
+    Upload,
+)
 from ucmlab.node.filing import Filing
 from ucmlab.node.identity_changes import CHAIN, IdentityChange, IdentityChanges, IdentityRequest, touched
 from ucmlab.node.identity_rows import CHANGED, FOUND
 from ucmlab.node.instant import SECOND
+from ucmlab.node.parameter_rules import KIND as PARAMETER
+from ucmlab.node.parameter_rules import judge_set, parameter_text
 from ucmlab.node.planting import KIND as PLANT
 from ucmlab.node.planting import planted_rows
 from ucmlab.node.replica import Replica
 from ucmlab.node.trust_rules import Wanted, judge_delete, judge_upload, product_text
 
-Request = Upload | Delete | Regenerate | GenerateSelfSigned | ReuseCertificate | Plant | Age
+Request = Upload | Delete | Regenerate | GenerateSelfSigned | ReuseCertificate | Plant | Age | SetParameter
 DEADLINE = 60 * SECOND
 TOLD_BESIDE = ("chain_incomplete", "san_mismatch")
 """Refusals whose text is the product's word for word; what exactly is wrong is told beside it."""
@@ -129,7 +143,8 @@ class Operations:
         try:
             self._judge(request)
         except Refusal as refusal:
-            text = product_text(self._context.rulebook, refusal.reason, request.unit, refusal.text)
+            told_by = parameter_text if isinstance(request, SetParameter) else product_text
+            text = told_by(self._context.rulebook, refusal.reason, request.unit, refusal.text)
             if refusal.reason == "same_cn_older_start":
                 self._context.record("same_cn_older_start_ignored", request.op_id, unit=request.unit)  # C-46
             # The product's text names no certificate; which one is missing must be said nevertheless (R-013).
@@ -141,6 +156,10 @@ class Operations:
             self._propose(request.op_id, judge_delete(self._context, self._replica, self._filing, request), asked=True)
         elif isinstance(request, Plant):
             self._plant(request)
+        elif isinstance(request, SetParameter):
+            self._propose(
+                request.op_id, Wanted(PARAMETER, (), (), settings=(judge_set(self._context, request),)), asked=True
+            )
         elif isinstance(request, Upload) and not self._is_identity(request.purpose):
             self._propose(request.op_id, judge_upload(self._context, self._replica, self._filing, request), asked=True)
         else:
@@ -267,8 +286,9 @@ class Operations:
 
     def _propose(self, op_id: str, wanted: Wanted, *, asked: bool) -> None:
         deadline = self._context.now.lab + DEADLINE
-        proposal = Proposal(op_id, wanted.kind, wanted.removes, wanted.adds, deadline)
+        proposal = Proposal(op_id, wanted.kind, wanted.removes, wanted.adds, deadline, wanted.settings)
         units = tuple(dict.fromkeys([row.unit for row in wanted.adds] + [unit for unit, _ in wanted.removes]))
+        units = units or tuple(each.name for each in wanted.settings)
         operation = OpenOperation(proposal, units=units, asked=asked, cause=self._context.cause)
         self._open[op_id] = operation
         if asked:
@@ -279,7 +299,7 @@ class Operations:
         if asked and self._publisher_away():
             self._context.record("db_write_failed", op_id, reason="publisher_unreachable")
             self._note_at_once(operation)
-            self._end(operation, "partial", reason="publisher_unreachable")
+            self._end_unheard(operation)
             return
         self._send(operation)
 
@@ -329,7 +349,12 @@ class Operations:
             self._end(operation, "indefinite", reason="publisher_unreachable")
         else:
             self._context.record("db_write_failed", op_id, reason="publisher_unreachable")
-            self._end(operation, "partial", reason="publisher_unreachable")
+            self._end_unheard(operation)
+
+    def _end_unheard(self, operation: OpenOperation) -> None:
+        """The publisher has not heard of it: this node's files have changed, if it changes any."""
+        outcome = "refused" if operation.proposal.kind == PARAMETER else "partial"
+        self._end(operation, outcome, reason="publisher_unreachable")
 
     def _take_up(self, operation: OpenOperation) -> None:
         """The same operation again: what it did to files is done, only the publisher can tell how it ended."""
@@ -345,9 +370,8 @@ class Operations:
 
     def _renew(self, operation: OpenOperation) -> None:
         """With a new deadline. A node that is being installed has nothing else to do: it asks until it is answered."""
-        old = operation.proposal
         deadline = self._context.now.lab + DEADLINE
-        operation.proposal = Proposal(old.op_id, old.kind, old.removes, old.adds, deadline)
+        operation.proposal = msgspec.structs.replace(operation.proposal, not_after=deadline)
         self._send(operation)
 
     def answered(self, answer: Answer) -> bool:
@@ -438,11 +462,20 @@ class Operations:
         self._release(op_id)
         if operation.asked:
             if reason and not text:
-                text = product_text(self._context.rulebook, reason, operation.units[0])
+                text = self._text(operation, outcome, reason)
             self._reply(op_id, outcome, reason=reason, text=text, warnings=operation.warnings, nodes=nodes or {})
             self._next_in_line()
         else:
             self._context.record("operation", op_id, phase="ended", outcome=outcome, reason=reason)
+
+    def _text(self, operation: OpenOperation, outcome: str, reason: str) -> str:
+        rulebook, name = self._context.rulebook, operation.units[0]
+        if operation.proposal.kind != PARAMETER:
+            return product_text(rulebook, reason, name)
+        if reason == "already_present":
+            return f"{name} is set so already"
+        detail = "nothing was changed" if outcome == "refused" else f"whether {name} was set is not known"
+        return parameter_text(rulebook, reason, name, detail if reason == "publisher_unreachable" else "")
 
     def _release(self, op_id: str) -> None:
         """Its units may be changed by others."""

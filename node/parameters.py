@@ -9,7 +9,12 @@ from typing import Literal
 
 from ucmlab.node.errors import Refusal
 from ucmlab.node.rule_rows import Role, RuleRow
+from ucmlab.node.settings import Settings
 
+TEXT_LIMIT = 1024
+"""Characters. [ASSUMED]: the product's limit is not public."""
+TOLD_LIMIT = 80
+"""Characters of a value that is quoted to whoever gave it."""
 ParameterScope = Literal["cluster", "side", "node"]
 
 
@@ -39,7 +44,7 @@ class Parameter(RuleRow, frozen=True, kw_only=True):
             case "number":
                 return f"an integer from {self.least} to {self.most}{f' ({self.unit})' if self.unit else ''}"
             case "text":
-                return "a text of one line"
+                return f"a text of one line, of {TEXT_LIMIT} characters at most"
 
     def judge(self, value: str) -> str:
         """The value as it is kept.
@@ -49,8 +54,13 @@ class Parameter(RuleRow, frozen=True, kw_only=True):
         """
         kept = _judged(self, value)
         if kept is None:
-            raise Refusal("parameter_value", f"{self.name} takes {self.accepts}, not {value!r}")
+            told = repr(value) if len(value) <= TOLD_LIMIT else f"{value[:TOLD_LIMIT]!r} and so on"
+            raise Refusal("parameter_value", f"{self.name} takes {self.accepts}, not {told}")
         return kept
+
+    def can_hold(self, value: str) -> bool:
+        """Whether that is a value as it is kept."""
+        return _judged(self, value) == value
 
     def place(self, node: str, role: Role) -> str:
         """Under which name the value for a node is kept: the node, its side of the cluster, or `cluster`."""
@@ -71,17 +81,13 @@ def _judged(row: Parameter, value: str) -> str | None:
             digits = value.isascii() and value.isdigit() and len(value) <= len(str(row.most))
             return str(int(value)) if digits and row.least <= int(value) <= row.most else None
         case "text":
-            return value if value.isprintable() else None
-
-
-Values = Mapping[tuple[str, str], str]
-"""By place (`cluster`, `cucm`, `imp`, or a node's name) and parameter: what was set."""
+            return value if value.isprintable() and len(value) <= TEXT_LIMIT else None
 
 
 class Parameters:
     """The parameters as one node reads them."""
 
-    def __init__(self, rows: Mapping[str, Parameter], *, node: str, role: Role, values: Values) -> None:
+    def __init__(self, rows: Mapping[str, Parameter], *, node: str, role: Role, values: Settings) -> None:
         """`values` is somebody else's, who changes it: it is read at each question."""
         self._rows = rows
         self._node = node

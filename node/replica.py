@@ -1,18 +1,19 @@
 """The database replica: the fold of the cluster's log up to a position, and nothing else (anchors.md iv, S1..S4).
 
-This file knows no files, no services and no bus. Rows change in two ways only: the next entry is applied, or a
-snapshot takes the place of everything. The position never goes back within an epoch, and the epoch never goes back.
+This file knows no files, no services and no bus. Rows and settings change in two ways only: the next entry is applied,
+or a snapshot takes the place of everything. The position never goes back within an epoch, and the epoch never at all.
 """
 
 from collections.abc import Iterable
 
-from ucmlab.broker.messages import LogEntry, Row, RowKey
+from ucmlab.broker.messages import LogEntry, Row, RowKey, Setting
 from ucmlab.node.events import ReplicaImage
 from ucmlab.node.row_table import NO_ROWS, RowTable, table_of
+from ucmlab.node.settings import Settings, after, settings_digest, settings_of
 
 
 class Replica:
-    """Rows, tombstones and position of one node."""
+    """Rows, settings, tombstones and position of one node."""
 
     def __init__(self, image: ReplicaImage) -> None:
         """Take up what the disk holds."""
@@ -25,6 +26,8 @@ class Replica:
         self.rows: dict[RowKey, Row]
         """The table's, not to be changed."""
         self._take(table_of(image.rows))
+        self.settings: Settings
+        self._set(settings_of(image.settings))
 
     @property
     def epoch(self) -> int:
@@ -48,6 +51,8 @@ class Replica:
             self.tombstones.pop(key, None)
         for key in deleted:
             self.tombstones[key] = entry.seq
+        if entry.settings:
+            self._set(after(self.settings, entry.settings))
         self.position = (self.position[0], entry.seq)
         self.hash = entry_hash
         return deleted
@@ -60,6 +65,7 @@ class Replica:
         entry_hash: bytes,
         rows: tuple[Row, ...],
         tombstones: Iterable[tuple[str, str, int]],
+        settings: tuple[Setting, ...],
     ) -> None:
         """Put a snapshot in the place of everything."""
         self.position = (epoch, seq)
@@ -67,6 +73,7 @@ class Replica:
         self.floor = 0
         self.tombstones = {(unit, fingerprint): at for unit, fingerprint, at in tombstones}
         self._take(table_of(rows))
+        self._set(settings_of(settings))
 
     def raise_floor(self, floor: int) -> bool:
         """Forget tombstones at or below `floor`: every member has them behind it. False when that is no news."""
@@ -81,6 +88,10 @@ class Replica:
         """SHA-256 over the sorted lines `unit TAB fingerprint LF` of rows with holders (design 7.2)."""
         return self.table.digest()
 
+    def settings_digest(self) -> str:
+        """What is set, in short; the digest of rows says nothing of it."""
+        return self._settings_digest
+
     def of_unit(self, unit: str) -> dict[str, Row]:
         """A unit's rows by fingerprint, in the order in which they came; not to be changed."""
         return self.table.units.get(unit, NO_ROWS)
@@ -88,3 +99,7 @@ class Replica:
     def _take(self, table: RowTable) -> None:
         self.table = table
         self.rows = table.rows
+
+    def _set(self, settings: Settings) -> None:
+        self.settings = settings
+        self._settings_digest = settings_digest(settings)

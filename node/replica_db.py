@@ -1,7 +1,8 @@
-"""The database replica of one node in SQLite: rows, tombstones and position, changed by whole log entries only.
+"""The database replica of one node in SQLite: rows, settings, tombstones and position, changed by whole log entries.
 
 Tables carry the product's names where it has one (domain.md B.5): CERTIFICATE holds a certificate in a unit,
-CERTIFICATEPROCESSNODEMAP the nodes that hold it. Ours are REPLICATIONPOSITION and DELETEDCERTIFICATE (tombstones).
+CERTIFICATEPROCESSNODEMAP the nodes that hold it, PROCESSCONFIG what administrators set. Ours are
+REPLICATIONPOSITION and DELETEDCERTIFICATE (tombstones).
 
 WAL with `synchronous=NORMAL`: a transaction is atomic at once, survives a kill at once, and a power cut after `sync`
 (design 4). A reader in another process (the lab's `dump`) sees the last whole transaction and stops no writer.
@@ -12,11 +13,17 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ucmlab.broker.messages import Row, RowKey
+from ucmlab.broker.messages import Row, RowKey, Setting
 from ucmlab.node.commands import ApplyEntry, InstallSnapshot
 from ucmlab.node.durable import sync_path
 from ucmlab.node.events import ReplicaImage
 
+_SETTINGS = """
+CREATE TABLE PROCESSCONFIG(
+    place TEXT NOT NULL, paramname TEXT NOT NULL, paramvalue TEXT NOT NULL,
+    PRIMARY KEY(place, paramname)) WITHOUT ROWID;
+PRAGMA user_version = 2;
+"""
 _SCHEMA = """
 CREATE TABLE CERTIFICATE(
     unit TEXT NOT NULL, fingerprint TEXT NOT NULL, der BLOB NOT NULL, description TEXT NOT NULL,
@@ -30,9 +37,8 @@ CREATE TABLE REPLICATIONPOSITION(
     one INTEGER PRIMARY KEY CHECK(one = 1), epoch INTEGER NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL,
     floor INTEGER NOT NULL);
 INSERT INTO REPLICATIONPOSITION VALUES(1, 0, 0, x'', 0);
-PRAGMA user_version = 1;
 """
-_VERSION = 1
+_VERSION, _WITHOUT_SETTINGS = 2, 1
 _CHECKPOINT_PAGES = 256
 """1 MiB of WAL before its pages go back into the database: a start after a kill has at most that much to replay."""
 
@@ -70,6 +76,7 @@ class ReplicaDb:
         with self._transaction() as connection:
             _drop(connection, entry.removes)
             _put(connection, entry.adds)
+            _set(connection, entry.settings)
             deleted = [(unit, fingerprint, entry.seq) for unit, fingerprint in entry.tombstones]
             _bury(connection, deleted)
             _move(connection, epoch=entry.epoch, seq=entry.seq, entry_hash=entry.hash)
@@ -77,9 +84,10 @@ class ReplicaDb:
     def install(self, snapshot: InstallSnapshot) -> None:
         """Replace everything by a snapshot, in one transaction. The floor is unknown again: 0."""
         with self._transaction() as connection:
-            for table in ("CERTIFICATE", "CERTIFICATEPROCESSNODEMAP", "DELETEDCERTIFICATE"):
-                connection.execute(f"DELETE FROM {table}")  # noqa: S608  the names are the three above
+            for table in ("CERTIFICATE", "CERTIFICATEPROCESSNODEMAP", "PROCESSCONFIG", "DELETEDCERTIFICATE"):
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608  the names are the four above
             _put(connection, snapshot.rows)
+            _set(connection, snapshot.settings)
             _bury(connection, snapshot.tombstones)
             _move(connection, epoch=snapshot.epoch, seq=snapshot.seq, entry_hash=snapshot.hash)
             connection.execute("UPDATE REPLICATIONPOSITION SET floor = 0")
@@ -130,12 +138,13 @@ class ReplicaDb:
         return self._connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        version = _version(connection)
         if version == _VERSION:
             return
-        if version != 0:
+        if version not in (0, _WITHOUT_SETTINGS):
             raise sqlite3.DatabaseError(f"{self._path} was written by another version of ucmlab (schema {version})")
-        connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+        missing = _SETTINGS if version else _SCHEMA + _SETTINGS
+        connection.executescript(f"BEGIN IMMEDIATE;{missing}COMMIT;")
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
@@ -166,13 +175,28 @@ def read_replica(connection: sqlite3.Connection) -> ReplicaImage:
         )
         buried = tuple(connection.execute("SELECT unit, fingerprint, seq FROM DELETEDCERTIFICATE ORDER BY rowid"))
         epoch, seq, entry_hash, floor = _position(connection)
+        settings = _settings(connection)
     finally:
         connection.execute("COMMIT")
-    return ReplicaImage(epoch, seq, entry_hash, floor, rows, buried)
+    return ReplicaImage(epoch, seq, entry_hash, floor, rows, buried, settings)
 
 
-def read_extent(connection: sqlite3.Connection) -> tuple[int, int, list[RowKey]]:
-    """Read how far a replica is, and the keys of its rows in no order, as of one transaction: a tenth of everything.
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _settings(connection: sqlite3.Connection) -> tuple[Setting, ...]:
+    # Who only looks may look at what a version without settings wrote, and no node has opened since.
+    if _version(connection) == _WITHOUT_SETTINGS:
+        return ()
+    select = "SELECT place, paramname, paramvalue FROM PROCESSCONFIG ORDER BY place, paramname"
+    return tuple(Setting(place, name, value) for place, name, value in connection.execute(select))
+
+
+def read_extent(connection: sqlite3.Connection) -> tuple[int, int, list[RowKey], tuple[Setting, ...]]:
+    """Read how far a replica is, the keys of its rows in no order, and what is set: as of one transaction.
+
+    It is a tenth of everything.
 
     Raises:
         sqlite3.Error: it is no database of ours.
@@ -181,9 +205,10 @@ def read_extent(connection: sqlite3.Connection) -> tuple[int, int, list[RowKey]]
     try:
         keys = connection.execute("SELECT unit, fingerprint FROM CERTIFICATE").fetchall()
         epoch, seq, _, _ = _position(connection)
+        settings = _settings(connection)
     finally:
         connection.execute("COMMIT")
-    return epoch, seq, keys
+    return epoch, seq, keys, settings
 
 
 def _position(connection: sqlite3.Connection) -> tuple[int, int, bytes, int]:
@@ -214,6 +239,12 @@ def _put(connection: sqlite3.Connection, rows: Iterable[Row]) -> None:
         nodes = [(*row.key, place, node) for place, node in enumerate(row.holders or ())]
         connection.executemany("INSERT INTO CERTIFICATEPROCESSNODEMAP VALUES(?, ?, ?, ?)", nodes)
         connection.execute("DELETE FROM DELETEDCERTIFICATE WHERE unit = ? AND fingerprint = ?", row.key)
+
+
+def _set(connection: sqlite3.Connection, settings: Iterable[Setting]) -> None:
+    for each in settings:
+        values = (each.place, each.name, each.value)
+        connection.execute("INSERT OR REPLACE INTO PROCESSCONFIG VALUES(?, ?, ?)", values)
 
 
 def _bury(connection: sqlite3.Connection, deleted: Iterable[tuple[str, str, int]]) -> None:

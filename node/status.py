@@ -30,6 +30,8 @@ class NodeStatus(msgspec.Struct, frozen=True):
     seq: int
     digest: str
     """SHA-256 over the replica's sorted `unit TAB fingerprint LF` lines (design 7.2)."""
+    settings: str
+    """Digest of what is set, where anything is."""
     files_agree: bool
     """Files equal rows for the units on Change Notification's list."""
     change_notification: bool

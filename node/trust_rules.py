@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from ucmlab.broker.messages import Row, RowKey
+from ucmlab.broker.messages import Row, RowKey, Setting
 from ucmlab.node.certificates import Certificate, check_trust_certificate, parse
 from ucmlab.node.context import Context
 from ucmlab.node.errors import Refusal
@@ -23,12 +23,13 @@ DESCRIPTION_LIMIT = 1000
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """A change of rows that was found permissible here."""
+    """A change of rows or settings that was found permissible here."""
 
     kind: str
     removes: tuple[RowKey, ...]
     adds: tuple[Row, ...]
     warnings: tuple[str, ...] = ()
+    settings: tuple[Setting, ...] = ()
 
 
 def judge_upload(context: Context, replica: Replica, filing: Filing, request: Upload) -> Wanted:

@@ -2,7 +2,7 @@
 
 Three rules govern this file (anchors.md iv, v):
 
-- one writer: every change of rows goes through `_commit`, which appends durably *before* anybody is told;
+- one writer: every change of rows and settings goes through `_commit`, which appends durably *before* anybody is told;
 - one content per `(epoch, seq)`: a publisher that finds that somebody has seen more than its own log holds (it was
   restored or rebuilt) starts a higher epoch before it writes again;
 - one answer per operation id, however often it is asked.
@@ -43,6 +43,9 @@ from ucmlab.node.events import (
 )
 from ucmlab.node.following import apply_entry
 from ucmlab.node.instant import MILLISECOND, MINUTE
+from ucmlab.node.parameter_rules import KIND as PARAMETER
+from ucmlab.node.parameter_rules import parameter_text
+from ucmlab.node.settings import in_order
 from ucmlab.node.status import NodeStatus
 from ucmlab.node.trust_rules import Wanted, product_text
 from ucmlab.publisher.authz import AUTHZ, KeyDistribution
@@ -117,12 +120,13 @@ class PublisherCore(NodeCore):
             self._make_authz()  # the last step of an installation, cut off by a kill
 
     def _begin_epoch(self, epoch: int) -> None:
-        """Start over with the rows at hand, above everything that anybody has seen."""
+        """Start over with the rows and settings at hand, above everything that anybody has seen."""
         self.log.begin_epoch(epoch)
         self.context.ask(BeginEpoch(epoch))
         # Members that were away when it was deleted learn of it in this epoch or never: tombstones go with the rows.
         deleted = [(*key, 0) for key in self.replica.tombstones]
-        self.replica.install(epoch=epoch, seq=0, entry_hash=b"", rows=self.replica.table.in_order(), tombstones=deleted)
+        rows, settings = self.replica.table.in_order(), in_order(self.replica.settings)
+        self.replica.install(epoch=epoch, seq=0, entry_hash=b"", rows=rows, tombstones=deleted, settings=settings)
         self.context.record("epoch_begun", epoch=epoch)
         self._acks.clear()
         self._head_soon()
@@ -250,7 +254,7 @@ class PublisherCore(NodeCore):
             wanted = self._judge(proposal, origin)
         except Refusal as refusal:
             return self._refuse(proposal, refusal)
-        if not wanted.adds and not wanted.removes:
+        if not wanted.adds and not wanted.removes and not wanted.settings:
             answer = self._make_answer(proposal.op_id, "done", "already_present", self.log.head[1])
             self.log.remember(answer)
             return answer
@@ -263,7 +267,8 @@ class PublisherCore(NodeCore):
     def _refuse(self, proposal: Proposal, refusal: Refusal) -> Answer:
         self.context.ask(RecordAnswer(proposal.op_id, refusal.reason))
         unit = next((row.unit for row in proposal.adds), next((unit for unit, _ in proposal.removes), ""))
-        text = product_text(self.context.rulebook, refusal.reason, unit, refusal.text)
+        told = parameter_text if proposal.kind == PARAMETER else product_text
+        text = told(self.context.rulebook, refusal.reason, unit, refusal.text)
         answer = self._make_answer(proposal.op_id, "refused", refusal.reason, self.log.head[1], text)
         self.log.remember(answer)
         return answer
@@ -281,6 +286,7 @@ class PublisherCore(NodeCore):
             removes=wanted.removes,
             adds=wanted.adds,
             at=self.context.now.wall,
+            settings=wanted.settings,
         )
         payload = self.context.codec.seal(self.context.topics.log_binding(), entry, self.context.cause)
         return self._append(entry, payload)
@@ -302,8 +308,8 @@ class PublisherCore(NodeCore):
         return answer
 
     def _publish_entry(self, entry: LogEntry, payload: bytes) -> None:
-        unit = entry.adds[0].unit if entry.adds else entry.removes[0][0]
-        self.context.publish_sealed(self.context.topics.log(unit), payload)
+        about = [row.unit for row in entry.adds] or [unit for unit, _ in entry.removes] or [entry.kind]
+        self.context.publish_sealed(self.context.topics.log(about[0]), payload)
 
     def _make_answer(
         self, op_id: str, outcome: str, reason: str, seq: int, text: str = "", *, origin: str = ""
@@ -341,9 +347,9 @@ class PublisherCore(NodeCore):
         rows = self.replica.table.in_order()
         tombstones = tuple((unit, fingerprint, seq) for (unit, fingerprint), seq in self.replica.tombstones.items())
         chunks = row_batches(rows)
-        epoch, seq = self.log.head
+        at, besides = (*self.log.head, self.log.head_hash), (tombstones, in_order(self.replica.settings))
         return [
-            Snapshot(request, epoch, seq, self.log.head_hash, part, len(chunks), chunk, tombstones if not part else ())
+            Snapshot(request, *at, part, len(chunks), chunk, *((), ()) if part else besides)
             for part, chunk in enumerate(chunks)
         ]
 
@@ -353,7 +359,8 @@ class PublisherCore(NodeCore):
         self._ack_counts[sender] = (boot, ack.count)
         self._somebody_is_at((ack.epoch, ack.seq), ack.hash, sender)
         self._acknowledged(sender, (ack.epoch, ack.seq))
-        if (ack.epoch, ack.seq) == self.replica.position and ack.digest != self.replica.digest():
+        digests = (self.replica.digest(), self.replica.settings_digest())
+        if (ack.epoch, ack.seq) == self.replica.position and (ack.digest, ack.settings) != digests:
             self.context.alarm("digest_mismatch", member=sender, epoch=ack.epoch, seq=ack.seq)
 
     def _acknowledged(self, member: str, position: tuple[int, int]) -> None:
@@ -419,7 +426,8 @@ class PublisherCore(NodeCore):
             self.log.raise_floor(floor)
             self.context.ask(RaiseFloor(floor))
         epoch, seq = self.log.head
-        head = Head(epoch, seq, self.log.head_hash, self.replica.digest(), self.log.floor)
+        digests = (self.replica.digest(), self.log.floor, self.replica.settings_digest())
+        head = Head(epoch, seq, self.log.head_hash, *digests)
         self.context.publish(self.context.topics.head(), head, retain=True)
         self.context.start_timer(HEAD_TIMER, HEAD_AGAIN)
 

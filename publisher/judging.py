@@ -5,7 +5,7 @@ proposer believed about other nodes' rows does not count, and holders are decide
 """
 
 from ucmlab.broker.messages import Proposal, Row, RowKey
-from ucmlab.node import identity_rows, planting
+from ucmlab.node import identity_rows, parameter_rules, planting
 from ucmlab.node.certificates import check_trust_certificate, names_content, parse
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.default_cas import default_rows
@@ -25,6 +25,15 @@ def judge(  # all of it is read, none of it belongs together
     Raises:
         Refusal: a rule does not allow it.
     """
+    if proposal.kind == parameter_rules.KIND:
+        settings = parameter_rules.judge_again(rulebook, config, replica.settings, proposal.settings, origin=origin)
+        return Wanted(proposal.kind, removes=(), adds=(), settings=settings)
+    return _judge_rows(rulebook, config, replica, proposal, origin=origin, now=now)
+
+
+def _judge_rows(
+    rulebook: RuleBook, config: NodeConfig, replica: Replica, proposal: Proposal, *, origin: str, now: Instant
+) -> Wanted:
     match proposal.kind:
         case "upload" | "resync":
             return judge_adds(rulebook, config, replica, proposal, origin=origin, now=now)

@@ -15,10 +15,14 @@ import msgspec
 from ucmlab.broker.messages import AnyMessage, Envelope
 from ucmlab.cluster import state
 from ucmlab.cluster.ca.keys import KeySource
+from ucmlab.node.events import SetParameter
 from ucmlab.node.instant import duration, to_datetime
+from ucmlab.node.parameter_rules import CLUSTER
 from ucmlab.node.services import CHANGE_NOTIFICATION
 from ucmlab.scenarios.ca import CA, Founder
 from ucmlab.scenarios.node import Node
+from ucmlab.scenarios.parameters import parameter_of, parameter_value
+from ucmlab.scenarios.reply import Reply
 from ucmlab.scenarios.telling import StoryOver, Telling
 
 Group = str | Iterable[str | Node]
@@ -250,6 +254,26 @@ class Lab:
             Unusable: it does not stand.
         """
         await self._port.end_fault(fault, _name(target))
+
+    async def set_parameter(self, name: str, value: str | int) -> Reply:
+        """Set a parameter of the whole cluster on the publisher and save (A.21).
+
+        Args:
+            name: as in `Certificate Validity Check`.
+            value: True and False are the flags' values.
+        """
+        publisher = self._port.names[0]
+        operation = SetParameter(self._telling.operation_id(), CLUSTER, name, parameter_value(value))
+        what = f"set {name}"
+        return Reply(self._telling, what, await self._telling.operate(publisher, operation, what))
+
+    def parameter(self, name: str) -> str:
+        """What the publisher's replica has of a parameter of the whole cluster.
+
+        Raises:
+            Refusal: the release has no such parameter, or the cluster has several values of it.
+        """
+        return parameter_of(self._port, CLUSTER, name)
 
     def events(self, name: str | None = None, node: Node | str | None = None) -> list[dict[str, object]]:
         """The journal so far, of all events or of one name, of all nodes or of one."""

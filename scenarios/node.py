@@ -23,12 +23,14 @@ from ucmlab.node.events import (
     Plant,
     Regenerate,
     ReuseCertificate,
+    SetParameter,
     Upload,
 )
 from ucmlab.node.instant import duration, from_datetime
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.scenarios.handshake import Handshake, listener_of
 from ucmlab.scenarios.names import fingerprint as fingerprint_of
+from ucmlab.scenarios.parameters import parameter_of, parameter_value
 from ucmlab.scenarios.reply import CsrReply, Reply
 from ucmlab.scenarios.telling import Telling
 
@@ -93,6 +95,14 @@ class Node:
     def pending(self) -> Mapping[str, list[str]]:
         """Services that hold an older certificate than the files, and for which units."""
         return {name: list(service.pending) for name, service in self._view().services.items() if service.pending}
+
+    def parameter(self, name: str) -> str:
+        """What this node reads of a parameter, as its replica has it: what somebody set, or the default.
+
+        Raises:
+            Refusal: the release has no such parameter.
+        """
+        return parameter_of(self._port, self._name, name)
 
     async def stop(self) -> None:
         """Stop the node in order."""
@@ -301,6 +311,17 @@ class Node:
         """
         ends = -duration(expires_in[1:]) if expires_in.startswith("-") else duration(expires_in)
         operation, what = Age(self._telling.operation_id(), unit, ends), f"age {unit} on {self._name}"
+        return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
+
+    async def set_parameter(self, name: str, value: str | int) -> Reply:
+        """Set a parameter on this node and save: of its side of the cluster, of the cluster, or of the node (A.21).
+
+        Args:
+            name: as in `HTTPS Ciphers`.
+            value: True and False are the flags' values.
+        """
+        operation = SetParameter(self._telling.operation_id(), self._name, name, parameter_value(value))
+        what = f"set {name} on {self._name}"
         return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
 
     async def download(self, unit: str, name: str, encoding: str = "pem") -> bytes:

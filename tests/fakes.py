@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from ucmlab.broker.messages import Row
+from ucmlab.broker.messages import Row, Setting
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.faults.ledger import Ledger
 from ucmlab.cluster.port import LabFacts, NodeLife, NodeView, Operation, ServiceView, Standing
@@ -24,6 +24,7 @@ from ucmlab.node.events import (
     Regenerate,
     RegenerateAuthz,
     ReuseCertificate,
+    SetParameter,
     TlsOpened,
     Upload,
 )
@@ -56,6 +57,7 @@ class FakeLab:
         self.broker_up = True
         self.groups: Sequence[Sequence[str]] = ()
         self.closed = False
+        self.settings: tuple[Setting, ...] = ()
         self.ledger = Ledger("sim", list(names))
         self._now = 100 * SECOND
         self._due: list[tuple[int, Callable[[], None]]] = []
@@ -94,6 +96,8 @@ class FakeLab:
             epoch=1,
             seq=0,
             digest=db_digest(it.rows.values()),
+            settings_digest="",
+            settings=self.settings,
             rows=tuple(it.rows.values()),
             files=tuple(it.files.values()),
             paths={},
@@ -213,6 +217,9 @@ class FakeLab:
                 self.nodes[operation.node].service = "stopped" if operation.action == "stop" else "started"
             case GenerateCsr():
                 it.csrs[operation.unit] = _request(node)
+            case SetParameter():
+                setting = Setting(operation.place, operation.name, operation.value)
+                self.settings = (*(each for each in self.settings if each.name != setting.name), setting)
             case (
                 RegenerateAuthz()
                 | Regenerate()

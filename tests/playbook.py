@@ -23,6 +23,7 @@ from ucmlab.broker.messages import (
     Proposal,
     Row,
     RowKey,
+    Setting,
     Snapshot,
 )
 from ucmlab.broker.signing import KeyedHashSigner, KeyedHashVerifier
@@ -55,6 +56,7 @@ from ucmlab.node.log_hash import entry_hash
 from ucmlab.node.replica import Replica
 from ucmlab.node.rule_rows import Profile
 from ucmlab.node.rulebook import RuleBook
+from ucmlab.node.settings import in_order
 from ucmlab.publisher.core import PublisherCore
 
 CLUSTER = "test"
@@ -155,6 +157,7 @@ class LogBook:
         op_id: str = "",
         origin: str = "pub",
         kind: str = "upload",
+        settings: tuple[Setting, ...] = (),
     ) -> LogEntry:
         """Append an entry."""
         seq = self.replica.seq + 1
@@ -168,6 +171,7 @@ class LogBook:
             removes=removes,
             adds=adds,
             at=WALL,
+            settings=settings,
         )
         payload = self._codec.seal(TOPICS.log_binding(), entry)
         self.replica.apply(entry, entry_hash(payload))
@@ -188,18 +192,19 @@ class LogBook:
             hash=replica.hash,
             rows=tuple(replica.rows.values()),
             tombstones=tuple((unit, fingerprint, at) for (unit, fingerprint), at in replica.tombstones.items()),
+            settings=in_order(replica.settings),
         )
 
     def told(self, seq: int) -> MessageArrived:
         """Entry `seq` arrives on its topic."""
         entry = self.entries[seq - 1]
-        unit = entry.adds[0].unit if entry.adds else entry.removes[0][0]
-        return MessageArrived(TOPICS.log(unit), self.payloads[seq - 1])
+        about = [row.unit for row in entry.adds] or [unit for unit, _ in entry.removes] or [entry.kind]
+        return MessageArrived(TOPICS.log(about[0]), self.payloads[seq - 1])
 
     def head(self, *, floor: int = 0) -> MessageArrived:
         """The publisher tells where its log ends."""
         replica = self.replica
-        said = Head(replica.epoch, replica.seq, replica.hash, replica.digest(), floor)
+        said = Head(replica.epoch, replica.seq, replica.hash, replica.digest(), floor, replica.settings_digest())
         return message("pub", TOPICS.head(), said)
 
     def after(self, request: CatchUp, node: str = "sub1", *, most: int = 200) -> MessageArrived:
@@ -213,11 +218,10 @@ class LogBook:
         rows = tuple(replica.rows.values())
         chunks = [rows[at : at + size] for at in range(0, len(rows), size)] or [()]
         gone = tuple((unit, fingerprint, at) for (unit, fingerprint), at in replica.tombstones.items())
+        at, besides = (replica.epoch, replica.seq, replica.hash), (gone, in_order(replica.settings))
         parts = [
-            Snapshot(
-                request.request, replica.epoch, replica.seq, replica.hash, at, len(chunks), chunk, () if at else gone
-            )
-            for at, chunk in enumerate(chunks)
+            Snapshot(request.request, *at, part, len(chunks), chunk, *((), ()) if part else besides)
+            for part, chunk in enumerate(chunks)
         ]
         return [message("pub", TOPICS.answer(node, "catchup"), part) for part in parts]
 

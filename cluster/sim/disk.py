@@ -23,6 +23,7 @@ from ucmlab.node.commands import (
 from ucmlab.node.events import DiskImage, FileImage, LogImage, ReplicaImage
 from ucmlab.node.log_hash import entry_hash
 from ucmlab.node.row_table import table_of
+from ucmlab.node.settings import after, in_order, settings_of
 
 FileKey = tuple[str, str]
 DatabaseChange = ApplyEntry | InstallSnapshot | RaiseFloor | BeginEpoch
@@ -223,6 +224,7 @@ class Database:
         """Nothing has changed yet."""
         self.epoch, self.seq, self.hash, self.floor = base.epoch, base.seq, base.hash, base.floor
         self.table = table_of(base.rows)
+        self.settings = settings_of(base.settings)
         self.tombstones: dict[RowKey, int] = {(unit, fingerprint): seq for unit, fingerprint, seq in base.tombstones}
 
     def perform(self, change: DatabaseChange) -> None:
@@ -233,9 +235,12 @@ class Database:
                 for row in change.adds:
                     self.tombstones.pop(row.key, None)
                 self.tombstones.update(dict.fromkeys(change.tombstones, change.seq))
+                if change.settings:
+                    self.settings = after(self.settings, change.settings)
                 self.epoch, self.seq, self.hash = change.epoch, change.seq, change.hash
             case InstallSnapshot():
                 self.table = table_of(change.rows)
+                self.settings = settings_of(change.settings)
                 self.tombstones = {(unit, fingerprint): at for unit, fingerprint, at in change.tombstones}
                 self.epoch, self.seq, self.hash, self.floor = change.epoch, change.seq, change.hash, 0
             case RaiseFloor():
@@ -254,6 +259,7 @@ class Database:
             floor=self.floor,
             rows=self.table.in_order(),
             tombstones=tuple((unit, fingerprint, at) for (unit, fingerprint), at in self.tombstones.items()),
+            settings=in_order(self.settings),
         )
 
 

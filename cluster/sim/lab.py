@@ -24,6 +24,7 @@ from ucmlab.node.commands import OpenTls, Reply
 from ucmlab.node.config import Member, NodeConfig
 from ucmlab.node.events import TlsOpened
 from ucmlab.node.instant import DAY, SECOND, from_rfc3339, rfc3339
+from ucmlab.node.settings import settings_digest, settings_of
 
 START_OF_LAB = from_rfc3339("2026-01-05T08:00:00Z")
 """Where stories begin in every mode, so that runs can be compared: a Monday morning."""
@@ -143,6 +144,8 @@ class SimLab:
             epoch=replica.epoch,
             seq=replica.seq,
             digest=db_digest(replica.rows),
+            settings_digest=settings_digest(settings_of(replica.settings)),
+            settings=replica.settings,
             rows=replica.rows,
             files=files,
             paths={(file.unit, file.name): f"{home}/{file.unit}/{file.name}" for file in files},

@@ -64,7 +64,8 @@ class HastyFollower(Follower):
     def acknowledge(self) -> None:
         """Tell the position at once."""
         if self._acked != self._replica.position and self._may_acknowledge():
-            self._syncing = (*self._replica.position, self._replica.digest(), self._replica.hash)
+            replica = self._replica
+            self._syncing = (*replica.position, replica.digest(), replica.hash, replica.settings_digest())
             self.synced()
 
 
@@ -112,7 +113,7 @@ class UnseeingFollower(Follower):
     def head_told(self, head: Head) -> None:
         """Whatever the head says of rows is right."""
         digest = self._replica.digest() if (head.epoch, head.seq) == self._replica.position else head.digest
-        super().head_told(Head(head.epoch, head.seq, head.hash, digest, head.floor))
+        super().head_told(Head(head.epoch, head.seq, head.hash, digest, head.floor, head.settings))
 
 
 class HoardingReplica(Replica):
@@ -130,7 +131,8 @@ class TalkativeFollower(Follower):
         """Which brings the next head, where the publisher answers as well."""
         super().head_told(head)
         if self._acked is not None:
-            self._publish_ack(*self._acked, self._replica.digest(), self._acked_hash)
+            replica = self._replica
+            self._publish_ack(*self._acked, replica.digest(), self._acked_hash, replica.settings_digest())
 
 
 class MemorialReplica(Replica):

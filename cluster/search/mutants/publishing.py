@@ -70,7 +70,7 @@ class CredulousPublisher(PublisherCore):
     """Appends what is proposed as it is proposed."""
 
     def _judge(self, proposal: Proposal, origin: str) -> Wanted:  # noqa: ARG002  # whoever it was
-        return Wanted(proposal.kind, removes=proposal.removes, adds=proposal.adds)
+        return Wanted(proposal.kind, removes=proposal.removes, adds=proposal.adds, settings=proposal.settings)
 
 
 class UnrememberingPublisher(PublisherCore):
@@ -104,10 +104,7 @@ class AmnesicPublisher(PublisherCore):
     """Serves snapshots that say nothing of deletions."""
 
     def _snapshot(self, request: int) -> list[Snapshot]:
-        return [
-            Snapshot(each.request, each.epoch, each.seq, each.hash, each.part, each.parts, each.rows, ())
-            for each in super()._snapshot(request)
-        ]
+        return [replace(each, tombstones=()) for each in super()._snapshot(request)]
 
 
 class EchoingPublisher(PublisherCore):
@@ -153,7 +150,6 @@ class ForkingPublisher(PublisherCore):
         if self.log.head[1] % 7:
             return super()._commit(proposal, origin, wanted)
         epoch, seq = self.log.head
-        entry = LogEntry(
-            epoch, seq, self.log.head_hash, proposal.op_id, origin, wanted.kind, wanted.removes, wanted.adds, 0
-        )
+        op_id, changes = proposal.op_id, (wanted.removes, wanted.adds, 0, wanted.settings)
+        entry = LogEntry(epoch, seq, self.log.head_hash, op_id, origin, wanted.kind, *changes)
         return self._append(entry, self.context.codec.seal(self.context.topics.log_binding(), entry))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.playbook import CLUSTER, SECRET, TOPICS, codec, row
 from ucmlab.broker.codec import BusCodec, Memo, Refused, signed_bytes
-from ucmlab.broker.messages import AnyMessage, Birth, Envelope, Head, LogEntry, Proposal, Row, Snapshot
+from ucmlab.broker.messages import AnyMessage, Birth, Envelope, Head, LogEntry, Proposal, Row, Setting, Snapshot
 from ucmlab.broker.signing import KeyedHashSigner, KeyedHashVerifier
 
 TOPIC = TOPICS.head()
@@ -23,16 +23,19 @@ generations = st.integers(1, 2**63 - 1)
 rows = st.builds(
     Row, texts, texts, st.binary(max_size=40), texts, st.none() | st.lists(texts, max_size=3).map(tuple)
 )  # fmt: skip
+settings_made = st.builds(Setting, texts, texts, texts)
 OWN_FIELDS = {
     "generation": generations,
     "adds": st.lists(rows, max_size=2).map(tuple),
     "rows": st.lists(rows, max_size=2).map(tuple),
     "tombstones": st.lists(st.tuples(texts, texts, numbers), max_size=2).map(tuple),
+    "settings": st.lists(settings_made, max_size=2).map(tuple),
 }
 
 
 def messages(kind: type[AnyMessage]) -> st.SearchStrategy[AnyMessage]:
-    fields = {name: OWN_FIELDS[name] for name in kind.__struct_fields__ if name in OWN_FIELDS}
+    own = {each.name for each in msgspec.structs.fields(kind) if each.type is not str}
+    fields = {name: OWN_FIELDS[name] for name in kind.__struct_fields__ if name in OWN_FIELDS.keys() & own}
     numeric = {each.name: numbers for each in msgspec.structs.fields(kind) if each.type is int}
     dicts = {
         each.name: st.dictionaries(texts, generations if "int" in str(each.type) else texts, max_size=3)
@@ -52,6 +55,12 @@ def test_what_is_sealed_opens_as_it_was(said: AnyMessage, cause: str) -> None:
     assert (opened.sender, opened.boot, opened.cause, opened.message) == ("pub", 7, cause, said)
 
 
+def test_what_was_said_before_there_were_settings_is_read_as_it_was() -> None:
+    for said, fields in ((LogEntry(1, 1, b"", "op", "pub", "upload", (), (row(),), 5), 9), (HEAD, 5)):
+        whole = msgspec.msgpack.decode(msgspec.msgpack.encode(said))
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(whole[: fields + 1]), type=type(said)) == said
+
+
 def test_every_kind_of_message_has_its_own_tag() -> None:
     tags = [msgspec.msgpack.decode(msgspec.msgpack.encode(each))[0] for each in (HEAD, Birth("up", 1, {}, {}))]
     assert tags == ["Head", "Birth"]
@@ -66,6 +75,7 @@ def test_20000_mutated_payloads_are_refused_and_nothing_else() -> None:
         HEAD,
         LogEntry(1, 1, b"", "op", "pub", "upload", (held.key,), (held,), 5),
         Proposal("op", "upload", (), (held,), 9),
+        Proposal("op", "parameter", (), (), 9, (Setting("cluster", "Use TLS", "true"),)),
         Snapshot(1, 1, 1, b"", 0, 1, (held,), (("a", "b", 1),)),
         Birth("up", 1, {"authz": 1}, {"Cisco Tomcat": "started"}),
     ]

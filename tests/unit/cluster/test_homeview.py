@@ -33,6 +33,7 @@ def expected(home: Path) -> HomeView:
         epoch=1,
         seq=1,
         rows=(row(1),),
+        settings=(),
         files=(FileImage("tomcat-trust", "a.pem", certificate(1), "text", "op-1"),),
         paths={("tomcat-trust", "a.pem"): str(home / FOLDER / "a.pem")},
         identities={},

@@ -44,6 +44,7 @@ def view(name: str = "sub1", *, state: NodeLife = "up", **changes: object) -> No
         epoch=1,
         seq=2,
         digest="cd" * 32,
+        settings_digest="",
         rows=(row(1), row(2, holders=("sub2",))),
         files=(FILE,),
         paths={("tomcat-trust", "Root_1.pem"): "/lab/Root_1.pem"},

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from ucmlab.broker.messages import Row, RowKey
+from ucmlab.broker.messages import Row, RowKey, Setting
 from ucmlab.cluster.simkeys import sim_ec
 from ucmlab.node.certificates import parse
 from ucmlab.node.commands import (
@@ -84,6 +84,7 @@ class DiskModel:
         self.files: dict[tuple[str, str], FileImage] = {}
         self.rows: dict[RowKey, Row] = {}
         self.tombstones: dict[RowKey, int] = {}
+        self.settings: dict[tuple[str, str], str] = {}
         self.position = (0, 0, b"", 0)
         self.log: list[tuple[int, str, bytes]] = []
         self.log_epoch, self.log_floor, self.log_hash = 0, 0, b""
@@ -96,7 +97,8 @@ class DiskModel:
         """The whole image; answers sorted, because nobody asks for their order."""
         epoch, seq, at_hash, floor = self.position
         tombstones = tuple(sorted((*key, at) for key, at in self.tombstones.items()))
-        replica = ReplicaImage(epoch, seq, at_hash, floor, tuple(self.rows.values()), tombstones)
+        settings = tuple(Setting(*key, value) for key, value in sorted(self.settings.items()))
+        replica = ReplicaImage(epoch, seq, at_hash, floor, tuple(self.rows.values()), tombstones, settings)
         answers = tuple(sorted((op_id, *told) for op_id, told in self.answers.items()))
         payloads = tuple(payload for _, _, payload in self.log)
         return DiskImage(
@@ -139,10 +141,12 @@ class DiskModel:
                     self.rows[added.key] = added
                     self.tombstones.pop(added.key, None)
                 self.tombstones.update(dict.fromkeys(command.tombstones, seq))
+                self.settings.update({(each.place, each.name): each.value for each in command.settings})
                 self.position = (epoch, seq, at_hash, self.position[3])
             case InstallSnapshot(epoch=epoch, seq=seq, hash=at_hash):
                 self.rows = {each.key: each for each in command.rows}
                 self.tombstones = {(unit, fingerprint): at for unit, fingerprint, at in command.tombstones}
+                self.settings = {(each.place, each.name): each.value for each in command.settings}
                 self.position = (epoch, seq, at_hash, 0)
             case RaiseFloor(floor=floor):
                 self.position = (*self.position[:3], max(floor, self.position[3]))
@@ -178,6 +182,7 @@ def comparable(image: DiskImage) -> tuple[object, ...]:
         image.boot,
         image.files,
         (replica.epoch, replica.seq, replica.hash, replica.floor, replica.rows, sorted(replica.tombstones)),
+        replica.settings,
         (log.epoch, log.floor, log.floor_hash, log.payloads, sorted(log.answers)),
         (image.enabled, image.done_orders, image.installed),
     )
@@ -238,8 +243,13 @@ class Script:
             del self._rows[key]
         self._rows[new.key] = new
         deleted = tuple(key for key in removes if key != new.key)
-        apply = ApplyEntry(self._epoch, self._seq, entry_hash(payload), op_id, removes, (new,), deleted)
+        changes = (removes, (new,), deleted, self._settings() if self._seq % 3 == 0 else ())
+        apply = ApplyEntry(self._epoch, self._seq, entry_hash(payload), op_id, *changes)
         return [AppendLog(self._epoch, self._seq, op_id, payload), apply] if self._publisher else [apply]
+
+    def _settings(self) -> tuple[Setting, ...]:
+        # Without a draw, so that the scripts of old stay as they are.
+        return (Setting(("cluster", "sub1")[self._seq % 2], f"Parameter {self._seq % 4}", f"value {self._seq}"),)
 
     def _small(self) -> list[Command]:
         service = self._random.choice(("Cisco Tomcat", "Cisco Tftp"))
@@ -256,7 +266,8 @@ class Script:
         if self._random.random() < 0.2:
             self._epoch, self._seq, self._floor = self._epoch + 1, 0, 0
             rows = tuple(self._rows.values())
-            snapshot = InstallSnapshot(self._epoch, self._seq, b"h" * 32, rows, (("tomcat-trust", "ab", 1),))
+            besides = ((("tomcat-trust", "ab", 1),), self._settings())
+            snapshot = InstallSnapshot(self._epoch, self._seq, b"h" * 32, rows, *besides)
             return [BeginEpoch(self._epoch) if self._publisher else snapshot]
         self._floor = self._random.randint(self._floor, self._seq)
         return [RaiseFloor(self._floor)] if self._floor else []

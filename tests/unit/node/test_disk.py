@@ -1,8 +1,9 @@
 """A node's disk: what it keeps, what it tidies up, and that a kill at any system call leaves a prefix."""
 
 import os
+import sqlite3
 import stat
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.unit.node.disk_model import DiskModel, Script, assert_linked, certificate, comparable, row, seeded
 from tests.unit.node.guillotine import Guillotine, Killed
+from ucmlab.broker.messages import Setting
 from ucmlab.node.certificates import pem
 from ucmlab.node.commands import (
     AppendLog,
@@ -32,10 +34,11 @@ from ucmlab.node.events import DiskImage, DiskSynced, FileImage, FilesRead, LogI
 from ucmlab.node.log_file import WORTH_CUTTING_ENTRIES
 from ucmlab.node.log_hash import entry_hash
 from ucmlab.node.privatefile import TEMPORARY
-from ucmlab.node.replica_db import ReplicaDb
+from ucmlab.node.replica_db import ReplicaDb, read_replica
 from ucmlab.node.rulebook import RuleBook
 
 RULES = RuleBook.load("14SU2")
+SETTING = Setting("cluster", "Use TLS", "true")
 TOMCAT_TRUST = "usr/local/platform/.security/tomcat/trust-certs"
 
 
@@ -219,15 +222,29 @@ def test_an_epoch_that_was_half_begun_is_begun_whole_at_the_next_start(
     disk, _ = opened(home)
     disk.perform(BeginEpoch(1))
     disk.perform(AppendLog(1, 1, "op-1", b"entry 1"))
-    disk.perform(ApplyEntry(1, 1, entry_hash(b"entry 1"), "op-1", (), (row(1),), ()))
+    disk.perform(ApplyEntry(1, 1, entry_hash(b"entry 1"), "op-1", (), (row(1),), (), (SETTING,)))
     disk.perform(RaiseFloor(1))
     with monkeypatch.context() as killing, pytest.raises(Killed):  # noqa: PT012  the patch is part of the kill
         killing.setattr(ReplicaDb, "begin_epoch", killed)
         disk.perform(BeginEpoch(2))
     disk.close()
     image = reloaded(home)
-    assert image.replica == ReplicaImage(epoch=2, rows=(row(1),))
+    assert image.replica == ReplicaImage(epoch=2, rows=(row(1),), settings=(SETTING,))
     assert image.log == LogImage(epoch=2, answers=(("op-1", "done", "", 1),))
+
+
+def test_a_database_from_before_there_were_settings_has_none_and_takes_them(home: Path) -> None:
+    disk, _ = opened(home)
+    disk.perform(ApplyEntry(1, 1, b"h", "op-1", (), (row(1),), ()))
+    disk.close()
+    with closing(sqlite3.connect(home / "db" / "replica.sqlite")) as old:
+        old.executescript("DROP TABLE PROCESSCONFIG; PRAGMA user_version = 1;")
+        assert read_replica(old) == ReplicaImage(1, 1, b"h", rows=(row(1),))
+    disk, image = opened(home)
+    assert image.replica == ReplicaImage(1, 1, b"h", rows=(row(1),))
+    disk.perform(ApplyEntry(1, 2, b"i", "op-2", (), (), (), (SETTING,)))
+    disk.close()
+    assert reloaded(home).replica.settings == (SETTING,)
 
 
 def killed(*_: object) -> None:

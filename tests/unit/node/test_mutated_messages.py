@@ -30,6 +30,7 @@ from ucmlab.broker.messages import (
     SealedKeys,
     ServiceOrder,
     ServiceReport,
+    Setting,
     Snapshot,
 )
 from ucmlab.broker.signing import KeyedHashSigner
@@ -49,6 +50,9 @@ IDENTITY = (OWN, row("sub1.lab.test", "tomcat-trust"), OTHER)
 """An identity, its copy and a CA that came along."""
 ENTRY = LogEntry(1, 1, b"", "op-1", "pub", "upload", (), (CA,), 0)
 
+SETTINGS = (Setting("cluster", "Use TLS", "true"), Setting("cucm", "Check Every", "7"))
+SET = LogEntry(1, 1, b"", "op-1", "pub", "parameter", (), (), 0, SETTINGS)
+
 
 class Voice(msgspec.Struct, frozen=True):
     """A message of the corpus: who says it, where it arrives, what the signature is bound to."""
@@ -65,10 +69,15 @@ def _says(sender: str, topic: str, said: AnyMessage, binding: str = "") -> Voice
 
 TO_FOLLOWERS = (
     _says("pub", TOPICS.log("tomcat-trust"), ENTRY, TOPICS.log_binding()),
-    _says("pub", TOPICS.head(), Head(1, 5, b"x", "y", 0)),
+    _says("pub", TOPICS.log("tomcat-trust"), SET, TOPICS.log_binding()),
+    _says("pub", TOPICS.head(), Head(1, 5, b"x", "y", 0, "z")),
     _says("pub", TOPICS.answer("sub1", "propose"), Answer("op-1", "done", "", "", 1, 1, {"sub2": "done"})),
     _says("pub", TOPICS.answer("sub1", "catchup"), Entries(1, (), 9)),
-    _says("pub", TOPICS.answer("sub1", "catchup"), Snapshot(1, 9, 9, b"", 0, 1, (CA,), (("tomcat-trust", "ab", 3),))),
+    _says(
+        "pub",
+        TOPICS.answer("sub1", "catchup"),
+        Snapshot(1, 9, 9, b"", 0, 1, (CA,), (("tomcat-trust", "ab", 3),), SETTINGS),
+    ),
     _says("pub", TOPICS.service_order("sub1", "Cisco Tomcat"), ServiceOrder("op-1", "Cisco Tomcat", "stop", HOUR)),
     _says("pub", TOPICS.keys("sub1"), SealedKeys(2, "authz", b"blob")),
     _says("pub", TOPICS.birth("pub"), Birth("lost", 9, {"authz": 1}, {"Cisco Tomcat": "started"})),
@@ -80,6 +89,7 @@ TO_FOLLOWERS = (
 TO_THE_PUBLISHER = (
     _says("sub1", TOPICS.request("sub1", "propose"), Proposal("op-2", "upload", (), (OTHER,), HOUR)),
     _says("sub1", TOPICS.request("sub1", "propose"), Proposal("op-3", "delete", (CA.key,), (), HOUR)),
+    _says("sub1", TOPICS.request("sub1", "propose"), Proposal("op-10", "parameter", (), (), HOUR, SETTINGS)),
     _says("sub1", TOPICS.request("sub1", "propose"), Proposal("op-7", CHANGED, (), IDENTITY, HOUR)),
     _says("sub1", TOPICS.request("sub1", "propose"), Proposal("op-8", FOUND, (), IDENTITY, HOUR)),
     _says("sub1", TOPICS.peer("sub1", "pub"), PeerCertificate("op-9", "CallManager", CA.der, "", HOUR)),

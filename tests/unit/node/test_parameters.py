@@ -17,6 +17,7 @@ BOOK = RuleBook.load("14SU2")
         ("Notification Start Time", "007", "7"),
         ("E-mail IDs", "a@x.lab;b@x.lab", "a@x.lab;b@x.lab"),
         ("E-mail IDs", "", ""),
+        ("E-mail IDs", "a" * 1024, "a" * 1024),
     ],
 )
 def test_a_value_is_kept_as_the_product_writes_it(name: str, value: str, kept: str) -> None:
@@ -35,8 +36,13 @@ def test_a_value_is_kept_as_the_product_writes_it(name: str, value: str, kept: s
         ("Notification Start Time", "0", "Notification Start Time takes an integer from 1 to 365 (days), not '0'"),
         ("Notification Start Time", "366", "Notification Start Time takes an integer from 1 to 365 (days), not '366'"),
         ("Check Every", "\u0661", "Check Every takes an integer from 1 to 720, not '\u0661'"),
-        ("Check Every", "9" * 5000, f"Check Every takes an integer from 1 to 720, not '{'9' * 5000}'"),
-        ("E-mail IDs", "a\nb", "E-mail IDs takes a text of one line, not 'a\\nb'"),
+        ("Check Every", "9" * 5000, f"Check Every takes an integer from 1 to 720, not '{'9' * 80}' and so on"),
+        ("E-mail IDs", "a\nb", "E-mail IDs takes a text of one line, of 1024 characters at most, not 'a\\nb'"),
+        (
+            "E-mail IDs",
+            "a" * 1025,
+            f"E-mail IDs takes a text of one line, of 1024 characters at most, not '{'a' * 80}' and so on",
+        ),
     ],
 )
 def test_another_value_is_refused_with_what_would_do(name: str, value: str, text: str) -> None:

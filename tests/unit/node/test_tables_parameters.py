@@ -20,16 +20,16 @@ PARAMETERS = """
     Notification Frequency Unit              Certificate Monitor     side     choice  days                           'days' or 'hours'                                                               -       # R-177
     Enable E-mail Notification               Certificate Monitor     side     flag    false                          true or false                                                                   -       # R-178
     Enable LSC Monitoring                    Certificate Monitor     side     flag    false                          true or false                                                                   -       # R-179
-    E-mail IDs                               Certificate Monitor     side     text    -                              a text of one line                                                              -       # R-180
+    E-mail IDs                               Certificate Monitor     side     text    -                              a text of one line, of 1024 characters at most                                                              -       # R-180
     Enable OCSP                              Certificate Revocation  side     flag    false                          true or false                                                                   -       # R-158, R-187
     OCSP URI Source                          Certificate Revocation  side     choice  Use OCSP URI from Certificate  'Use OCSP URI from Certificate' or 'Use Configured OCSP URI'                    -       # R-165, R-189
-    OCSP Configured URI                      Certificate Revocation  side     text    -                              a text of one line                                                              -       # R-165
+    OCSP Configured URI                      Certificate Revocation  side     text    -                              a text of one line, of 1024 characters at most                                                              -       # R-165
     Enable Revocation Check                  Certificate Revocation  side     flag    false                          true or false                                                                   -       # R-190
     Check Every                              Certificate Revocation  side     number  24                             an integer from 1 to 720                                                        -       # R-191
     Check Every Unit                         Certificate Revocation  side     choice  hours                          'hours' or 'days'                                                               -       # R-191
     Enable CRL                               Certificate Revocation  side     flag    false                          true or false                                                                   14SU3.. # A.19
-    CRL Distribution Point URI               Certificate Revocation  side     text    -                              a text of one line                                                              14SU3.. # A.19
-    LDAP Server                              LDAP Directory          cluster  text    -                              a text of one line                                                              -       # R-024
+    CRL Distribution Point URI               Certificate Revocation  side     text    -                              a text of one line, of 1024 characters at most                                                              14SU3.. # A.19
+    LDAP Server                              LDAP Directory          cluster  text    -                              a text of one line, of 1024 characters at most                                                              -       # R-024
     Use TLS                                  LDAP Directory          cluster  flag    false                          true or false                                                                   -       # R-024
 """  # noqa: E501  a table
 RESTART = {

@@ -12,6 +12,7 @@ PUBLISHED = {
     "format": "Certificate is not in PEM format: {detail}",  # K31; what comes after the colon is ours
 }
 OURS = {
+    "parameter_place": "{detail}",
     "parameter_value": "{detail}",
     "not_activated": "Service Not Activated: {detail}",  # W2.2; what comes after the colon is ours
     "service_stopped": "The service does not run: {detail}",

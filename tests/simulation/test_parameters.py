@@ -1,0 +1,178 @@
+"""Parameters in a simulated cluster: set on one node, read on all, whatever befalls them meanwhile."""
+
+import pytest
+
+from tests.simulation.stories import told
+from ucmlab.cluster.topology import Settings
+from ucmlab.node.errors import Refusal
+from ucmlab.scenarios import Lab
+
+CIPHERS = "HTTPS Ciphers"
+ALL, RSA = "All Supported EC and RSA Ciphers", "RSA Ciphers Only"
+CHECK, START = "Certificate Validity Check", "Notification Start Time"
+FIPS, COMMON_CRITERIA = "FIPS Mode", "Common Criteria Mode"
+
+
+def read(lab: Lab, name: str) -> dict[str, str]:
+    return {node.name: node.parameter(name) for node in lab.nodes}
+
+
+@pytest.mark.rule("R-009", "R-116", "R-117")
+def test_what_is_set_on_one_node_is_read_on_all_and_told_with_the_old_value_and_the_new() -> None:
+    async def story(lab: Lab) -> None:
+        before = dict(lab.dump())
+        lab.check(lab.parameter("Phone Interaction on Certificate Update") == "auto", "a fresh cluster resets phones")
+        (await lab.node("sub1").set_parameter(CHECK, True)).must_be("done")
+        (await lab.set_parameter("Phone Interaction on Certificate Update", "manual")).must_be("done")
+        await lab.converged(within="1m")
+        lab.check(set(read(lab, CHECK).values()) == {"true"}, "everybody has it")
+        lab.check(lab.parameter("Phone Interaction on Certificate Update") == "manual", "that too")
+        told_by = {
+            (each["node"], each["place"], each["parameter"], each["old"], each["new"])
+            for each in lab.events("parameter_set")
+            if each["parameter"] == CHECK
+        }
+        expected = {(node.name, "cluster", CHECK, "false", "true") for node in lab.nodes}
+        lab.check(told_by == expected, "each node tells it once", str(told_by))
+        nodes = (before["nodes"], lab.dump()["nodes"])
+        digests = [[node["db"]["digest"] for node in each.values()] for each in nodes]  # type: ignore[attr-defined]  # a dump is JSON
+        lab.check(digests[0] == digests[1], "db.digest is that of rows (design 7.2)")
+
+    told(story)
+
+
+@pytest.mark.rule("R-174", "R-187")
+def test_call_processing_and_im_and_presence_are_set_apart() -> None:
+    async def story(lab: Lab) -> None:
+        sub1, imp1 = lab.node("sub1"), lab.node("imp1")
+        (await sub1.set_parameter(START, 10)).must_be("done")
+        (await imp1.set_parameter(START, 20)).must_be("done")
+        (await lab.set_parameter(START, 5)).must_be("refused", "parameter_place")
+        await lab.converged(within="1m")
+        lab.check(read(lab, START) == {"pub": "10", "sub1": "10", "imp1": "20"}, "two places")
+        with pytest.raises(Refusal, match=r"^parameter_place: Notification Start Time: Unified CM and IM and Presence"):
+            lab.parameter(START)
+
+    told(story)
+
+
+@pytest.mark.rule("R-189")
+def test_where_ocsp_is_asked_is_one_of_two() -> None:
+    async def story(lab: Lab) -> None:
+        pub, source = lab.node("pub"), "OCSP URI Source"
+        (await pub.set_parameter(source, "Use Configured OCSP URI")).must_be("done")
+        lab.check(pub.parameter(source) == "Use Configured OCSP URI", "the one")
+        (await pub.set_parameter(source, "Use OCSP URI from Certificate")).must_be("done")
+        lab.check(pub.parameter(source) == "Use OCSP URI from Certificate", "or the other")
+        (await pub.set_parameter(source, "both")).must_be("refused", "parameter_value")
+
+    told(story)
+
+
+def test_what_cannot_be_set_is_refused_in_one_line_and_nothing_changes() -> None:
+    async def story(lab: Lab) -> None:
+        sub1 = lab.node("sub1")
+        for name, value, reason, text in (
+            ("HTTPS Cipher", ALL, "not_found", "There is no parameter 'HTTPS Cipher'; there is 'HTTPS Ciphers'"),
+            (CIPHERS, "EC", "parameter_value", f"HTTPS Ciphers takes '{RSA}' or '{ALL}', not 'EC'"),
+            (
+                "enable crl",
+                "true",
+                "release",
+                "Release 14SU2 does not have this: the parameter enable crl, which 14SU3",
+            ),
+        ):
+            reply = await sub1.set_parameter(name, value)
+            reply.must_be("refused", reason)
+            lab.check(reply.text.startswith(text), f"{name}: it says so", reply.text)
+        (await lab.set_parameter(FIPS, True)).must_be("refused", "parameter_place")
+        lab.check(not lab.events("parameter_set"), "nothing was set")
+
+    told(story)
+
+
+@pytest.mark.rule("B.16")
+def test_common_criteria_mode_needs_fips_mode_on_that_node() -> None:
+    async def story(lab: Lab) -> None:
+        sub1 = lab.node("sub1")
+        reply = await sub1.set_parameter(COMMON_CRITERIA, True)
+        reply.must_be("refused", "parameter_value")
+        text = "Common Criteria Mode needs FIPS Mode; set FIPS Mode of sub1 to true first"
+        lab.check(reply.text == text, "it says what would work", reply.text)
+        (await sub1.set_parameter(FIPS, True)).must_be("done")
+        (await sub1.set_parameter(COMMON_CRITERIA, True)).must_be("done")
+        (await sub1.set_parameter(FIPS, False)).must_be("refused", "parameter_value")
+        (await sub1.set_parameter(COMMON_CRITERIA, False)).must_be("done")
+        (await sub1.set_parameter(FIPS, False)).must_be("done")
+        await lab.converged(within="31m")
+        lab.check(read(lab, FIPS) == {"pub": "false", "sub1": "false", "imp1": "false"}, "and back")
+
+    told(story)
+
+
+@pytest.mark.rule("B.6")
+def test_without_the_publisher_nothing_is_set() -> None:
+    async def story(lab: Lab) -> None:
+        sub1 = lab.node("sub1")
+        await lab.node("pub").stop()
+        reply = await sub1.set_parameter(CHECK, True)
+        reply.must_be("refused", "publisher_unreachable")
+        lab.check(reply.text.endswith("cannot be reached; nothing was changed"), "and it says so", reply.text)
+        (await lab.set_parameter(CHECK, True)).must_be("refused", "node_down")
+        await lab.node("pub").start()
+        await lab.converged(within="31m")
+        lab.check(set(read(lab, CHECK).values()) == {"false"}, "nor later")
+
+    told(story)
+
+
+@pytest.mark.rule("B.6")
+def test_a_set_whose_answer_never_comes_is_indefinite_and_asked_again_under_its_id() -> None:
+    async def story(lab: Lab) -> None:
+        sub1 = lab.node("sub1")
+        await lab.isolate("sub1")
+        reply = await sub1.set_parameter(CHECK, True)
+        reply.must_be("indefinite", "publisher_unreachable")
+        lab.check("whether Certificate Validity Check was set is not known" in reply.text, "it says so", reply.text)
+
+    told(story)
+
+
+@pytest.mark.rule("S1")
+@pytest.mark.parametrize("policy", ["faithful", "modern", "legacy"])
+def test_a_node_that_was_away_or_broken_learns_what_was_set_and_keeps_it(policy: str) -> None:
+    async def story(lab: Lab) -> None:
+        sub1, imp1 = lab.node("sub1"), lab.node("imp1")
+        await sub1.kill()
+        await lab.break_replication("imp1")
+        (await lab.set_parameter(CHECK, True)).must_be("done")
+        (await imp1.set_parameter(START, 9)).must_be("done")
+        lab.check(read(lab, CHECK) == {"pub": "true", "sub1": "false", "imp1": "false"}, "they have the old value")
+        await sub1.start()
+        await lab.repair_replication("imp1")
+        await lab.converged(within="31m")
+        await sub1.kill()
+        lab.check(set(read(lab, CHECK).values()) == {"true"}, "now all have it, on their disks")
+        await sub1.start()
+        await lab.converged(within="31m")
+        lab.check((sub1.parameter(CHECK), imp1.parameter(START)) == ("true", "9"), "and keep it")
+
+    told(story, Settings(nodes="pub,sub1,imp1", replication=policy))  # type: ignore[arg-type]  # the three policies
+
+
+@pytest.mark.rule("S1")
+def test_what_a_restored_publisher_does_not_know_is_lost_for_all_as_rows_are() -> None:
+    async def story(lab: Lab) -> None:
+        pub = lab.node("pub")
+        (await lab.set_parameter(CHECK, True)).must_be("done")
+        await pub.stop()
+        await pub.start()
+        (await lab.set_parameter("Validity Check Frequency", 48)).must_be("done")
+        await lab.converged(within="31m")
+        await lab.inject("restore-backup", "pub", of="last-start")
+        await lab.converged(within="31m")
+        lab.check(set(read(lab, CHECK).values()) == {"true"}, "the backup has it")
+        lab.check(set(read(lab, "Validity Check Frequency").values()) == {"24"}, "the backup does not")
+        lab.check(bool(lab.events("epoch_begun")), "a new epoch says so")
+
+    told(story)
