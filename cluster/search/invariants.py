@@ -67,6 +67,7 @@ _ROWS = (
     Invariant("S16", "bus: the broker delivers what was published, in order, and retains what was last retained"),
     Invariant("S17", "harness: a seed played again, unwatched, is the same story, and every fault is in it"),
     Invariant("replies", "an operation takes effect once, and is answered once"),
+    Invariant("parameters", "what was answered `done` was set, and whoever converged reads what the log set last"),
     Invariant("L1", "convergence: after the last fault every node reaches the publisher's rows, and files equal rows"),
     Invariant("L2", "visible: after the last fault what was accepted is on every node's disk"),
     Invariant("L3", "an end: every operation ends"),

@@ -97,6 +97,15 @@ PLANTS = {
         node=_having(NodeCore, replica_class=following.HoardingReplica, follower_class=following.UnseeingFollower),
         publisher=publishing.UnseeingPublisher,
     ),
+    "settings-stick": Plant(
+        "a parameter that was set once is never set again, and nobody compares settings",
+        "parameters",
+        node=_having(NodeCore, replica_class=following.StubbornReplica, follower_class=following.UnseeingFollower),
+        publisher=publishing.UnseeingPublisher,
+    ),
+    "snapshot-without-settings": _node(
+        "a follower drops the settings of a snapshot", "parameters", replica_class=following.CarefreeReplica
+    ),
     # -- the log
     "ack-before-append": _publisher("the publisher answers before the log is durable", "S6", publishing.HastyPublisher),
     "tombstone-by-time": _publisher("tombstones are dropped by time", "S14", publishing.ForgetfulPublisher),
@@ -114,6 +123,11 @@ PLANTS = {
         "an operation that is asked for again is a new one",
         "S6",
         publisher=_having(PublisherCore, log_class=publishing.ForgetfulLog),
+    ),
+    "settings-promised": _publisher(
+        "the publisher answers that a parameter is set, and does not set it",
+        "parameters",
+        publishing.PromisingPublisher,
     ),
     "no-snapshots": _publisher("nobody is served a snapshot", "L4", publishing.StingyPublisher),
     "snapshot-without-deletions": _publisher("snapshots do not tell of deletions", "S14", publishing.AmnesicPublisher),

@@ -20,7 +20,7 @@ from ucmlab.cluster.search.tape import Deck
 from ucmlab.cluster.search.workload import SPAN, Act
 from ucmlab.cluster.sim.world import World
 from ucmlab.node.core import NodeCore
-from ucmlab.node.events import Delete, OrderService, Regenerate, Upload
+from ucmlab.node.events import Delete, OrderService, Regenerate, SetParameter, Upload
 from ucmlab.node.instant import MILLISECOND, MINUTE, SECOND
 from ucmlab.node.ordering import PATIENCE
 from ucmlab.node.services import CHANGE_NOTIFICATION
@@ -197,6 +197,7 @@ class SeedRun:
         return head is not None and all(
             core is not None
             and (core.replica.position, core.replica.digest()) == (head.position, head.digest())
+            and core.replica.settings_digest() == head.settings_digest()
             and core.change_notification.agrees()
             and not core.open_operations()
             for core in cores
@@ -230,6 +231,12 @@ class SeedRun:
             self.monitor.asked_for(op_id, "regenerate", act.node, act.unit)
             cause = self.world.act("operation", op_id, kind="regenerate", target=act.node, unit=act.unit)
             self.world.deliver(node, Regenerate(op_id, act.unit, cause))
+            return
+        if act.kind == "parameter":
+            self.done.append((act, range(0)))
+            self.monitor.set_asked_for(op_id, act.node, act.unit, act.text)
+            cause = self.world.act("operation", op_id, kind="parameter", target=act.node, parameter=act.unit)
+            self.world.deliver(node, SetParameter(op_id, act.node, act.unit, act.text, cause))
             return
         fingerprint = act.text or self._chosen(act)
         self.done.append((act if act.text else replace(act, text=fingerprint), range(0)))

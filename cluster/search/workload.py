@@ -19,7 +19,7 @@ OPERATIONS = 40
 SPAN = 50 * MINUTE
 UNITS = ("tomcat-trust", "tomcat-trust", "CallManager-trust", "Phone-SAST-trust", "CAPF-trust", "ipsec-trust")
 """Replicated units more often than the others."""
-Kind = Literal["upload", "delete", "service", "regenerate", "inject"]
+Kind = Literal["upload", "delete", "service", "regenerate", "parameter", "inject"]
 RENEWALS = 0.15
 """How many seeds have one."""
 RESTARTED_WITHIN = 10 * MINUTE
@@ -27,12 +27,17 @@ REGENERATED = ("tomcat", "tomcat-ECDSA", "ipsec")
 """Identities of every role: with copies that everybody has, and with one that stays."""
 REGENERATIONS = 0.3
 """How many seeds have some."""
+SETTINGS = (("Use TLS", ("true", "false")), ("Check Every", ("6", "12", "24")), ("Enable OCSP", ("true", "false")))
+"""Parameters of the whole cluster and of each of its sides, and values, the defaults among them."""
+SET = 0.25
+"""How many seeds have some."""
 
 
 class Act(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that somebody or something does. `number` picks among what is there when its time comes.
 
     A delete may say which certificate it is of: then `text` is its fingerprint, and nothing is picked.
+    Of a parameter, `unit` is its name and `text` the value.
     Of a fault (`inject`), `text` is its name, `node` its target, `nodes` its parameters, `unit` the family that it was
     drawn from (none: it is an operator's), and `number` how long it lasts in microseconds.
     """
@@ -53,7 +58,7 @@ def draw_schedule(
     chance = random.Random(f"workload {seed}")  # noqa: S311  # a simulation's, not a secret's
     names = [config.name for config in configs]
     acts = [_operation(chance, names) for _ in range(operations)]
-    acts += _renewal(seed, names) + _regenerations(seed, names)
+    acts += _renewal(seed, names) + _regenerations(seed, names) + _settings(seed, names)
     for fault in draw_faults(names, seed, span=SPAN, families=families):
         parameters = fault.parameters
         acts.append(Act(fault.at, "inject", fault.target, fault.family, fault.lasts, parameters, fault.fault))
@@ -77,6 +82,18 @@ def _regenerations(seed: int, names: list[str]) -> list[Act]:
         return []
     draws = range(chance.randint(1, 3))
     return [Act(chance.randrange(SPAN), "regenerate", chance.choice(names), chance.choice(REGENERATED)) for _ in draws]
+
+
+def _settings(seed: int, names: list[str]) -> list[Act]:
+    """Administrators set parameters, on whatever nodes."""
+    chance = random.Random(f"parameters {seed}")  # noqa: S311  # a simulation's, not a secret's
+    if chance.random() >= SET:
+        return []
+    acts = []
+    for _ in range(chance.randint(1, 4)):
+        name, values = chance.choice(SETTINGS)
+        acts.append(Act(chance.randrange(SPAN), "parameter", chance.choice(names), name, text=chance.choice(values)))
+    return acts
 
 
 def _operation(chance: random.Random, names: list[str]) -> Act:

@@ -47,6 +47,7 @@ SOON = (
     "gives-up",
     "no-backoff",
     "divergence-untold",
+    "settings-stick",
 )
 """One bug for each invariant, found within few seeds. `make mutants` and the soak plant them all."""
 

@@ -77,7 +77,7 @@ def test_what_shows_from_outside_is_judged_by_the_story_itself(
     assert sound.verdict == "held"
 
 
-@pytest.mark.parametrize("plant", ["out-of-order", "tombstone-by-time", "ack-before-append"])
+@pytest.mark.parametrize("plant", ["out-of-order", "tombstone-by-time", "ack-before-append", "settings-stick"])
 def test_what_a_planted_bug_does_is_shrunk_to_a_few_steps(plant: str) -> None:
     shrunk, kept = first_failure(Campaign(seeds=200, nodes=SMALL, plant=plant))
     assert len(shrunk.case.acts) <= STEPS

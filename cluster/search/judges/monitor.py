@@ -11,6 +11,7 @@ from ucmlab.cluster.search.judges.facts import Facts
 from ucmlab.cluster.search.judges.files import FilesJudge
 from ucmlab.cluster.search.judges.floor import FloorJudge
 from ucmlab.cluster.search.judges.log import LogJudge
+from ucmlab.cluster.search.judges.parameters import ParametersJudge
 from ucmlab.cluster.search.judges.rows import RowsJudge
 from ucmlab.cluster.search.judges.services import ServicesJudge
 from ucmlab.cluster.sim.world import SimNode, World
@@ -40,6 +41,7 @@ class Monitor:
         self._files = FilesJudge(facts)
         self._services = ServicesJudge(facts, images)
         self._floor = FloorJudge(facts, images)
+        self._parameters = ParametersJudge(facts, images)
         self._end = EndJudge(facts)
         self._records: dict[str, Callable[[SimNode, Record], None]] = {
             "alarm": self._log.alarm,
@@ -63,7 +65,7 @@ class Monitor:
             BeginEpoch: self._epoch_begun,
             RaiseFloor: self._floor.raised,
             SyncDisk: self._floor.synced,
-            Reply: self._rows.replied,
+            Reply: self._replied,
             Record: self._recorded,
         }
         for kind, check in after.items():
@@ -79,6 +81,11 @@ class Monitor:
         self._facts.ask(op_id, kind, node, unit, asker=asker)
         if brought:
             self._facts.brought.add(brought)
+
+    def set_asked_for(self, op_id: str, node: str, name: str, value: str) -> None:
+        """An administrator on `node` wants a parameter to have a value."""
+        self._facts.ask(op_id, "parameter", node, name)
+        self._parameters.asked(op_id, node, name, value)
 
     def node_starting(self, name: str) -> None:
         """A process is about to read its disk."""
@@ -105,6 +112,11 @@ class Monitor:
         entry = self._log.appended(node, command)
         self._rows.appended(node, entry)
         self._files.appended(entry)
+        self._parameters.appended(entry)
+
+    def _replied(self, node: SimNode, command: Reply) -> None:
+        self._rows.replied(node, command)
+        self._parameters.replied(node, command)
 
     def _installed(self, node: SimNode, command: InstallSnapshot) -> None:
         self._log.installed(node, command)
@@ -134,3 +146,6 @@ class Monitor:
         for node in self._world.nodes.values():
             self._services.check(node)
         self._end.check()
+        publisher = self._world.nodes[self._facts.publisher].core
+        for node in self._world.nodes.values():
+            self._parameters.check(node, publisher)

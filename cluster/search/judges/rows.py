@@ -88,7 +88,7 @@ class RowsJudge:
         facts.replies[reply.op_id] = reply
         asked = facts.asked.get(reply.op_id)
         acknowledged = reply.outcome == "done" and reply.reason != "already_present"
-        changes = asked is not None and asked.kind in ("upload", "delete", "regenerate")
+        changes = asked is not None and asked.kind in ("upload", "delete", "regenerate", "parameter")
         if changes and acknowledged and reply.op_id not in self._logged:
             facts.violate("S6", node.name, f"{reply.op_id} was answered done and is not in the log")
         elif changes and reply.outcome == "refused" and reply.op_id in self._logged and reply.op_id not in self._lost:

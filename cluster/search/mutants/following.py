@@ -111,9 +111,10 @@ class UnseeingFollower(Follower):
     """Does not compare digests."""
 
     def head_told(self, head: Head) -> None:
-        """Whatever the head says of rows is right."""
-        digest = self._replica.digest() if (head.epoch, head.seq) == self._replica.position else head.digest
-        super().head_told(Head(head.epoch, head.seq, head.hash, digest, head.floor, head.settings))
+        """Whatever the head says of rows and settings is right."""
+        if (head.epoch, head.seq) == self._replica.position:
+            head = replace(head, digest=self._replica.digest(), settings=self._replica.settings_digest())
+        super().head_told(head)
 
 
 class HoardingReplica(Replica):
@@ -122,6 +123,23 @@ class HoardingReplica(Replica):
     def apply(self, entry: LogEntry, entry_hash: bytes) -> tuple[RowKey, ...]:
         """Only what it adds counts."""
         return super().apply(replace(entry, removes=()), entry_hash)
+
+
+class StubbornReplica(Replica):
+    """Keeps the first value of every parameter."""
+
+    def apply(self, entry: LogEntry, entry_hash: bytes) -> tuple[RowKey, ...]:
+        """What is set already is not set again."""
+        new = tuple(each for each in entry.settings if (each.place, each.name) not in self.settings)
+        return super().apply(replace(entry, settings=new), entry_hash)
+
+
+class CarefreeReplica(Replica):
+    """Forgets what was set with every snapshot."""
+
+    def install(self, **snapshot: object) -> None:
+        """Rows and tombstones only."""
+        super().install(**{**snapshot, "settings": ()})  # type: ignore[arg-type]  # passed through
 
 
 class TalkativeFollower(Follower):

@@ -45,8 +45,9 @@ class UnseeingPublisher(PublisherCore):
 
     def _ack_told(self, ack: Ack, sender: str, boot: int) -> None:
         """Whatever is acknowledged is right."""
-        same = (ack.epoch, ack.seq) == self.replica.position
-        super()._ack_told(replace(ack, digest=self.replica.digest()) if same else ack, sender, boot)
+        if (ack.epoch, ack.seq) == self.replica.position:
+            ack = replace(ack, digest=self.replica.digest(), settings=self.replica.settings_digest())
+        super()._ack_told(ack, sender, boot)
 
 
 class ShortSightedPublisher(PublisherCore):
@@ -71,6 +72,13 @@ class CredulousPublisher(PublisherCore):
 
     def _judge(self, proposal: Proposal, origin: str) -> Wanted:  # noqa: ARG002  # whoever it was
         return Wanted(proposal.kind, removes=proposal.removes, adds=proposal.adds, settings=proposal.settings)
+
+
+class PromisingPublisher(PublisherCore):
+    """Answers that a parameter is set, and leaves it at that."""
+
+    def _judge(self, proposal: Proposal, origin: str) -> Wanted:
+        return replace(super()._judge(proposal, origin), settings=())
 
 
 class UnrememberingPublisher(PublisherCore):

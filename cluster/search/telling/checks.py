@@ -144,6 +144,7 @@ _CHECKS: dict[str, Callable[[Case, Violation, Certificates], Iterator[str]]] = {
     "S6": _acknowledged,
     "S7": _agreed,
     "S11": _once,
+    "parameters": _converged,
     "L1": _at_hand,
     "L2": _on_disk,
     "L3": _converged,

@@ -138,6 +138,9 @@ class _Script:
                 yield Step(
                     act.at, f"{act.unit} is regenerated on {act.node}", (f'await {node}.regenerate("{act.unit}")',)
                 )
+            case "parameter":
+                what = f"{act.unit} is set to {act.text} on {act.node}"
+                yield Step(act.at, what, (f'await {node}.set_parameter("{act.unit}", "{act.text}")',))
             case "service":
                 call = "restart" if act.text == "restart" else f"{act.text}_service"
                 what = f"{act.node} is told to {act.text} {act.unit}"
