@@ -163,6 +163,12 @@ class SetInstalled(Command, frozen=True):
     """Remember that the installation is complete: durable."""
 
 
+class SetFips(Command, frozen=True):
+    """Remember whether FIPS mode was carried out: durable."""
+
+    enabled: bool
+
+
 class ReadFiles(Command, frozen=True, gc=False):
     """Read all trust certificate files; answered by `FilesRead`."""
 
@@ -384,6 +390,7 @@ AnyCommand = (
     | LayDown
     | Admit
     | SetInstalled
+    | SetFips
     | ReadFiles
     | SyncDisk
     | MakeIdentity

@@ -85,6 +85,7 @@ from ucmlab.node.events import (
     Upload,
 )
 from ucmlab.node.filing import Filing
+from ucmlab.node.fips import FipsMode
 from ucmlab.node.following import Follower
 from ucmlab.node.identity_changes import IdentityChanges
 from ucmlab.node.identity_rows import IDENTITY_KINDS
@@ -203,6 +204,13 @@ class NodeCore:
             caught_up=self._caught_up,
         )
         self.services.take(enabled=image.enabled, done_orders=image.done_orders)
+        self.fips = FipsMode(
+            self.context,
+            carried_out=image.fips,
+            identities=self.identities,
+            regenerate=self.operations.ask,
+            reboot=self.services.reboot,
+        )
         self.installation.complete = image.installed
 
     def _make_follower(self) -> Follower:
@@ -234,6 +242,7 @@ class NodeCore:
         if self.installation.complete:
             self.unlisted_files.mend()
             self.services.boot()
+            self.fips.begin()
         else:
             self.installation.begin()
 
@@ -244,6 +253,7 @@ class NodeCore:
         """The installation is complete: from here on the node lives as after any boot."""
         self.services.boot()
         self._publish_birth("up")
+        self.fips.begin()
 
     def _stop(self) -> None:
         self.services.shut_down()
@@ -371,8 +381,8 @@ class NodeCore:
             self.context.ask(Halt(f"{event.command} failed: {event.text}"))
 
     def _reply(self, reply: Reply) -> None:
-        """Answer the operator, unless other nodes come first."""
-        if not self.multi_server.takes(reply):
+        """Answer the operator, unless other nodes come first, or it was the node itself that asked."""
+        if not self.multi_server.takes(reply) and not self.fips.takes(reply):
             self.context.ask(reply)
 
     def _is_shared(self, op_id: str) -> bool:
@@ -524,6 +534,8 @@ class NodeCore:
         self.unlisted_files.applied(entry, new)
         if entry.origin != self.config.name and entry.kind in (*IDENTITY_KINDS, "upload", "delete"):
             self._changed_elsewhere(entry)
+        if entry.settings:
+            self.fips.look()
         if live:
             self.change_notification.notice(entry, new)
         self.change_notification.replica_caught_up()
@@ -553,6 +565,7 @@ class NodeCore:
         """
         if first:
             self.unlisted_files.installed(tuple(self.replica.rows))
+        self.fips.look()
 
     def _files_read(self, event: FilesRead) -> None:
         if event.token == RELOAD:
@@ -710,6 +723,7 @@ class NodeCore:
             + self.ordering.open()
             + self.connections.open()
             + self.change_notification.waiting()
+            + self.fips.busy()
             + (not self.installation.complete)
         )
 

@@ -5,7 +5,7 @@ Below the node's home:
     usr/local/{cm,platform,sip}/.security/…   certificates and keys, as the product lays them out (domain.md B.5)
     db/replica.sqlite                         the database replica (`ReplicaDb`)
     log/entries, log/answers                  the cluster's log (`LogFile`), on the publisher only
-    state/node.json                           boot number, installation, services whose start at boot was changed
+    state/node.json                           boot number, installation, services whose start at boot was changed, FIPS
     state/orders                              ids of service orders that took effect
     state/identities.json                     which operations identity certificates are from
     private/                                  what the key ring keeps; only tidied up here
@@ -35,6 +35,7 @@ from ucmlab.node.commands import (
     RecordOrder,
     RemoveFile,
     SetEnabled,
+    SetFips,
     SetInstalled,
     SettleFile,
     SyncDisk,
@@ -59,6 +60,7 @@ class NodeState(msgspec.Struct, frozen=True):
     boot: int = 0
     installed: bool = False
     enabled: dict[str, bool] = {}
+    fips: bool = False
 
 
 class NodeDisk:
@@ -107,6 +109,7 @@ class NodeDisk:
                 done_orders=tuple(dict.fromkeys(order.decode() for order in orders)),
                 keys=read_key_generations(self._layout, self._rulebook, identities),
                 installed=self._state.installed,
+                fips=self._state.fips,
             )
 
     def perform(self, command: Command) -> Event | None:
@@ -134,11 +137,8 @@ class NodeDisk:
                     self._change_log(command)
                 case RecordOrder(op_id=op_id):
                     self._orders.append(op_id.encode())
-                case SetEnabled(service=service, enabled=enabled):
-                    changed = {**self._state.enabled, service: enabled}
-                    self._save(msgspec.structs.replace(self._state, enabled=changed))
-                case SetInstalled():
-                    self._save(msgspec.structs.replace(self._state, installed=True))
+                case SetEnabled() | SetInstalled() | SetFips():
+                    self._change_state(command)
                 case _:
                     raise TypeError(f"{type(command).__name__} does not concern the disk")
         return None
@@ -184,6 +184,16 @@ class NodeDisk:
                 log.begin_epoch(epoch)
                 self._replica.begin_epoch(epoch)
                 self._replica.sync()
+
+    def _change_state(self, command: SetEnabled | SetInstalled | SetFips) -> None:
+        match command:
+            case SetEnabled(service=service, enabled=enabled):
+                changed = {**self._state.enabled, service: enabled}
+                self._save(msgspec.structs.replace(self._state, enabled=changed))
+            case SetInstalled():
+                self._save(msgspec.structs.replace(self._state, installed=True))
+            case SetFips(enabled=fips):
+                self._save(msgspec.structs.replace(self._state, fips=fips))
 
     def _tidy(self) -> None:
         for folder in self._layout.own_folders:

@@ -67,6 +67,8 @@ class DiskImage(msgspec.Struct, frozen=True):
     keys: dict[str, int] = {}
     """Generation of each kind of sealed private material at hand (`authz`, `ITLRecovery`)."""
     installed: bool = False
+    fips: bool = False
+    """Whether FIPS mode was carried out."""
 
 
 class Started(Event, frozen=True):

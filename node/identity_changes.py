@@ -16,6 +16,7 @@ from ucmlab.node.context import Context
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import Age, GenerateSelfSigned, Regenerate, ReuseCertificate, Upload
 from ucmlab.node.filing import Filing
+from ucmlab.node.fips import check_fips
 from ucmlab.node.identity_rows import identity_rows
 from ucmlab.node.issuing import kind_of
 from ucmlab.node.leaf_rules import (
@@ -177,6 +178,7 @@ class IdentityChanges:
         check_description(request.description)
         certificates = read_upload(request.data, der_pkcs7=self._context.config.der_pkcs7)
         leaf = self._judge_leaf(unit, certificates)
+        check_fips(self._context.set_parameters, self._context.config.name, certificates)
         others = tuple(each for each in certificates if each.fingerprint != leaf.fingerprint)
         for each in others:
             if kind_of(each) == "leaf":

@@ -32,6 +32,8 @@ class Parameter(RuleRow, frozen=True, kw_only=True):
     unit: str = ""
     restart: tuple[str, ...] = ()
     """Services that read it when they start (R-010)."""
+    regenerates: tuple[str, ...] = ()
+    """Identities of a node that are made anew when a mode is turned on."""
 
     @property
     def accepts(self) -> str:

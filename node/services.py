@@ -86,6 +86,19 @@ class Services:
             else:
                 slot.since = self._context.now.lab
 
+    def reboot(self) -> None:
+        """The node boots: all services end, and what is enabled starts again; who ordered one about waits for that."""
+        for slot in self._slots.values():
+            if slot.state != "stopped":
+                slot.loaded = {}
+                self._context.cancel_timer(f"service:{slot.rule.name}")
+                self._move(slot, "stopped")
+                self._changed(slot.rule.name, False)
+        self.boot()
+        for slot in self._slots.values():
+            if slot.state == "stopped":
+                self._rest(slot)
+
     def shut_down(self) -> None:
         """The node stops: everything ends at once."""
         for slot in self._slots.values():

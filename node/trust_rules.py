@@ -14,6 +14,7 @@ from ucmlab.node.context import Context
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import Delete, Upload
 from ucmlab.node.filing import Filing
+from ucmlab.node.fips import check_fips
 from ucmlab.node.replica import Replica
 from ucmlab.node.rulebook import Operation, RuleBook, Unit
 from ucmlab.node.upload_files import read_upload
@@ -43,6 +44,7 @@ def judge_upload(context: Context, replica: Replica, filing: Filing, request: Up
     certificates = read_upload(request.data, der_pkcs7=context.config.der_pkcs7)
     for certificate in certificates:
         check_trust_certificate(certificate, context.now.wall)
+    check_fips(context.set_parameters, context.config.name, certificates)
     brought = dict.fromkeys((unit.name, *copies(context, unit)), certificates)
     adds, removes = taken_in(context, replica, brought, request.description)
     return Wanted("upload", removes=removes, adds=adds, warnings=present_already(replica, filing, adds))

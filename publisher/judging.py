@@ -10,6 +10,7 @@ from ucmlab.node.certificates import check_trust_certificate, names_content, par
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.default_cas import default_rows
 from ucmlab.node.errors import Refusal
+from ucmlab.node.fips import check_fips
 from ucmlab.node.instant import Instant
 from ucmlab.node.replica import Replica
 from ucmlab.node.rulebook import Operation, RuleBook, Unit
@@ -65,6 +66,7 @@ def judge_adds(
         check_fingerprint(row)
         if proposal.kind == "upload":
             check_trust_certificate(certificate, now.wall)
+            check_fips(replica.settings, origin, (certificate,))
         elif config.replication == "modern" and row.key in replica.tombstones:
             raise Refusal("not_found", "it was deleted")
         known = replica.rows.get(row.key)

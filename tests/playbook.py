@@ -425,6 +425,8 @@ class Playbook:
                 disk.enabled[service] = enabled
             case c.SetInstalled():
                 disk.installed = True
+            case c.SetFips(enabled):
+                disk.fips = enabled
             case c.ReadFiles(token):
                 answers.append(FilesRead(token, tuple(disk.files.values())))
             case c.SyncDisk(token, files):

@@ -25,6 +25,7 @@ WRITES: tuple[type[c.Command], ...] = (
     c.RecordOrder,
     c.SetEnabled,
     c.SetInstalled,
+    c.SetFips,
     c.MakeIdentity,
     c.InstallIdentity,
     c.ReuseIdentity,

@@ -59,6 +59,7 @@ class SimDisk:
         self._done_orders = list(image.done_orders)
         self.keys = dict(image.keys)
         self.installed = image.installed
+        self.fips = image.fips
 
     # -- reading
 
@@ -81,6 +82,7 @@ class SimDisk:
             done_orders=tuple(self._done_orders),
             keys=dict(self.keys),
             installed=self.installed,
+            fips=self.fips,
         )
 
     def replica(self) -> ReplicaImage:

@@ -400,6 +400,7 @@ class World(Timeline):
             c.RecordOrder: lambda node, command: node.disk.record_order(command.op_id),
             c.SetEnabled: lambda node, command: node.disk.enabled.__setitem__(command.service, command.enabled),
             c.SetInstalled: lambda node, command: setattr(node.disk, "installed", True),
+            c.SetFips: lambda node, command: setattr(node.disk, "fips", command.enabled),
             c.ReadFiles: self._read_files,
             c.SyncDisk: self._sync,
             c.MakeIdentity: self._key_work,

@@ -1,5 +1,7 @@
 """Parameters in a simulated cluster: set on one node, read on all, whatever befalls them meanwhile."""
 
+from typing import Any
+
 import pytest
 
 from tests.simulation.stories import told
@@ -174,5 +176,85 @@ def test_what_a_restored_publisher_does_not_know_is_lost_for_all_as_rows_are() -
         lab.check(set(read(lab, CHECK).values()) == {"true"}, "the backup has it")
         lab.check(set(read(lab, "Validity Check Frequency").values()) == {"24"}, "the backup does not")
         lab.check(bool(lab.events("epoch_begun")), "a new epoch says so")
+
+    told(story)
+
+
+# -- FIPS mode
+
+MADE_ANEW = {
+    "pub": {"CallManager", "tomcat", "ipsec", "TVS", "CAPF", "ITLRecovery"},
+    "sub1": {"CallManager", "tomcat", "ipsec", "TVS"},
+    "imp1": {"tomcat", "ipsec"},
+}
+"""CAPF and ITLRecovery are the publisher's."""
+
+
+def identities(lab: Lab, node: str) -> dict[str, str]:
+    told: Any = lab.dump()
+    return {unit: each["fingerprint"] for unit, each in told["nodes"][node]["identities"].items()}
+
+
+@pytest.mark.rule("B.16")
+@pytest.mark.parametrize("node", MADE_ANEW)
+def test_a_node_that_is_put_into_fips_mode_makes_its_identities_anew_and_boots(node: str) -> None:
+    async def story(lab: Lab) -> None:
+        it, others = lab.node(node), [each.name for each in lab.nodes if each.name != node]
+        before = {each.name: identities(lab, each.name) for each in lab.nodes}
+        (await it.set_parameter(FIPS, True)).must_be("done")
+        await lab.converged(within="31m")
+        after = identities(lab, node)
+        changed = {unit for unit, fingerprint in after.items() if fingerprint != before[node][unit]}
+        lab.check(changed == MADE_ANEW[node], "these are new, and no others", str(changed))
+        lab.check(not it.pending(), "and loaded, as every service was started after that")
+        lab.check(set(it.services.values()) <= {"started", "stopped"}, "they came up again", str(it.services))
+        handed_out = {"ITLRecovery"} if node == "pub" else set[str]()
+        for name in others:
+            new = {unit for unit, each in identities(lab, name).items() if each != before[name][unit]}
+            lab.check(new <= handed_out, f"{name} keeps its own", str(new))
+        booted = [each["node"] for each in lab.events("rebooted")]
+        lab.check(booted == [node], "this node booted, once", str(booted))
+        await it.kill()
+        await it.start()
+        await lab.converged(within="31m")
+        lab.check(identities(lab, node) == after, "at its next start nothing is left to do")
+        (await it.set_parameter(FIPS, False)).must_be("done")
+        await lab.converged(within="31m")
+        lab.check(identities(lab, node) == after, "turned off it boots, and keeps them")
+
+    told(story)
+
+
+@pytest.mark.rule("B.16")
+def test_a_kill_in_between_leaves_it_to_be_done_at_the_next_start() -> None:
+    async def story(lab: Lab) -> None:
+        sub1, before = lab.node("sub1"), identities(lab, "sub1")
+        await sub1.kill(at="MakeIdentity")
+        (await sub1.set_parameter(FIPS, True)).must_be("indefinite", "node_down")
+        lab.check(not lab.events("rebooted"), "it did not come to its end")
+        await sub1.start()
+        await lab.converged(within="31m")
+        changed = {unit for unit, each in identities(lab, "sub1").items() if each != before[unit]}
+        lab.check(changed == MADE_ANEW["sub1"], "all of them are new", str(changed))
+        lab.check(len(lab.events("rebooted")) == 1, "and it booted")
+
+    told(story)
+
+
+@pytest.mark.rule("B.4")
+def test_a_node_in_fips_mode_takes_nothing_that_was_signed_with_sha1() -> None:
+    async def story(lab: Lab) -> None:
+        pub, sub1 = lab.node("pub"), lab.node("sub1")
+        old = await lab.ca("Old Root", hash="sha1")
+        (await sub1.set_parameter(FIPS, True)).must_be("done")
+        await lab.converged(within="31m")
+        reply = await sub1.upload("tomcat-trust", old.pem)
+        reply.must_be("refused", "hash_algorithm")
+        text = "The hash algorithm is not allowed: Old Root was signed with sha1, which FIPS mode forbids"
+        lab.check(reply.text == text, "it says why", reply.text)
+        csr = await sub1.generate_csr("tomcat")
+        leaf = await old.sign(csr.pem, hash="sha1")
+        (await sub1.upload("tomcat", leaf.chain_pem)).must_be("refused", "hash_algorithm")
+        (await pub.upload("tomcat-trust", old.pem)).must_be("done")
 
     told(story)

@@ -26,6 +26,7 @@ from ucmlab.node.commands import (
     RecordOrder,
     RemoveFile,
     SetEnabled,
+    SetFips,
     SetInstalled,
     SettleFile,
     SyncDisk,
@@ -92,6 +93,7 @@ class DiskModel:
         self.enabled: dict[str, bool] = {}
         self.orders: dict[str, None] = {}
         self.installed = False
+        self.fips = False
 
     def image(self, boot: int) -> DiskImage:
         """The whole image; answers sorted, because nobody asks for their order."""
@@ -109,6 +111,7 @@ class DiskModel:
             enabled=self.enabled,
             done_orders=tuple(self.orders),
             installed=self.installed,
+            fips=self.fips,
         )
 
     def fold(self, command: Command) -> None:
@@ -127,6 +130,8 @@ class DiskModel:
                 self.enabled = {**self.enabled, service: enabled}
             case SetInstalled():
                 self.installed = True
+            case SetFips(enabled=enabled):
+                self.fips = enabled
             case RecordOrder(op_id=op_id):
                 self.orders[op_id] = None
             case _:
@@ -184,7 +189,7 @@ def comparable(image: DiskImage) -> tuple[object, ...]:
         (replica.epoch, replica.seq, replica.hash, replica.floor, replica.rows, sorted(replica.tombstones)),
         replica.settings,
         (log.epoch, log.floor, log.floor_hash, log.payloads, sorted(log.answers)),
-        (image.enabled, image.done_orders, image.installed),
+        (image.enabled, image.done_orders, image.installed, image.fips),
     )
 
 
@@ -258,6 +263,7 @@ class Script:
             RecordOrder(self._op_id()),
             SetEnabled(service, self._random.random() < 0.5),
             SetInstalled(),
+            SetFips(self._seq % 2 == 0),
             SyncDisk("t", files=True),
         )
         return [self._random.choice(choices)]

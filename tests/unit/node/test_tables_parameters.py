@@ -54,6 +54,13 @@ def parameter(row: dict[str, str]) -> dict[str, object]:
     }
 
 
+@pytest.mark.rule("B.16")
+def test_a_mode_makes_identities_anew_and_nothing_else_does() -> None:
+    fips = {"FIPS Mode": ("CallManager", "tomcat", "ipsec", "TVS", "CAPF", "ITLRecovery")}  # B.16; SSH is no unit
+    for _, _, book in books():
+        assert {row.name: row.regenerates for row in book.parameters.values() if row.regenerates} == fips
+
+
 @pytest.mark.rule("R-008", "R-010", "R-117", "R-158", "R-174", "R-177", "R-178", "R-187", "R-189")
 def test_the_parameters_of_each_release() -> None:
     rows = read(PARAMETERS, COLUMNS)
