@@ -208,6 +208,7 @@ class NodeCore:
             self.context,
             carried_out=image.fips,
             identities=self.identities,
+            caught_up=self._caught_up,
             regenerate=self.operations.ask,
             reboot=self.services.reboot,
         )
@@ -452,10 +453,10 @@ class NodeCore:
                 self._answered(answer)
             case Entries() as entries if address.kind == "answer" and to_me:
                 self.follower.entries_told(entries)
-                self.change_notification.replica_caught_up()
+                self._perhaps_caught_up()
             case Snapshot() as snapshot if address.kind == "answer" and to_me:
                 self.follower.snapshot_told(snapshot)
-                self.change_notification.replica_caught_up()
+                self._perhaps_caught_up()
             case Birth() as birth if address.kind == "birth" and opened.sender == address.node:
                 self._birth_told(opened.sender, birth)
             case ServiceOrder() as order if address.kind == "cmd" and to_me:
@@ -476,7 +477,12 @@ class NodeCore:
 
     def _head_told(self, head: Head) -> None:
         self.follower.head_told(head)
+        self._perhaps_caught_up()
+
+    def _perhaps_caught_up(self) -> None:
         self.change_notification.replica_caught_up()
+        if self.fips.waits:
+            self.fips.look()
 
     def _birth_told(self, sender: str, birth: Birth) -> None:
         """Of the publisher's births and wills only those of its newest boot count: a will may come late."""

@@ -1,7 +1,8 @@
 """FIPS mode of one node: what it forbids, and what is made anew when it is turned on (B.4, B.16).
 
 The parameter says what is wanted, the disk what was carried out; where they differ, the node's identities are made
-anew one by one and the node boots. A kill in between leaves it to be done again, all of it, at the next start.
+anew one by one and the node boots. A kill in between leaves it to be done again, all of it, at the next start. Nothing
+is done by a replica that is behind: it may have lost what was set.
 """
 
 from collections.abc import Callable, Iterable
@@ -51,6 +52,7 @@ class FipsMode:
         *,
         carried_out: bool,
         identities: dict[str, bytes],
+        caught_up: Callable[[], bool],
         regenerate: Callable[[Regenerate], None],
         reboot: Callable[[], None],
     ) -> None:
@@ -60,18 +62,22 @@ class FipsMode:
             context: the node's.
             carried_out: whether the node is in FIPS mode, by its disk.
             identities: the node's own table.
+            caught_up: whether the replica is where the log ends.
             regenerate: has an identity made anew; the reply is offered to `takes`.
             reboot: ends all services and starts them again.
         """
         self._context = context
         self._on = carried_out
         self._identities = identities
+        self._caught_up = caught_up
         self._regenerate = regenerate
         self._reboot = reboot
         self._begun = False
         self._making: dict[str, str] = {}
         """Units by operation id."""
         self._failed = False
+        self.waits = False
+        """Whether there is something to do once the replica has caught up."""
 
     def busy(self) -> int:
         """Identities that are being made anew."""
@@ -85,7 +91,9 @@ class FipsMode:
     def look(self) -> None:
         """Carry out what is set, if it is not yet."""
         wanted = self._context.parameters.flag(FIPS)
-        if not self._begun or self._making or self._failed or wanted == self._on:
+        idle = self._begun and not self._making and not self._failed
+        self.waits = idle and wanted != self._on and not self._caught_up()
+        if not idle or wanted == self._on or self.waits:
             return
         # The product asks for mixed mode's CTL file, SSH host keys and a longer security password besides; there are
         # none here. What turning it off makes anew is not public. [ASSUMED] nothing: the node boots.

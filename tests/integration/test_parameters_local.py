@@ -49,3 +49,23 @@ def test_what_is_set_on_sub1_is_read_on_all_and_after_a_kill_and_a_restart(lab: 
     lab.must("down")
     lab.must("up", "--detach")
     assert (read(lab, CIPHERS), read(lab, "Use TLS")) == ([ALL] * 3, ["false"] * 3)
+
+
+@pytest.mark.rule("B.16")
+def test_a_real_node_is_put_into_fips_mode_and_boots(lab: CommandLine) -> None:
+    lab.must("up", "--detach", "--nodes", "pub,sub1")
+    before = lab.json("dump")["nodes"]["sub1"]["identities"]
+    lab.must("parameter", "set", "sub1", "FIPS Mode", "true")
+    lab.must("wait", "--event", "rebooted")
+    lab.must("wait", "--converged")
+    node = lab.json("dump")["nodes"]["sub1"]
+    new = {unit for unit, each in node["identities"].items() if each["fingerprint"] != before[unit]["fingerprint"]}
+    assert new == {"CallManager", "tomcat", "ipsec", "TVS"}
+    assert [each["pending"] for each in node["services"].values() if each["pending"]] == []
+    lab.must("fault", "kill", "sub1")
+    lab.must("fault", "start", "sub1")
+    lab.must("wait", "--converged")
+    assert lab.json("dump")["nodes"]["sub1"]["identities"] == node["identities"]
+    lab.must("parameter", "set", "sub1", "Common Criteria Mode", "true")
+    refused = lab.run("parameter", "set", "sub1", "FIPS Mode", "false")
+    assert (refused.returncode, b"Common Criteria Mode needs FIPS Mode" in refused.stderr) == (1, True)

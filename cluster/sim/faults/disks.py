@@ -1,5 +1,7 @@
 """Disks that are full, forbid, forget, or change what they hold."""
 
+from msgspec.structs import replace
+
 from ucmlab.cluster.faults.ledger import Injected
 from ucmlab.cluster.sim.disk import SimDisk
 from ucmlab.cluster.sim.faults.nodes import start
@@ -51,8 +53,8 @@ def _restore(stage: Stage, injected: Injected) -> None:
 
 def _empty(stage: Stage, injected: Injected) -> None:
     kept = stage.node(injected).disk.image()
-    image = DiskImage(boot=kept.boot, identities=kept.identities, keys=kept.keys, installed=kept.installed)
-    _swap_disk(stage, injected, image)
+    still = DiskImage(boot=kept.boot, identities=kept.identities, keys=kept.keys, installed=kept.installed)
+    _swap_disk(stage, injected, replace(still, fips=kept.fips))
 
 
 ROWS = {

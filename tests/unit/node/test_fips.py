@@ -1,12 +1,13 @@
 """FIPS mode on one node: carried out once, whatever fails meanwhile; and the boot of its services."""
 
 import pytest
+from msgspec.structs import replace
 
 from tests.playbook import LogBook, Playbook, config
 from tests.unit.node.certificate_factory import certificate, ec_key
 from tests.unit.node.test_services import TFTP, TOMCAT, order, reports, state, up
 from tests.unit.publisher.test_publisher_core import up as publisher_up
-from ucmlab.broker.messages import Answer, Proposal, Row, Setting
+from ucmlab.broker.messages import Answer, CatchUp, Proposal, Row, Setting
 from ucmlab.cluster.ca.signatures import resigned
 from ucmlab.cluster.simkeys import sim_rsa
 from ucmlab.node.certificates import parse
@@ -14,7 +15,7 @@ from ucmlab.node.commands import MakeIdentity, SetFips
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import DiskImage
 from ucmlab.node.fips import check_fips
-from ucmlab.node.instant import HOUR, MINUTE
+from ucmlab.node.instant import HOUR, MINUTE, SECOND
 
 FIPS = "FIPS Mode"
 OLD = resigned(certificate("Old Root"), ec_key(), "sha1")
@@ -31,6 +32,11 @@ def sets_fips(sub: Playbook, book: LogBook, value: str) -> None:
     """The entry comes; the publisher answers whatever follows."""
     book.add(kind="parameter", settings=(Setting("sub1", FIPS, value),))
     sub.does(book.told(book.replica.seq))
+    sub.does(book.head())
+    answered(sub)
+
+
+def answered(sub: Playbook) -> None:
     for each in sub.said(Proposal):
         sub.hears_answer(each.op_id)
 
@@ -45,7 +51,7 @@ def test_it_is_carried_out_once_and_remembered() -> None:
     sets_fips(sub, book, "true")
     assert made(sub) == ["tomcat"]
     assert sub.all(SetFips) == [SetFips(enabled=True)]
-    assert sub.core.open_operations() == 0
+    assert sub.core.fips.busy() == 0
     sub.restart()
     assert (made(sub), sub.all(SetFips)) == ([], [])
     sets_fips(sub, book, "false")
@@ -70,11 +76,27 @@ def test_with_a_disk_that_is_full_it_is_not_carried_out_people_are_told_and_the_
     assert sub.all(SetFips) == []
     told = [each.fields for each in sub.records("alarm") if each.fields["alarm"] == "mode_not_carried_out"]
     assert told == [{"alarm": "mode_not_carried_out", "mode": FIPS, "unit": "tomcat", "reason": "permission"}]
-    assert sub.core.open_operations() == 0
+    assert sub.core.fips.busy() == 0
     sub.fails = None
-    assert not sub.disk.fips
     sub.restart()
+    assert not sub.disk.fips
+    sub.does(book.head())
+    answered(sub)
     assert sub.disk.fips
+
+
+@pytest.mark.rule("B.16")
+def test_a_replica_that_lost_what_was_set_does_nothing_before_it_has_caught_up() -> None:
+    sub, book = in_cluster(), LogBook()
+    sets_fips(sub, book, "true")
+    kept = sub.disk.image()
+    lost = Playbook(config("sub1"), image=replace(kept, replica=LogBook().image())).up()
+    assert lost.core.replica.settings == {}
+    lost.does(book.head())
+    (request,) = [said for _, said in lost.published(lost.wait(SECOND)) if isinstance(said, CatchUp)]
+    lost.does(book.after(request))
+    assert dict(lost.core.replica.settings) == {("sub1", FIPS): "true"}
+    assert (lost.all(SetFips), made(lost), lost.disk.fips) == ([], [], True)
 
 
 @pytest.mark.rule("B.16")
@@ -83,8 +105,8 @@ def test_what_is_turned_off_while_it_is_carried_out_is_off_in_the_end() -> None:
     for value in ("true", "false"):
         book.add(kind="parameter", settings=(Setting("sub1", FIPS, value),))
         sub.does(book.told(book.replica.seq))
-    for each in sub.said(Proposal):
-        sub.hears_answer(each.op_id)
+        sub.does(book.head())
+    answered(sub)
     assert sub.all(SetFips) == [SetFips(enabled=True), SetFips(enabled=False)]
 
 
