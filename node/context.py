@@ -66,7 +66,7 @@ class Context:
                 return opened
         if not (all(unit in self.rulebook.units for unit in units) and all(map(self._can_be_held, rows))):
             raise Refused("row", opened.sender)
-        if not all(map(self._can_be_set, settings)):
+        if settings and not all(map(self._can_be_set, settings)):
             raise Refused("setting", opened.sender)
         return opened
 

@@ -706,7 +706,7 @@ class NodeCore:
             epoch=self.replica.epoch,
             seq=self.replica.seq,
             digest=self.replica.digest(),
-            settings=self.replica.settings_digest(),
+            settings=self.replica.settings_digest,
             files_agree=self.change_notification.agrees() and self.identity_changes.agree(),
             change_notification=self.change_notification.running,
             open_operations=self.open_operations(),

@@ -121,7 +121,7 @@ class Follower:
         """A new session: what was on its way is gone, and the acknowledgement may be unknown to a new broker."""
         self._asking = self._gap_waiting = False
         if self._acked is not None:
-            digest, settings = self._replica.digest(), self._replica.settings_digest()
+            digest, settings = self._replica.digest(), self._replica.settings_digest
             self._publish_ack(*self._acked, digest, self._acked_hash, settings)
         if self._replica.epoch:
             self.acknowledge_soon(urgent=True)  # what the disk holds may be news to a publisher that was restored
@@ -150,7 +150,7 @@ class Follower:
         if self._behind():
             self._expect_gap_to_close()
         elif self._replica.position == (head.epoch, head.seq) and (
-            self._replica.digest() != head.digest or self._replica.settings_digest() != head.settings
+            self._replica.digest() != head.digest or self._replica.settings_digest != head.settings
         ):
             # S7: equal position, unequal rows or settings. Nothing here can tell who is right, so people are called.
             self._context.alarm("digest_mismatch", epoch=head.epoch, seq=head.seq)
@@ -274,7 +274,7 @@ class Follower:
         if self._syncing is not None or self._acked == self._replica.position or not self._may_acknowledge():
             return
         replica = self._replica
-        self._syncing = (*replica.position, replica.digest(), replica.hash, replica.settings_digest())
+        self._syncing = (*replica.position, replica.digest(), replica.hash, replica.settings_digest)
         # Files count for a position in `modern` only; elsewhere the next comparison writes again what a power cut took.
         self._context.ask(SyncDisk(ACK_SYNC, files=self._context.config.replication == "modern"))
 

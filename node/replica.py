@@ -27,6 +27,8 @@ class Replica:
         """The table's, not to be changed."""
         self._take(table_of(image.rows))
         self.settings: Settings
+        self.settings_digest: str
+        """Of what is set; the digest of rows says nothing of it."""
         self._set(settings_of(image.settings))
 
     @property
@@ -88,10 +90,6 @@ class Replica:
         """SHA-256 over the sorted lines `unit TAB fingerprint LF` of rows with holders (design 7.2)."""
         return self.table.digest()
 
-    def settings_digest(self) -> str:
-        """What is set, in short; the digest of rows says nothing of it."""
-        return self._settings_digest
-
     def of_unit(self, unit: str) -> dict[str, Row]:
         """A unit's rows by fingerprint, in the order in which they came; not to be changed."""
         return self.table.units.get(unit, NO_ROWS)
@@ -102,4 +100,4 @@ class Replica:
 
     def _set(self, settings: Settings) -> None:
         self.settings = settings
-        self._settings_digest = settings_digest(settings)
+        self.settings_digest = settings_digest(settings)

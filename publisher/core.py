@@ -359,7 +359,7 @@ class PublisherCore(NodeCore):
         self._ack_counts[sender] = (boot, ack.count)
         self._somebody_is_at((ack.epoch, ack.seq), ack.hash, sender)
         self._acknowledged(sender, (ack.epoch, ack.seq))
-        digests = (self.replica.digest(), self.replica.settings_digest())
+        digests = (self.replica.digest(), self.replica.settings_digest)
         if (ack.epoch, ack.seq) == self.replica.position and (ack.digest, ack.settings) != digests:
             self.context.alarm("digest_mismatch", member=sender, epoch=ack.epoch, seq=ack.seq)
 
@@ -426,7 +426,7 @@ class PublisherCore(NodeCore):
             self.log.raise_floor(floor)
             self.context.ask(RaiseFloor(floor))
         epoch, seq = self.log.head
-        digests = (self.replica.digest(), self.log.floor, self.replica.settings_digest())
+        digests = (self.replica.digest(), self.log.floor, self.replica.settings_digest)
         head = Head(epoch, seq, self.log.head_hash, *digests)
         self.context.publish(self.context.topics.head(), head, retain=True)
         self.context.start_timer(HEAD_TIMER, HEAD_AGAIN)

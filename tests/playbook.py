@@ -204,7 +204,7 @@ class LogBook:
     def head(self, *, floor: int = 0) -> MessageArrived:
         """The publisher tells where its log ends."""
         replica = self.replica
-        said = Head(replica.epoch, replica.seq, replica.hash, replica.digest(), floor, replica.settings_digest())
+        said = Head(replica.epoch, replica.seq, replica.hash, replica.digest(), floor, replica.settings_digest)
         return message("pub", TOPICS.head(), said)
 
     def after(self, request: CatchUp, node: str = "sub1", *, most: int = 200) -> MessageArrived:

@@ -197,7 +197,7 @@ class SeedRun:
         return head is not None and all(
             core is not None
             and (core.replica.position, core.replica.digest()) == (head.position, head.digest())
-            and core.replica.settings_digest() == head.settings_digest()
+            and core.replica.settings_digest == head.settings_digest
             and core.change_notification.agrees()
             and not core.open_operations()
             for core in cores

@@ -7,6 +7,7 @@ from ucmlab.cluster.sim.world import SimNode
 from ucmlab.node.certificates import parse
 from ucmlab.node.core import NodeCore
 from ucmlab.node.instant import MINUTE
+from ucmlab.node.settings import settings_of
 from ucmlab.publisher.core import HEAD_AGAIN
 
 QUIET_EVENTS = 5
@@ -96,8 +97,10 @@ class EndJudge:
     def _check_disk(self, node: SimNode) -> None:
         """S1: the database is what the node believes. L2, S3: files equal rows."""
         facts, role = self._facts, node.config.role
-        rows = {row.key for row in node.disk.replica().rows}
-        if node.core is not None and rows != set(node.core.replica.rows):
+        on_disk = node.disk.replica()
+        rows, settings = {row.key for row in on_disk.rows}, settings_of(on_disk.settings)
+        believed = None if node.core is None else node.core.replica
+        if believed is not None and (rows != set(believed.rows) or settings != believed.settings):
             facts.violate("S1", node.name, "the database on disk is not what the node believes")
         files = {(file.unit, parse(file.der).fingerprint) for file in node.disk.files.values()}
         for unit in self._listed:

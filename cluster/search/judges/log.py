@@ -9,10 +9,6 @@ from ucmlab.node.events import DiskImage
 from ucmlab.node.log_hash import entry_hash
 
 
-def _content(change: LogEntry | ApplyEntry) -> tuple[object, ...]:
-    return (change.adds, change.removes, change.settings)
-
-
 class LogJudge:
     """Knows every entry that the publisher ever made durable, and where each replica stands."""
 
@@ -76,7 +72,12 @@ class LogJudge:
             known = former if former is not None and former.hash == command.hash else known
         if known is None:
             self._not_in_log(node, command)
-        elif known.hash != command.hash or _content(known.entry) != _content(command):
+        elif (
+            known.hash != command.hash
+            or known.entry.adds != command.adds
+            or known.entry.removes != command.removes
+            or known.entry.settings != command.settings
+        ):
             facts.violate("S1", node.name, f"{command.epoch}/{command.seq} applied with another content")
         elif self._hashes.get(node.name, known.entry.prev) != known.entry.prev:
             facts.violate("S1", node.name, f"{command.epoch}/{command.seq} applied after another branch of the log")

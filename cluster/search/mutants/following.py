@@ -65,7 +65,7 @@ class HastyFollower(Follower):
         """Tell the position at once."""
         if self._acked != self._replica.position and self._may_acknowledge():
             replica = self._replica
-            self._syncing = (*replica.position, replica.digest(), replica.hash, replica.settings_digest())
+            self._syncing = (*replica.position, replica.digest(), replica.hash, replica.settings_digest)
             self.synced()
 
 
@@ -113,7 +113,7 @@ class UnseeingFollower(Follower):
     def head_told(self, head: Head) -> None:
         """Whatever the head says of rows and settings is right."""
         if (head.epoch, head.seq) == self._replica.position:
-            head = replace(head, digest=self._replica.digest(), settings=self._replica.settings_digest())
+            head = replace(head, digest=self._replica.digest(), settings=self._replica.settings_digest)
         super().head_told(head)
 
 
@@ -150,7 +150,7 @@ class TalkativeFollower(Follower):
         super().head_told(head)
         if self._acked is not None:
             replica = self._replica
-            self._publish_ack(*self._acked, replica.digest(), self._acked_hash, replica.settings_digest())
+            self._publish_ack(*self._acked, replica.digest(), self._acked_hash, replica.settings_digest)
 
 
 class MemorialReplica(Replica):

@@ -46,7 +46,7 @@ class UnseeingPublisher(PublisherCore):
     def _ack_told(self, ack: Ack, sender: str, boot: int) -> None:
         """Whatever is acknowledged is right."""
         if (ack.epoch, ack.seq) == self.replica.position:
-            ack = replace(ack, digest=self.replica.digest(), settings=self.replica.settings_digest())
+            ack = replace(ack, digest=self.replica.digest(), settings=self.replica.settings_digest)
         super()._ack_told(ack, sender, boot)
 
 

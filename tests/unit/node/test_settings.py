@@ -130,7 +130,7 @@ def test_whoever_sets_and_however_it_arrives_the_last_in_the_log_holds_on_every_
         sub.does(book.told(seq))
     answer_every_request(sub, book, sub.does(book.head()) + sub.wait(SECOND))
     assert set_of(sub) == expected
-    assert sub.core.replica.settings_digest() == pub.core.replica.settings_digest()
+    assert sub.core.replica.settings_digest == pub.core.replica.settings_digest
     assert sub.records("alarm") == []
 
 
@@ -193,7 +193,7 @@ def test_other_settings_at_an_equal_position_raise_an_alarm_on_either_side() -> 
     pub = up("sub1")
     pub.hears_proposal("sub1", proposal("op-1", TLS))
     replica = pub.core.replica
-    for count, digest in enumerate(("", settings_digest(settings_of((EVERY,))), replica.settings_digest())):
+    for count, digest in enumerate(("", settings_digest(settings_of((EVERY,))), replica.settings_digest)):
         said = Ack(1, 1, replica.digest(), count + 1, b"", digest)
         pub.hears("sub1", TOPICS.ack("sub1"), said)
     assert [each.fields["alarm"] for each in pub.records("alarm")] == ["digest_mismatch"] * 2
