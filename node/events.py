@@ -358,8 +358,8 @@ class SetParameter(Event, frozen=True):
 
     @property
     def unit(self) -> str:
-        """What must not be under another change meanwhile."""
-        return self.name
+        """What must not be under another change meanwhile: the parameter, in whatever case it is written."""
+        return self.name.casefold()
 
 
 class OrderService(Event, frozen=True):

@@ -6,6 +6,8 @@ last the copies in trust stores, which follow the rows. A kill in between leaves
 identity that no row names is put forward again (`unnamed`).
 """
 
+from collections.abc import Iterable
+
 import msgspec
 
 from ucmlab.broker.messages import Row, RowKey
@@ -143,6 +145,11 @@ class IdentityChanges:
         leaf, store = parse(self._identities[unit]), self._context.rulebook.units[unit].verified_by
         issuers = complete(leaf, held=self._held(store), wall=self._context.now.wall).issuers
         return "".join(pem(each.der) for each in (leaf, *issuers)).encode()
+
+    def ca_signed(self, units: Iterable[str]) -> list[str]:
+        """Those of the units whose certificate a CA signed."""
+        held = ((unit, self._identities[unit]) for unit in units if unit in self._identities)
+        return [unit for unit, der in held if not parse(der).self_signed]
 
     def unnamed(self) -> list[str]:
         """Units whose certificate no row of this node names: files win over the database (K1, as in B.6.3)."""

@@ -157,9 +157,7 @@ class Operations:
         elif isinstance(request, Plant):
             self._plant(request)
         elif isinstance(request, SetParameter):
-            self._propose(
-                request.op_id, Wanted(PARAMETER, (), (), settings=(judge_set(self._context, request),)), asked=True
-            )
+            self._set(request)
         elif isinstance(request, Upload) and not self._is_identity(request.purpose):
             self._propose(request.op_id, judge_upload(self._context, self._replica, self._filing, request), asked=True)
         else:
@@ -168,6 +166,13 @@ class Operations:
     def _is_identity(self, purpose: str) -> bool:
         unit = self._context.rulebook.units.get(purpose)
         return unit is not None and unit.kind == "identity"
+
+    def _set(self, request: SetParameter) -> None:
+        setting = judge_set(self._context, request)
+        made_anew = self._context.rulebook.parameters[setting.name].regenerates if setting.value == "true" else ()
+        text = "a CA signed its certificate, which gives way to a self-signed one; upload it again"  # B.16
+        warnings = tuple(f"{unit}: {text}" for unit in self._identity_changes.ca_signed(made_anew))
+        self._propose(request.op_id, Wanted(PARAMETER, (), (), warnings, (setting,)), asked=True)
 
     def _plant(self, request: Plant) -> None:
         rows = planted_rows(self._context, request)
@@ -288,7 +293,7 @@ class Operations:
         deadline = self._context.now.lab + DEADLINE
         proposal = Proposal(op_id, wanted.kind, wanted.removes, wanted.adds, deadline, wanted.settings)
         units = tuple(dict.fromkeys([row.unit for row in wanted.adds] + [unit for unit, _ in wanted.removes]))
-        units = units or tuple(each.name for each in wanted.settings)
+        units = units or tuple(each.name.casefold() for each in wanted.settings)
         operation = OpenOperation(proposal, units=units, asked=asked, cause=self._context.cause)
         self._open[op_id] = operation
         if asked:
@@ -469,9 +474,10 @@ class Operations:
             self._context.record("operation", op_id, phase="ended", outcome=outcome, reason=reason)
 
     def _text(self, operation: OpenOperation, outcome: str, reason: str) -> str:
-        rulebook, name = self._context.rulebook, operation.units[0]
+        rulebook = self._context.rulebook
         if operation.proposal.kind != PARAMETER:
-            return product_text(rulebook, reason, name)
+            return product_text(rulebook, reason, operation.units[0])
+        name = operation.proposal.settings[0].name
         if reason == "already_present":
             return f"{name} is set so already"
         detail = "nothing was changed" if outcome == "refused" else f"whether {name} was set is not known"

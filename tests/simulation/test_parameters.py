@@ -258,3 +258,22 @@ def test_a_node_in_fips_mode_takes_nothing_that_was_signed_with_sha1() -> None:
         (await pub.upload("tomcat-trust", old.pem)).must_be("done")
 
     told(story)
+
+
+@pytest.mark.rule("B.16")
+def test_what_a_ca_signed_gives_way_and_the_administrator_is_told_so() -> None:
+    async def story(lab: Lab) -> None:
+        sub1, root = lab.node("sub1"), await lab.ca("Corp Root CA")
+        (await sub1.upload("tomcat-trust", root.pem)).must_be("done")
+        leaf = await root.sign((await sub1.generate_csr("tomcat")).pem)
+        (await sub1.upload("tomcat", leaf.pem)).must_be("done")
+        await lab.converged(within="31m")
+        reply = await sub1.set_parameter(FIPS, True)
+        reply.must_be("done")
+        text = "tomcat: a CA signed its certificate, which gives way to a self-signed one; upload it again"
+        lab.check(tuple(reply.warnings) == (text,), "it is said", str(reply.warnings))
+        await lab.converged(within="31m")
+        told: Any = lab.dump()
+        lab.check(told["nodes"]["sub1"]["identities"]["tomcat"]["origin"] == "self-signed", "so it is")
+
+    told(story)

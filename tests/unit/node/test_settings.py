@@ -239,7 +239,7 @@ def test_a_set_is_put_to_the_publisher_and_answered_when_the_log_has_it() -> Non
 def test_sets_of_one_parameter_on_one_node_run_one_at_a_time() -> None:
     sub = fresh()
     sub.does(SetParameter("op-1", "sub1", "Check Every", "7"))
-    assert sub.does(SetParameter("op-2", "sub1", "Check Every", "8")) == []
+    assert sub.does(SetParameter("op-2", "sub1", "check every", "8")) == []
     assert [type(each) for each in sub.does(SetParameter("op-3", "sub1", "Enable OCSP", "true"))] == [Publish]
     assert [type(each) for each in sub.hears_answer("op-1")] == [Reply, Publish]
 
