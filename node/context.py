@@ -5,6 +5,7 @@ between goes through the methods here, so causes, ids and topics are made in one
 """
 
 import hashlib
+from collections.abc import Callable
 
 from ucmlab.broker.codec import BusCodec, Opened, Refused
 from ucmlab.broker.messages import AnyMessage, LogEntry, Row, Setting, Snapshot
@@ -36,6 +37,8 @@ class Context:
         self.parameters = Parameters(
             rulebook.parameters, node=config.name, role=config.role, values=self.set_parameters
         )
+        self.parameter_changed: Callable[[str], None] = lambda name: None
+        """Hears the name of a parameter whose value for this node is another now."""
         self.now = NEVER
         self.cause = ""
         self.boot = 0

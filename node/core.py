@@ -138,6 +138,7 @@ class NodeCore:
             changed=self._service_changed,
             reported=self._service_reported,
         )
+        self.context.parameter_changed = self.services.parameter_changed
         self.connections = Connections(self.context, self.services, loader, answer=self._reply)
         self.installation = Installation(
             self.context,

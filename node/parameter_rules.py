@@ -120,11 +120,15 @@ def parameter_text(rulebook: RuleBook, reason: str, name: str, detail: str = "")
 
 def tell_set(context: Context, settings: Settings, op_id: str = "") -> None:
     """Have the node read what its replica says is set, and the journal what is new of it (R-009)."""
-    known, rows = context.set_parameters, context.rulebook.parameters
+    known, rows, me, changed = context.set_parameters, context.rulebook.parameters, context.config, list[str]()
     for place, name in sorted(known.keys() | settings.keys()):
         default = rows[name].default if name in rows else ""
         old, new = (each.get((place, name), default) for each in (known, settings))
         if old != new:
             context.record("parameter_set", op_id, place=place, parameter=name, old=old, new=new)
+            if name in rows and rows[name].place(me.name, me.role) == place:
+                changed.append(name)
     known.clear()
     known.update(settings)
+    for name in changed:
+        context.parameter_changed(name)

@@ -90,13 +90,15 @@ class Services:
         """The node boots: all services end, and what is enabled starts again; who ordered one about waits for that."""
         for slot in self._slots.values():
             if slot.state != "stopped":
-                slot.loaded = {}
                 self._context.cancel_timer(f"service:{slot.rule.name}")
+                self._lay_down(slot)
+                slot.loaded, slot.fell_with = NOTHING, ""
+                slot.pending.clear()
                 self._move(slot, "stopped")
                 self._changed(slot.rule.name, False)
         self.boot()
         for slot in self._slots.values():
-            if slot.state == "stopped":
+            if slot.state == "stopped" and not slot.fell_with:
                 self._rest(slot)
 
     def shut_down(self) -> None:

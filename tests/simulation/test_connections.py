@@ -104,3 +104,22 @@ def test_who_cannot_be_reached_is_given_up() -> None:
         lab.check(bool(before), "time goes on")
 
     told(story, THREE)
+
+
+@pytest.mark.rule("R-009", "R-010", "C-21")
+def test_with_ec_ciphers_a_node_offers_ec_once_its_tomcat_was_restarted() -> None:
+    async def story(lab: Lab) -> None:
+        pub, sub1, sub2 = lab.nodes
+        await lab.set_parameter("HTTPS Ciphers", "All Supported EC and RSA Ciphers")
+        lab.check(
+            (await sub1.tls(TOMCAT, ec_only=True)).reason == "no_shared_cipher", "the parameter alone does nothing"
+        )
+        waiting = [node.pending().get(TOMCAT) for node in lab.nodes]
+        lab.check(waiting == [["HTTPS Ciphers"]] * 3, "a restart is pending", waiting)
+        for node in (pub, sub1):
+            await node.restart(TOMCAT)
+        keys = {node.name: (await node.tls(TOMCAT, ec_only=True)).key for node in (pub, sub1, sub2)}
+        lab.check(keys == {"pub": "ec-384", "sub1": "ec-384", "sub2": ""}, "who was restarted offers EC", keys)
+        lab.check((await sub2.tls(TOMCAT)).key == "rsa-2048", "who was not has RSA")
+
+    told(story, THREE)

@@ -114,8 +114,9 @@ def test_what_is_turned_off_while_it_is_carried_out_is_off_in_the_end() -> None:
 def test_who_ordered_a_service_about_hears_of_its_start_after_a_boot() -> None:
     sub = up(timing="product")
     sub.wait(HOUR)
-    order(sub, "op-1", "restart", not_after=2 * HOUR)
     order(sub, "op-2", "stop", TFTP, not_after=2 * HOUR)
+    sub.wait(MINUTE)
+    order(sub, "op-1", "restart", not_after=2 * HOUR)
     order(sub, "op-3", "start", TFTP, not_after=2 * HOUR)
     sub.core.context.begin(sub.core.context.now, "")
     sub.core.services.reboot()
