@@ -1,4 +1,4 @@
-"""Every word that says no is in the table of refusals, wherever it is said (design 7.1): the source itself is read."""
+"""Every word that says no is in a table, of refusals or of handshakes (design 7.1): the source itself is read."""
 
 import ast
 from collections.abc import Iterator
