@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ucmlab.cluster.sim.exchanges import Answering
 from ucmlab.node.commands import Admit, OpenTls
 from ucmlab.node.events import REJECTED, PeerShown, TlsOpened
-from ucmlab.node.handshake import Shown, Standard, undated_verdict
+from ucmlab.node.handshake import Shown, Standard, sent, undated_verdict
 from ucmlab.node.listeners import Endpoint
 from ucmlab.node.loaded import NOTHING
 
@@ -33,7 +33,8 @@ class SimTls:
 
     def _connect(self, node: "SimNode", command: OpenTls, answer: Answering) -> None:
         client = node.core.services.loaded(command.service) or NOTHING if node.core is not None else NOTHING
-        presented = Shown(client.chains.get(command.unit, ()))
+        own = client.chains.get(command.unit, ())
+        presented = sent(own, command.trusted) if own else Shown()
         target = self._world.nodes.get(command.node)
         if target is None or not self._world.network.reaches(node.name, target.name):
             answer(TlsOpened(command.token, "unreachable", text="nobody listens there"))
@@ -56,7 +57,7 @@ class SimTls:
         unit = _unit(endpoint, ec_only=command.ec_only)
         if unit is None:
             return TlsOpened(token, "failed", text="no shared cipher")
-        chain = endpoint.chains[unit]
+        chain = sent(endpoint.chains[unit], endpoint.trusted).chain
         standard = Standard(
             trusted=command.trusted, usage="server", name=command.name if command.checks_name else "", wall=0
         )
