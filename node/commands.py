@@ -345,6 +345,19 @@ class OpenTls(Exchange, frozen=True, kw_only=True):
     speaks: Speaks
 
 
+class AskOcsp(Exchange, frozen=True):
+    """Post an OCSP request (DER) to a responder; answered by `OcspAnswered`."""
+
+    url: str
+    request: bytes
+
+
+class FetchCrl(Exchange, frozen=True):
+    """Get a certificate revocation list; answered by `CrlFetched`."""
+
+    url: str
+
+
 class GiveUp(Command, frozen=True):
     """Whatever answers that token is not waited for any more."""
 

@@ -54,6 +54,7 @@ from ucmlab.node.events import (
     BusDisconnected,
     CommandFailed,
     Connect,
+    CrlFetched,
     CsrMade,
     Delete,
     DiskImage,
@@ -66,6 +67,7 @@ from ucmlab.node.events import (
     KeysSealed,
     ListenerFailed,
     MessageArrived,
+    OcspAnswered,
     OrderService,
     PeerShown,
     Plant,
@@ -91,6 +93,8 @@ from ucmlab.node.identity_changes import IdentityChanges
 from ucmlab.node.identity_rows import IDENTITY_KINDS
 from ucmlab.node.installation import Installation
 from ucmlab.node.instant import Instant
+from ucmlab.node.links import CHECK as LINKS_TIMER
+from ucmlab.node.links import Links
 from ucmlab.node.loading import Loader
 from ucmlab.node.multi_server import TIMER as MULTI_SERVER_TIMER
 from ucmlab.node.multi_server import MultiServer
@@ -99,6 +103,9 @@ from ucmlab.node.operations import Operations
 from ucmlab.node.ordering import Ordering
 from ucmlab.node.replica import Replica
 from ucmlab.node.restarts import AUTHZ, Verb
+from ucmlab.node.revocation import QUERY_TIMER, Revocation
+from ucmlab.node.revocation import TIMER as REVOCATION_TIMER
+from ucmlab.node.revocation_checks import RevocationChecks
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.services import CHANGE_NOTIFICATION, Services
 from ucmlab.node.slots import Order
@@ -178,6 +185,11 @@ class NodeCore:
             requests=self.csr_requests.made_for,
             installed_by=self.installed_by,
         )
+        self.revocation = Revocation(self.context, self.filing)
+        self.revocation_checks = RevocationChecks(
+            self.context, self.revocation, self.filing, identities=self.identities
+        )
+        self.links = Links(self.context, self.revocation)
         self.operations = self._make_operations()
         self.multi_server = MultiServer(
             self.context,
@@ -232,6 +244,7 @@ class NodeCore:
             self.filing,
             self.replica,
             identity_changes=self.identity_changes,
+            revocation=self.revocation,
             answer=self._reply,
             submit=self._submit,
             publisher_away=self.believes_publisher_away,
@@ -244,6 +257,7 @@ class NodeCore:
         if self.installation.complete:
             self.unlisted_files.mend()
             self.services.boot()
+            self.parameters_changed()
             self.fips.begin()
         else:
             self.installation.begin()
@@ -254,6 +268,7 @@ class NodeCore:
     def _installed(self) -> None:
         """The installation is complete: from here on the node lives as after any boot."""
         self.services.boot()
+        self.parameters_changed()
         self._publish_birth("up")
         self.fips.begin()
 
@@ -346,6 +361,10 @@ class NodeCore:
                 self._keys_opened(event)
             case ReplicationSet():
                 self._set_replication(broken=event.broken)
+            case OcspAnswered():
+                self.revocation.answered(event)
+            case CrlFetched():
+                self.revocation_checks.crl_fetched(event)
             case CommandFailed():
                 self._command_failed(event)
             case TakenOver():
@@ -381,6 +400,14 @@ class NodeCore:
             pass  # nothing of this node's has changed; whoever waits asks again, or is told that it went without
         else:
             self.context.ask(Halt(f"{event.command} failed: {event.text}"))
+            return
+        for each in (self.revocation, self.revocation_checks, self.links):
+            each.ask_again()
+
+    def parameters_changed(self) -> None:
+        """What an administrator has set is otherwise than before, or known only now: what runs by it runs anew."""
+        self.revocation_checks.parameters_changed()
+        self.links.parameters_changed()
 
     def _reply(self, reply: Reply) -> None:
         """Answer the operator, unless other nodes come first, or it was the node itself that asked."""
@@ -542,6 +569,7 @@ class NodeCore:
         if entry.origin != self.config.name and entry.kind in (*IDENTITY_KINDS, "upload", "delete"):
             self._changed_elsewhere(entry)
         if entry.settings:
+            self.parameters_changed()
             self.fips.look()
         if live:
             self.change_notification.notice(entry, new)
@@ -572,6 +600,7 @@ class NodeCore:
         """
         if first:
             self.unlisted_files.installed(tuple(self.replica.rows))
+        self.parameters_changed()
         self.fips.look()
 
     def _files_read(self, event: FilesRead) -> None:
@@ -697,6 +726,16 @@ class NodeCore:
             self.connections.timer(token.removeprefix(CONNECT_TIMER))
         elif token.startswith("order:"):
             self.ordering.timer(token.removeprefix("order:"))
+        elif token.startswith(REVOCATION_TIMER):
+            self._revocation_timer(token)
+
+    def _revocation_timer(self, token: str) -> None:
+        if token == LINKS_TIMER:
+            self.links.timer()
+        elif token.startswith(QUERY_TIMER):
+            self.revocation.timer(token.removeprefix(REVOCATION_TIMER))
+        else:
+            self.revocation_checks.timer(token)
 
     # -- what others may read
 

@@ -175,6 +175,22 @@ class KeysOpened(Event, frozen=True):
     der: bytes = b""
 
 
+class OcspAnswered(Event, frozen=True):
+    """The answer to `AskOcsp`: what the responder sent, or (`trouble`, a stable word) why there is nothing."""
+
+    token: str
+    response: bytes = b""
+    trouble: str = ""
+
+
+class CrlFetched(Event, frozen=True):
+    """The answer to `FetchCrl`, likewise."""
+
+    token: str
+    crl: bytes = b""
+    trouble: str = ""
+
+
 class CommandFailed(Event, frozen=True):
     """A command could not be performed (disk full, no permission); what followed it in its list was dropped."""
 
@@ -431,6 +447,8 @@ AnyEvent = (
     | SharedOpened
     | KeysSealed
     | KeysOpened
+    | OcspAnswered
+    | CrlFetched
     | CommandFailed
     | TakenOver
     | ListenerFailed

@@ -23,7 +23,7 @@ from ucmlab.node.remembered import USUAL, USUAL_LENGTH, Remembered
 Kind = Literal["leaf", "intermediate", "root"]
 _ISSUING_KEYS = ("rsa", "ec")
 """X-06: kinds of key that the product knows; no other is ever in a trust store."""
-_EXPONENT_LIMIT = 1 << 32
+EXPONENT_LIMIT = 1 << 32
 """RSA: real keys have 65537. A long exponent costs a hundred times as much, and an upload may hold hundreds of keys."""
 FEW = 64
 """Certificates whose extensions are remembered as the library has them: of one of 64 kB that is 2 MB and more. A chain
@@ -190,7 +190,7 @@ def _verify(der: bytes, key: bytes) -> bool:
         public = load_der_public_key(key)
         parameters, digest = loaded.signature_algorithm_parameters, loaded.signature_hash_algorithm
         if isinstance(public, rsa.RSAPublicKey) and isinstance(parameters, padding.PKCS1v15 | padding.PSS):
-            if digest is None or public.key_size > KEY_LIMIT_BITS or public.public_numbers().e > _EXPONENT_LIMIT:
+            if digest is None or public.key_size > KEY_LIMIT_BITS or public.public_numbers().e > EXPONENT_LIMIT:
                 return False
             public.verify(loaded.signature, loaded.tbs_certificate_bytes, parameters, digest)
         elif isinstance(public, ec.EllipticCurvePublicKey) and isinstance(parameters, ec.ECDSA):

@@ -17,6 +17,7 @@ from itertools import dropwhile
 import msgspec
 
 from ucmlab.broker.messages import Answer, Proposal, Row, RowKey
+from ucmlab.node.certificates import parse
 from ucmlab.node.commands import AnyCommand, InstallIdentity, MakeIdentity, Reply, ReuseIdentity, WriteFile
 from ucmlab.node.context import Context
 from ucmlab.node.errors import Refusal
@@ -39,7 +40,9 @@ from ucmlab.node.parameter_rules import judge_set, parameter_text
 from ucmlab.node.planting import KIND as PLANT
 from ucmlab.node.planting import planted_rows
 from ucmlab.node.replica import Replica
+from ucmlab.node.revocation import Revocation
 from ucmlab.node.trust_rules import Wanted, judge_delete, judge_upload, product_text
+from ucmlab.node.upload_checks import ToBeChecked, UploadChecks
 
 Request = Upload | Delete | Regenerate | GenerateSelfSigned | ReuseCertificate | Plant | Age | SetParameter
 DEADLINE = 60 * SECOND
@@ -79,6 +82,7 @@ class Operations:
         replica: Replica,
         *,
         identity_changes: IdentityChanges,
+        revocation: Revocation,
         answer: Callable[[Reply], None],
         submit: Callable[[Proposal], bool],
         publisher_away: Callable[[], bool],
@@ -103,10 +107,11 @@ class Operations:
         self._at_once: dict[str, OpenOperation] = {}
         """Operations of the latest list that ended in the very list in which they began."""
         self._proposed = 0
+        self._upload_checks = UploadChecks(revocation, self._checked)
 
     def open(self) -> int:
         """How many are under way or wait in line."""
-        return len(self._open) + len(self._line) + len(self._changing)
+        return len(self._open) + len(self._line) + len(self._changing) + len(self._upload_checks)
 
     def occupied(self, unit: str) -> bool:
         """Whether an operation is changing the unit."""
@@ -117,7 +122,11 @@ class Operations:
     def ask(self, request: Request) -> None:
         """Take an operator's request, or put it in line behind the one that changes its unit."""
         known = request.op_id in self._open or request.op_id in self._changing
-        if known or any(waiting.op_id == request.op_id for waiting in self._line):
+        if (
+            known
+            or request.op_id in self._upload_checks
+            or any(waiting.op_id == request.op_id for waiting in self._line)
+        ):
             return
         ahead = {unit for waiting in self._line for unit in self._units_of(waiting)} | self._occupied.keys()
         if not ahead.isdisjoint(self._units_of(request)):
@@ -141,17 +150,21 @@ class Operations:
             self._take_up(unanswered)
             return
         try:
-            self._judge(request)
+            if not (isinstance(request, Upload) and self._upload_checks.on and self._check(request)):
+                self._judge(request)
         except Refusal as refusal:
-            told_by = parameter_text if isinstance(request, SetParameter) else product_text
-            text = told_by(self._context.rulebook, refusal.reason, request.unit, refusal.text)
-            if refusal.reason == "same_cn_older_start":
-                self._context.record("same_cn_older_start_ignored", request.op_id, unit=request.unit)  # C-46
-            # The product's text names no certificate; which one is missing must be said nevertheless (R-013).
-            told = (refusal.text,) if refusal.reason in TOLD_BESIDE else ()
-            self._reply(request.op_id, "refused", reason=refusal.reason, text=text, warnings=told)
+            self._refuse(request, refusal)
 
-    def _judge(self, request: Request) -> None:
+    def _refuse(self, request: Request, refusal: Refusal) -> None:
+        told_by = parameter_text if isinstance(request, SetParameter) else product_text
+        text = told_by(self._context.rulebook, refusal.reason, request.unit, refusal.text)
+        if refusal.reason == "same_cn_older_start":
+            self._context.record("same_cn_older_start_ignored", request.op_id, unit=request.unit)  # C-46
+        # The product's text names no certificate; which one is missing must be said nevertheless (R-013).
+        told = (refusal.text,) if refusal.reason in TOLD_BESIDE else ()
+        self._reply(request.op_id, "refused", reason=refusal.reason, text=text, warnings=told)
+
+    def _judge(self, request: Request, warnings: tuple[str, ...] = ()) -> None:
         if isinstance(request, Delete):
             self._propose(request.op_id, judge_delete(self._context, self._replica, self._filing, request), asked=True)
         elif isinstance(request, Plant):
@@ -159,9 +172,44 @@ class Operations:
         elif isinstance(request, SetParameter):
             self._set(request)
         elif isinstance(request, Upload) and not self._is_identity(request.purpose):
-            self._propose(request.op_id, judge_upload(self._context, self._replica, self._filing, request), asked=True)
+            wanted = judge_upload(self._context, self._replica, self._filing, request)
+            if warnings:
+                wanted = msgspec.structs.replace(wanted, warnings=(*wanted.warnings, *warnings))
+            self._propose(request.op_id, wanted, asked=True)
         else:
-            self._change_identity(request)
+            self._change_identity(request, warnings)
+
+    # -- uploads whose certificates somebody may have revoked
+
+    def _check(self, request: Upload) -> bool:
+        """Ask how its certificates stand, after all other checks (B.10); False when there is none to ask about."""
+        wanted = self._to_be_checked(request)
+        if wanted.certificates:
+            self._occupied.update(dict.fromkeys(self._units_of(request), request.op_id))
+            self._upload_checks.begin(request, wanted)
+        return bool(wanted.certificates)
+
+    def _to_be_checked(self, request: Upload) -> ToBeChecked:
+        if not self._is_identity(request.purpose):
+            adds = judge_upload(self._context, self._replica, self._filing, request).adds
+            brought = {row.fingerprint: parse(row.der) for row in adds}
+            new = {row.fingerprint for row in adds if self._filing.get(*row.key) is None}
+            return ToBeChecked(tuple(brought[each] for each in brought if each in new), tuple(brought.values()))
+        if self._identity_changes.is_done(request):
+            return ToBeChecked((), ())  # from before a kill: it was asked about then
+        change = self._identity_changes.judge(request)
+        return ToBeChecked((parse(change.der),), tuple(parse(row.der) for row in change.authorities))
+
+    def _checked(self, request: Upload, refusal: Refusal | None, warnings: tuple[str, ...]) -> None:
+        """What is true of the stores may have changed meanwhile, so all is judged anew."""
+        self._release(request.op_id)
+        try:
+            if refusal is not None:
+                raise refusal
+            self._judge(request, warnings)
+        except Refusal as refused:
+            self._refuse(request, refused)
+            self._next_in_line()
 
     def _is_identity(self, purpose: str) -> bool:
         unit = self._context.rulebook.units.get(purpose)
@@ -194,8 +242,10 @@ class Operations:
 
     # -- identities: files first, and the rows when they are in place
 
-    def _change_identity(self, request: IdentityRequest) -> None:
+    def _change_identity(self, request: IdentityRequest, warnings: tuple[str, ...] = ()) -> None:
         change = self._identity_changes.judge(request)
+        if warnings:
+            change = msgspec.structs.replace(change, warnings=(*change.warnings, *warnings))
         self._drop_found(change.unit)
         if isinstance(request, Age):
             self._context.record("planted", request.op_id, unit=request.unit)

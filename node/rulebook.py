@@ -19,6 +19,7 @@ from ucmlab.node.errors import Refusal
 from ucmlab.node.listeners import Listener
 from ucmlab.node.parameters import Parameter
 from ucmlab.node.restarts import Advisory, Reload, Restart, RestartRules, Verb
+from ucmlab.node.revocation_rules import RevocationRules, RevocationTable
 from ucmlab.node.rule_rows import (
     CSR_COLUMNS,
     KEY_USAGE,
@@ -92,6 +93,7 @@ class _Rules(msgspec.Struct, frozen=True):
     displays: tuple[Display, ...]
     serials: tuple[SerialShown, ...]
     restarts: RestartRules
+    revocation: RevocationTable
     releases: tuple[Release, ...]
     limits: Limits
     refusals: dict[str, _Refusal]
@@ -131,6 +133,7 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     display: Display
     """How a certificate is shown."""
     after_change: RestartRules
+    revocation: RevocationRules
 
     @staticmethod
     def load(release: str, profile: str = "seed") -> "RuleBook":
@@ -306,6 +309,7 @@ def _load(release: str, profile: str) -> RuleBook:
         offered=frozenset(feature.name for feature in valid(rules.features)),
         display=_display(rules, valid),
         after_change=rules.restarts.of_release(valid, units, services),
+        revocation=rules.revocation.of_release(valid),
     )
 
 
@@ -345,7 +349,7 @@ def _display(rules: _Rules, valid: Gate) -> Display:
 
 @lru_cache(maxsize=1)
 def _rules() -> _Rules:
-    tables: dict[str, object] = {name: _table(name) for name in ("refusals", "timings", "restarts")}
+    tables: dict[str, object] = {name: _table(name) for name in ("refusals", "timings", "restarts", "revocation")}
     for name in ("unit", "csr", "service", "listener", "client", "feature", "parameter", "default_ca"):
         tables[f"{name}s"] = _table(f"{name}s")[name]
     identities, keys = _table("identities"), _table("keys")

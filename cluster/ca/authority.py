@@ -141,6 +141,25 @@ def root_authority(
     return Authority(certificate, key)
 
 
+def self_signed(
+    request: Request,
+    extensions: Iterable[Wanted],
+    *,
+    key: PrivateKey,
+    serial: int,
+    validity: Validity,
+    digest: str = DEFAULT_HASH,
+) -> x509.Certificate:
+    """A certificate for which nobody else vouches.
+
+    Raises:
+        Unusable: the hash cannot be.
+    """
+    return _signed(
+        request, extensions, issuer=request.subject, key=key, serial=serial, validity=validity, digest=digest
+    )
+
+
 def der_of(certificate: x509.Certificate) -> bytes:
     """A certificate in DER."""
     return certificate.public_bytes(Encoding.DER)

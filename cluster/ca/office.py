@@ -65,6 +65,11 @@ class Office:
         self._now = now
         self._serials = serials
 
+    @property
+    def now(self) -> datetime:
+        """Its clock."""
+        return self._now()
+
     def sign(
         self, request: Request, terms: Terms, *, not_before: datetime | None = None, not_after: datetime | None = None
     ) -> x509.Certificate:

@@ -5,16 +5,16 @@ sign any bytes. So the document is made with a hash that is allowed, its algorit
 signs what comes out. No library does that better: asn1crypto, which would, had its last release in 2022.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from ucmlab.cluster.ca.der import BIT_STRING, sequence, value, values
 from ucmlab.cluster.ca.keys import PrivateKey
 from ucmlab.cluster.errors import Unusable
-from ucmlab.node.names import SEQUENCE, end_of_value, start_of_value
 
 SigningKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 """A key that signs a hash of one's choice."""
@@ -33,8 +33,6 @@ _RSA_IDENTIFIERS = {
     "md5": bytes.fromhex("300d06092a864886f70d0101040500"),  # md5WithRSAEncryption, NULL
 }
 _EC_IDENTIFIERS = {"sha1": bytes.fromhex("300906072a8648ce3d0401")}  # ecdsa-with-SHA1; there is none with MD5
-_BIT_STRING = 0x03
-_LONG_FORM = 0x80
 
 
 def check_hash(name: str) -> None:
@@ -90,13 +88,13 @@ def resigned(document: bytes, key: SigningKey, digest: str) -> bytes:
         raise Unusable(
             f"there is no signature algorithm with {digest} and an EC key; choose an RSA key or another hash"
         )
-    to_be_signed, before, _ = _values(document)
-    parts = list(_values(to_be_signed))
+    to_be_signed, before, _ = values(document)
+    parts = list(values(to_be_signed))
     # The identifier stands inside too (RFC 5280, 4.1.1.2); nothing before it there is a sequence.
     parts[parts.index(before)] = identifier
-    changed = _sequence(*parts)
+    changed = sequence(*parts)
     signature = _signature(key, changed, REFUSED[digest]())
-    return _sequence(changed, identifier, _value(_BIT_STRING, b"\0" + signature))
+    return sequence(changed, identifier, value(BIT_STRING, b"\0" + signature))
 
 
 def _check(key: PrivateKey, digest: str) -> None:
@@ -118,24 +116,3 @@ def _signature(key: SigningKey, content: bytes, algorithm: hashes.SHA1 | hashes.
     if isinstance(key, rsa.RSAPrivateKey):
         return key.sign(content, padding.PKCS1v15(), algorithm)
     return key.sign(content, ec.ECDSA(algorithm, deterministic_signing=True))
-
-
-def _values(sequence: bytes) -> Iterator[bytes]:
-    """The values inside a DER sequence that was made here, each with its header."""
-    at, end = start_of_value(sequence), end_of_value(sequence)
-    while at < end:
-        length = end_of_value(sequence[at:])
-        yield sequence[at : at + length]
-        at += length
-
-
-def _sequence(*values: bytes) -> bytes:
-    return _value(SEQUENCE, b"".join(values))
-
-
-def _value(tag: int, contents: bytes) -> bytes:
-    length = len(contents)
-    if length < _LONG_FORM:
-        return bytes((tag, length)) + contents
-    octets = length.to_bytes((length.bit_length() + 7) // 8)
-    return bytes((tag, _LONG_FORM | len(octets))) + octets + contents

@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, TypeVar
 
 from cryptography import x509
+from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from ucmlab.cluster.ca.requests import Request
 from ucmlab.cluster.ca.signatures import DEFAULT_HASH, check_hash
-from ucmlab.cluster.ca.usages import alternative_names, extended_usages, key_usage_extension, key_usages
+from ucmlab.cluster.ca.usages import alternative_names, extended_usages, key_usage_extension, key_usages, responder_uri
 from ucmlab.cluster.errors import Unusable
 from ucmlab.node.usages import usages_of
 
@@ -59,6 +60,8 @@ class Terms:
     """These and no others; empty: no such extension."""
     san: tuple[x509.GeneralName, ...] | None = None
     """As with `eku`."""
+    ocsp: str = ""
+    """URI of the responder that the certificate names (authority information access); empty: as asked."""
     digest: str = DEFAULT_HASH
 
     @classmethod
@@ -70,6 +73,7 @@ class Terms:
         add_key_usage: Iterable[str] = (),
         eku: Iterable[str] | None = None,
         san: Iterable[str] | None = None,
+        ocsp: str = "",
         digest: str = DEFAULT_HASH,
     ) -> "Terms":
         """From the words that people use.
@@ -84,6 +88,7 @@ class Terms:
             add_key_usage=key_usages(add_key_usage),
             eku=None if eku is None else extended_usages(eku),
             san=None if san is None else alternative_names(san),
+            ocsp=responder_uri(ocsp) if ocsp else "",
             digest=digest,
         )
 
@@ -98,7 +103,9 @@ class Terms:
         granted += self._key_usage(asked.get(x509.KeyUsage.oid))
         granted += _unless_given(asked.get(x509.ExtendedKeyUsage.oid), self.eku, x509.ExtendedKeyUsage)
         granted += _unless_given(asked.get(x509.SubjectAlternativeName.oid), self.san, x509.SubjectAlternativeName)
-        return granted + [(each.value, each.critical) for oid, each in asked.items() if oid not in _JUDGED]
+        own = [] if not self.ocsp else [(_names_responder(self.ocsp), False)]
+        judged = _JUDGED | {value.oid for value, _ in own}
+        return granted + own + [(each.value, each.critical) for oid, each in asked.items() if oid not in judged]
 
     def _key_usage(self, asked: Asked | None) -> list[Wanted]:
         before = usages_of(asked.value) if asked is not None and isinstance(asked.value, x509.KeyUsage) else frozenset()
@@ -144,6 +151,11 @@ def validity(
     if start < _EARLIEST:
         raise Unusable(f"a certificate cannot begin before {_EARLIEST:%Y}")
     return Validity(start.replace(microsecond=0), end.replace(microsecond=0))
+
+
+def _names_responder(uri: str) -> x509.AuthorityInformationAccess:
+    where = x509.UniformResourceIdentifier(uri)
+    return x509.AuthorityInformationAccess([x509.AccessDescription(AuthorityInformationAccessOID.OCSP, where)])
 
 
 def _as_asked(asked: Asked | None) -> list[Wanted]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from cryptography import x509
 
@@ -49,6 +50,22 @@ def alternative_names(words: Iterable[str]) -> tuple[x509.GeneralName, ...]:
         Unusable: one of them is none of the three.
     """
     return tuple(map(_alternative_name, words))
+
+
+def responder_uri(word: str) -> str:
+    """Where an OCSP responder is to be asked, as certificates name it.
+
+    Raises:
+        Unusable: it is no http address.
+    """
+    try:
+        parts = urlsplit(word)
+        fits = parts.scheme == "http" and bool(parts.hostname) and (parts.port or 80) > 0
+    except ValueError:
+        fits = False
+    if not (fits and word.isascii() and word.isprintable() and " " not in word):
+        raise Unusable(f"{word!r} is no address of an OCSP responder; write it like http://127.0.0.1:2560")
+    return word
 
 
 def _key_usage(word: str) -> str:

@@ -259,7 +259,8 @@ def test_every_reason_word_of_the_contract_has_a_text(rules: RuleBook) -> None:
         same_cn_older_start already_present not_found not_deletable not_regenerable publisher_only
         publisher_unreachable node_down multi_san_by_cli release not_confirmed permission
         service_failed hash_algorithm alternative_name extension_missing validity parameter_value signature
-        not_activated dependency service_stopped parameter_place"""
+        not_activated dependency service_stopped parameter_place
+        revoked revocation_unknown revocation_unavailable"""
     assert rules.refusals.keys() == set(words.split())
 
 

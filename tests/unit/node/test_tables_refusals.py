@@ -35,6 +35,9 @@ OURS = {
     "signature": "The certificate request is not signed with its own key: {detail}",
     "wrong_purpose": "The certificate does not fit the purpose {purpose}",
     "same_cn_older_start": "A certificate with this common name and a later start date is already in {unit}",
+    "revoked": "The certificate has been revoked: {detail}",
+    "revocation_unknown": "The certificate is not known to its OCSP responder: {detail}",
+    "revocation_unavailable": "The revocation status of the certificate could not be checked: {detail}",
     "already_present": "The certificate already exists in {unit}",  # X-05: "already exists"
     "not_found": "No such certificate in {unit}",
     "not_deletable": "Only trust certificates can be deleted; {unit} is an identity",  # R-073's words
