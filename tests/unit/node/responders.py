@@ -22,8 +22,10 @@ URL = "http://ocsp.corp.test:2560"
 class World:
     """One CA, one responder, one clock."""
 
-    def __init__(self, signer: str = "ca", *, title: str = "Corp Root CA", key: str = "ec-256") -> None:
-        self.wall = WALL
+    def __init__(
+        self, signer: str = "ca", *, title: str = "Corp Root CA", key: str = "ec-256", wall: int = WALL
+    ) -> None:
+        self.wall = wall
         self._keys = simulation_keys()
         self._first = sum(map(ord, title))
         self.office: Office = open_root(
