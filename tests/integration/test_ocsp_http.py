@@ -195,9 +195,23 @@ async def _hung_up(writer: asyncio.StreamWriter) -> None:
 
 @asynccontextmanager
 async def served(serve: Serve) -> AsyncIterator[str]:
-    server = await asyncio.start_server(serve, HOST, 0)
+    """A server that is gone, with whoever it spoke to, when the test is."""
+    visits: list[asyncio.Future[None]] = []
+
+    async def visited(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        visits.append(over)
+        try:
+            await serve(reader, writer)
+        finally:
+            writer.transport.abort()
+            await _hung_up(writer)
+            over.set_result(None)
+
+    server = await asyncio.start_server(visited, HOST, 0)
     async with server:
         yield f"http://{HOST}:{server.sockets[0].getsockname()[1]}"
+    await asyncio.gather(*visits)
 
 
 def length(content: bytes) -> bytes:
