@@ -18,6 +18,7 @@ from ucmlab.cluster.errors import Unusable
 
 BROKER_PORT = 1883
 BROKER_HOST_NUMBER = 1
+OUTSIDE_NUMBER = 2
 FIRST_NODE_NUMBER = 11
 ATTEMPTS = 64
 
@@ -35,6 +36,11 @@ class Block(msgspec.Struct, frozen=True):
     def broker(self) -> str:
         """The broker's address."""
         return self._address(BROKER_HOST_NUMBER)
+
+    @property
+    def outside(self) -> str:
+        """The address of the lab's places outside the cluster."""
+        return self._address(OUTSIDE_NUMBER)
 
     def node(self, number: int) -> str:
         """The address of the node with this place in the topology, from 0."""

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from threading import Lock
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -21,7 +21,8 @@ from ucmlab.cluster.labclock import ClockFile
 from ucmlab.cluster.local_faults.performing import LocalFaults
 from ucmlab.cluster.local_view import life_of, loaded_of, outline_of, standing_of, view_of
 from ucmlab.cluster.members import LocalNode
-from ucmlab.cluster.port import LabFacts, NodeView, Operation, Outline, Standing
+from ucmlab.cluster.outside.place import Holding
+from ucmlab.cluster.port import LabFacts, NodeView, Operation, Outline, ServedResponder, Standing
 from ucmlab.cluster.probing import probe
 from ucmlab.cluster.provision import LabHome
 from ucmlab.cluster.requests import Glanced, Mustered, Presence, Present
@@ -35,6 +36,10 @@ from ucmlab.node.instant import DAY, SECOND
 from ucmlab.node.journal_file import JournalFile
 from ucmlab.node.layout import HomeLayout
 from ucmlab.node.status import NodeStatus
+
+if TYPE_CHECKING:
+    from ucmlab.cluster.ca.responder import Responder
+    from ucmlab.cluster.outside.serving import ServedPlace
 
 PATIENCE = 60 * SECOND
 """Lab time after which an operator gives up on a node that is frozen."""
@@ -113,6 +118,7 @@ class LocalLab:
         self._taking: asyncio.Future[None] | None = None
         """The first backups, while they are made."""
         self._broken = LocalFaults(self)
+        self._outside: list[ServedPlace] = []
         self.roster: Roster
         self._time: Stepper | Flow
 
@@ -460,6 +466,23 @@ class LocalLab:
         """The faults that were injected and never took effect."""
         return self._broken.unfired()
 
+    # -- the world outside
+
+    async def serve_responder(self, name: str, responder: "Responder") -> ServedResponder:
+        """Open an OCSP responder outside the cluster; see `LabPort`."""
+        # It brings aiohttp, which takes a third of a second.
+        from ucmlab.cluster.outside.serving import serve  # noqa: PLC0415
+
+        host = "127.0.0.1" if self._block is None else self._block.outside
+        holding = Holding(self.roster.agenda, node=self.roster.nodes.get, changed=self.roster.changed.set)
+        place = await serve(name, responder, host=host, holding=holding, acted=self._outside_acted)
+        self._outside.append(place)
+        return place
+
+    async def _outside_acted(self, name: str, state: str) -> None:
+        self.note("outside", place=name, state=state)
+        await self.settle()
+
     # -- operations
 
     async def operate(self, node: str, operation: Operation) -> Reply:
@@ -568,6 +591,8 @@ class LocalLab:
             if self._block is not None and not self.lost:
                 await self.roster.end_all()
         finally:
+            for place in self._outside:
+                place.close()
             self._fork_server.close()
             if self._block is not None:
                 self._clock_file.save(self.clock.setting, self.now())

@@ -45,6 +45,7 @@ from ucmlab.cluster.exchanges import TaskExchanges
 from ucmlab.cluster.framing import framed
 from ucmlab.cluster.listening import Listeners
 from ucmlab.cluster.nodefaults import NodeFaults
+from ucmlab.cluster.outside.lazily import LazilyAsking
 from ucmlab.node.clock import LabClock
 from ucmlab.node.commands import OpenTls, Record, Reply
 from ucmlab.node.core import NodeCore
@@ -89,7 +90,8 @@ class Node:
             self.journal.write(fact, self.clock.now())
         core = (PublisherCore if config.is_publisher else NodeCore)(config, rulebook, codec)
         self.listeners = Listeners(spec.host, ring, rulebook)
-        self.exchanges = TaskExchanges({OpenTls: Caller(self.listeners).open_tls})
+        asking = LazilyAsking(config.name)
+        self.exchanges = TaskExchanges({OpenTls: Caller(self.listeners).open_tls, **asking.performers})
         self.shell = NodeShell(
             core=core,
             disk=self.disk,

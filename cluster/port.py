@@ -6,13 +6,16 @@ is why one story ends the same in both. All instants and durations are lab micro
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import msgspec
 
 from ucmlab.broker.messages import Row, Setting
 from ucmlab.node.commands import OpenTls, Reply
 from ucmlab.node.events import AnyOperation, FileImage, TlsOpened
+
+if TYPE_CHECKING:
+    from ucmlab.cluster.ca.responder import Responder
 
 Operation = AnyOperation
 NodeLife = Literal["starting", "up", "paused", "isolated", "down"]
@@ -90,6 +93,32 @@ class LabFacts(msgspec.Struct, frozen=True):
     faults: tuple[dict[str, str], ...]
     head: tuple[int, int] | None
     """The publisher's (epoch, seq) while it takes part, else None."""
+
+
+class ServedResponder(Protocol):
+    """An OCSP responder that a lab serves to its nodes."""
+
+    @property
+    def url(self) -> str:
+        """Where it is asked."""
+        ...
+
+    @property
+    def crl_url(self) -> str:
+        """Where the CRL of its authority is fetched."""
+        ...
+
+    async def start(self) -> None:
+        """Be up, and answer at once."""
+        ...
+
+    async def stop(self) -> None:
+        """Let nobody in any more."""
+        ...
+
+    async def slow(self, delay: int | None) -> None:
+        """Take so many lab microseconds for an answer; None: give none."""
+        ...
 
 
 class LabPort(Protocol):
@@ -210,6 +239,14 @@ class LabPort(Protocol):
 
     def unfired(self) -> list[str]:
         """The faults that were injected and never took effect, one phrase each."""
+        ...
+
+    async def serve_responder(self, name: str, responder: "Responder") -> ServedResponder:
+        """Open an OCSP responder outside the cluster, under a name of its own.
+
+        Raises:
+            Unusable: there is no place for it.
+        """
         ...
 
     async def operate(self, node: str, operation: Operation) -> Reply:

@@ -10,10 +10,11 @@ if TYPE_CHECKING:
     from ucmlab.scenarios.ca import CA, Leaf
     from ucmlab.scenarios.lab import Broker, BusMessage, Lab
     from ucmlab.scenarios.node import Node
+    from ucmlab.scenarios.ocsp import Ocsp
     from ucmlab.scenarios.reply import Reply
     from ucmlab.scenarios.story import Story, scenario
 
-__all__ = ["CA", "Broker", "BusMessage", "Lab", "Leaf", "Node", "Reply", "Story", "scenario"]
+__all__ = ["CA", "Broker", "BusMessage", "Lab", "Leaf", "Node", "Ocsp", "Reply", "Story", "scenario"]
 _MODULES = {
     "CA": "ca",
     "Broker": "lab",
@@ -21,6 +22,7 @@ _MODULES = {
     "Lab": "lab",
     "Leaf": "ca",
     "Node": "node",
+    "Ocsp": "ocsp",
     "Reply": "reply",
     "Story": "story",
     "scenario": "story",

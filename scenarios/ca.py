@@ -5,21 +5,24 @@ run of a seed in the simulation.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from ucmlab.cluster.ca.authority import Authority, encoding_of, pem_of, pkcs7_of
+from ucmlab.cluster.ca.authority import Authority, der_of, encoding_of, pem_of, pkcs7_of
 from ucmlab.cluster.ca.keys import KeySource, PrivateKey, check_kind
 from ucmlab.cluster.ca.office import Books, Office, Serials, open_root
 from ucmlab.cluster.ca.requests import SERVER_EXTENDED_KEY_USAGE, SERVER_KEY_USAGE, read_request, server_request
+from ucmlab.cluster.ca.responder import Responder, make_signer
 from ucmlab.cluster.ca.revocations import UNSPECIFIED
 from ucmlab.cluster.ca.terms import Terms
 from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.port import ServedResponder
 from ucmlab.node.certificates import parse
 from ucmlab.node.errors import Refusal
+from ucmlab.scenarios.ocsp import Ocsp
 
 
 class Chained:
@@ -67,6 +70,7 @@ class CA(Chained):
         super().__init__(office.authority.chain)
         self._office = office
         self._founder = founder
+        self._responder_url = ""
 
     @property
     def name(self) -> str:
@@ -81,6 +85,7 @@ class CA(Chained):
         add_key_usage: Iterable[str] = (),
         eku: Iterable[str] | None = None,
         san: Iterable[str] | None = None,
+        ocsp: str | None = None,
         hash: str = "sha256",  # noqa: A002  design 7.3 spells it so
         not_before: datetime | None = None,
         not_after: datetime | None = None,
@@ -93,6 +98,7 @@ class CA(Chained):
             add_key_usage: the same.
             eku: these extended key usages instead, words like `serverAuth` or object identifiers; empty: none.
             san: these names and addresses instead; empty: none.
+            ocsp: the URI of the responder that it names; empty: as asked. This CA's own, if it has opened one.
             hash: `sha256`, …; also `sha1` and `md5`.
             not_before: a day ago, if not said.
             not_after: in two years, or when this CA ends.
@@ -106,6 +112,7 @@ class CA(Chained):
             add_key_usage=add_key_usage,
             eku=eku,
             san=san,
+            ocsp=self._responder_named(ocsp),
             digest=hash,
         )
         try:
@@ -122,18 +129,22 @@ class CA(Chained):
         key_usage: Iterable[str] = SERVER_KEY_USAGE,
         eku: Iterable[str] = SERVER_EXTENDED_KEY_USAGE,
         san: Iterable[str] | None = None,
+        ocsp: str | None = None,
         hash: str = "sha256",  # noqa: A002  as above
         not_before: datetime | None = None,
         not_after: datetime | None = None,
     ) -> Leaf:
         """Make a key and a certificate for a server outside the cluster; `san` is its name alone, if not said.
 
+        `ocsp` is as for `sign`.
+
         Raises:
             Unusable: an option cannot be.
         """
         private = self._founder.key(key)
         request = server_request(name, private.public_key(), key_usage=key_usage, eku=eku, san=san)
-        made = self._office.sign(request, Terms.of(digest=hash), not_before=not_before, not_after=not_after)
+        terms = Terms.of(ocsp=self._responder_named(ocsp), digest=hash)
+        made = self._office.sign(request, terms, not_before=not_before, not_after=not_after)
         return self._leaf(made, private)
 
     async def cross_sign(
@@ -190,6 +201,25 @@ class CA(Chained):
         """
         return self._office.crl().public_bytes(encoding_of(encoding))
 
+    async def responder(self, signer: str = "ca") -> Ocsp:
+        """Open an OCSP responder, which answers from this CA's books and is up at once.
+
+        Certificates that this CA issues from then on name it.
+
+        Args:
+            signer: who signs its answers: `ca` itself; `delegated`, a certificate of this CA for that purpose;
+                `undelegated`, one without the attribute for it; `unrelated`, one that signed itself.
+
+        Raises:
+            Unusable: there is no such signer.
+        """
+        opened = await self._founder.opened_responder(self._office, signer)
+        self._responder_url = opened.url
+        return opened
+
+    def _responder_named(self, given: str | None) -> str:
+        return self._responder_url if given is None else given
+
     def _leaf(self, certificate: x509.Certificate, key: PrivateKey | None = None) -> Leaf:
         leaf = Leaf((certificate, *self._chain), key)
         self._founder.record(f"ca:{self.name}/{parse(leaf.der).common_name}", leaf.der)
@@ -207,13 +237,34 @@ class Founder:
     """Founds a story's CAs: where keys come from, the lab's clock, the seed, and who writes down what is made."""
 
     def __init__(
-        self, *, keys: KeySource, now: Callable[[], datetime], seed: int, record: Callable[[str, bytes], None]
+        self,
+        *,
+        keys: KeySource,
+        now: Callable[[], datetime],
+        seed: int,
+        record: Callable[[str, bytes], None],
+        serve: Callable[[str, Responder], Awaitable[ServedResponder]],
     ) -> None:
         self._keys = keys
         self._now = now
         self._seed = seed
         self._founded: dict[str, int] = {}
+        self._serve = serve
+        self._opened_responders = 0
         self.record = record
+
+    async def opened_responder(self, office: Office, signer: str) -> Ocsp:
+        """Open a responder; see `CA.responder`.
+
+        Raises:
+            Unusable: there is no such signer, or no place for it.
+        """
+        self._opened_responders += 1
+        number = self._opened_responders
+        responder = Responder(office, make_signer(signer, office, lambda: self.key("rsa-2048"), serial=number))
+        if signer != "ca":
+            self.record(f"ocsp:{number}", der_of(responder.signer.certificate))
+        return Ocsp(responder, await self._serve(f"ocsp{number}", responder))
 
     def key(self, kind: str) -> PrivateKey:
         """A new key.

@@ -67,7 +67,13 @@ class Lab:
     def __init__(self, telling: Telling, keys: KeySource) -> None:
         self._telling = telling
         self._port = telling.port
-        self._founder = Founder(keys=keys, now=lambda: self.now, seed=telling.seed, record=telling.names.made)
+        self._founder = Founder(
+            keys=keys,
+            now=lambda: self.now,
+            seed=telling.seed,
+            record=telling.names.made,
+            serve=telling.port.serve_responder,
+        )
         self.broker = Broker(telling)
 
     @property

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from ucmlab.broker.messages import Row, Setting
+from ucmlab.cluster.ca.responder import Responder
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.faults.ledger import Ledger
 from ucmlab.cluster.port import LabFacts, NodeLife, NodeView, Operation, ServiceView, Standing
@@ -49,6 +50,18 @@ class FakeNode:
         self.dies_after: str | None = None
 
 
+class FakeServed:
+    """A responder that nobody can ask."""
+
+    url, crl_url = "http://ocsp.test", "http://ocsp.test/crl"
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def slow(self, delay: int | None) -> None: ...
+
+
 class FakeLab:
     """A lab in memory: rows reach nodes that are up after two seconds, files after ten. `data` is the DER itself."""
 
@@ -58,6 +71,7 @@ class FakeLab:
         self.groups: Sequence[Sequence[str]] = ()
         self.closed = False
         self.settings: tuple[Setting, ...] = ()
+        self.responders: dict[str, Responder] = {}
         self.ledger = Ledger("sim", list(names))
         self._now = 100 * SECOND
         self._due: list[tuple[int, Callable[[], None]]] = []
@@ -71,6 +85,10 @@ class FakeLab:
     @property
     def names(self) -> Sequence[str]:
         return list(self.nodes)
+
+    async def serve_responder(self, name: str, responder: Responder) -> FakeServed:
+        self.responders[name] = responder
+        return FakeServed()
 
     def now(self) -> int:
         return self._now

@@ -10,6 +10,7 @@ The first two are what the product calls the Delegated Trust Model (R-162); the 
 given the certificate itself (R-163).
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
@@ -94,13 +95,13 @@ class Responder:
         return Said(asked, serial in self._office.books.issued, self._office.books.revocations.get(serial))
 
 
-def make_signer(kind: str, office: Office, key: PrivateKey, *, serial: int) -> Signer:
+def make_signer(kind: str, office: Office, make_key: Callable[[], PrivateKey], *, serial: int) -> Signer:
     """Who signs for an authority.
 
     Args:
         kind: one of `SIGNERS`.
         office: the authority.
-        key: a new key, which `ca` has no use for.
+        make_key: makes a new key, where one is needed.
         serial: of the certificate of `unrelated`; the CA numbers the others.
 
     Raises:
@@ -111,6 +112,7 @@ def make_signer(kind: str, office: Office, key: PrivateKey, *, serial: int) -> S
     authority = office.authority
     if kind == "ca":
         return Signer(authority.certificate, authority.key, enclosed=False)
+    key = make_key()
     request = _request(office, key, delegated=kind != "undelegated")
     if kind == "unrelated":
         counts = validity(office.now, lifetime=LEAF_LIFETIME)

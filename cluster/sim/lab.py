@@ -6,16 +6,17 @@ time here; what takes time is what takes time in the product (`--timing product`
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from ucmlab.broker.filters import filter_matches
 from ucmlab.cluster.default_cas import simulated_default_cas
 from ucmlab.cluster.errors import Unusable
-from ucmlab.cluster.port import LabFacts, NodeLife, NodeView, Operation, ServiceView, Standing
+from ucmlab.cluster.port import LabFacts, NodeLife, NodeView, Operation, ServedResponder, ServiceView, Standing
 from ucmlab.cluster.sim.faults.performing import SimFaults
 from ucmlab.cluster.sim.keyring import authz_digests
+from ucmlab.cluster.sim.responders import SimResponder
 from ucmlab.cluster.sim.world import SimNode, World
 from ucmlab.cluster.standing import services, services_at_rest, standing
 from ucmlab.cluster.state import db_digest
@@ -26,8 +27,13 @@ from ucmlab.node.events import TlsOpened
 from ucmlab.node.instant import DAY, SECOND, from_rfc3339, rfc3339
 from ucmlab.node.settings import settings_digest, settings_of
 
+if TYPE_CHECKING:
+    from ucmlab.cluster.ca.responder import Responder
+
 START_OF_LAB = from_rfc3339("2026-01-05T08:00:00Z")
 """Where stories begin in every mode, so that runs can be compared: a Monday morning."""
+OUTSIDE = ".outside"
+"""Ends names of places outside the cluster."""
 PATIENCE = 60 * SECOND
 READY_WITHIN = DAY
 SHOWN_OTHERWISE = ("partition", "isolate", "kill", "stop", "power-cut", "torn", "pause", "replication", "broker-kill")
@@ -324,6 +330,15 @@ class SimLab:
         """The faults that were injected and never took effect."""
         return self.faults.ledger.unfired()
 
+    async def serve_responder(self, name: str, responder: "Responder") -> ServedResponder:
+        """Open an OCSP responder outside the cluster."""
+        return _Served(self, name, self.world.responders.open(f"{name}{OUTSIDE}", responder))
+
+    async def outside_acted(self, name: str, state: str) -> None:
+        """Journal what became of a place outside, and let it be so."""
+        self.world.act("outside", place=name, state=state)
+        await self._settle()
+
     async def operate(self, node: str, operation: Operation) -> Reply:
         """Do an operation on a node."""
         found = self._node(node)
@@ -410,6 +425,26 @@ class SimLab:
         if node is None:
             raise Unusable(f"there is no node {name!r}; there are {', '.join(self.world.nodes)}")
         return node
+
+
+class _Served:
+    """A responder in a story's hands."""
+
+    def __init__(self, lab: SimLab, name: str, place: SimResponder) -> None:
+        self._lab, self._name, self._place = lab, name, place
+        self.url, self.crl_url = place.url, place.crl_url
+
+    async def start(self) -> None:
+        self._place.start()
+        await self._lab.outside_acted(self._name, "up")
+
+    async def stop(self) -> None:
+        self._place.stop()
+        await self._lab.outside_acted(self._name, "down")
+
+    async def slow(self, delay: int | None) -> None:
+        self._place.slow(delay)
+        await self._lab.outside_acted(self._name, "slow")
 
 
 def with_cause(operation: Operation, cause: str) -> Operation:

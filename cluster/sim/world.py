@@ -22,6 +22,7 @@ from ucmlab.cluster.sim.bus import SimBroker, SimBus
 from ucmlab.cluster.sim.disk import SimDisk
 from ucmlab.cluster.sim.exchanges import Performer, SimExchanges
 from ucmlab.cluster.sim.keyring import KeyCommand, SimKeyRing
+from ucmlab.cluster.sim.responders import SimResponders
 from ucmlab.cluster.sim.timeline import Timeline
 from ucmlab.cluster.sim.tls import SimTls
 from ucmlab.node import commands as c
@@ -192,6 +193,7 @@ class World(Timeline):
         self.on_start: Callable[[SimNode], None] = lambda node: None
         self._perform: dict[type[c.Command], Callable[[SimNode, Any], None]] = self._performers()
         self.perform_exchanges(c.OpenTls, self.tls.open_tls)
+        self.responders = SimResponders(self)
         self._acts = self._timers = self._strays = 0
         self._ended: list[NodeCore | SimBus] = []
         """Cores and links of processes that are dead."""

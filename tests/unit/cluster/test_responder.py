@@ -81,7 +81,7 @@ def test_a_nonce_comes_back_and_is_missing_where_none_was_sent() -> None:
 @pytest.mark.parametrize("key", ["ec-256", "rsa-2048", "ed25519"])
 def test_every_signer_signs_and_encloses_what_clients_do_not_have(kind: str, key: str) -> None:
     world = World(key=key)
-    signer = make_signer(kind, world.office, world.office.authority.key, serial=5)
+    signer = make_signer(kind, world.office, lambda: world.office.authority.key, serial=5)
     said = ask(Responder(world.office, signer), world.leaf(), world.root)
     assert said.certificates == ([] if kind == "ca" else [signer.certificate])
     assert said.responder_key_hash == x509.SubjectKeyIdentifier.from_public_key(signer.key.public_key()).digest
@@ -90,7 +90,7 @@ def test_every_signer_signs_and_encloses_what_clients_do_not_have(kind: str, key
 def test_there_is_no_other_signer() -> None:
     world = World()
     with pytest.raises(Unusable, match="there are ca, delegated, undelegated, unrelated"):
-        make_signer("root", world.office, world.office.authority.key, serial=5)
+        make_signer("root", world.office, lambda: world.office.authority.key, serial=5)
 
 
 def test_the_same_question_gets_the_same_bytes() -> None:

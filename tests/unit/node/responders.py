@@ -37,7 +37,7 @@ class World:
         return to_datetime(self.wall)
 
     def responder_of(self, signer: str) -> Responder:
-        return Responder(self.office, make_signer(signer, self.office, self._key("ec-256"), serial=77))
+        return Responder(self.office, make_signer(signer, self.office, lambda: self._key("ec-256"), serial=77))
 
     def _key(self, kind: str) -> PrivateKey:
         return self._keys(kind)
