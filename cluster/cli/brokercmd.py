@@ -1,14 +1,12 @@
 """`ucmlab broker`: the embedded broker alone, in the foreground, as a compose service runs it for a lab."""
 
 import asyncio
-import ipaddress
 import signal
 import socket
 import ssl
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 import msgspec
@@ -16,33 +14,13 @@ import msgspec
 from ucmlab.broker.access import ALLOW_ALL, AccessRule, Account, Accounts
 from ucmlab.broker.core import BrokerCore
 from ucmlab.broker.server import EmbeddedBroker
+from ucmlab.cluster.cli.listening import Listen, read_listen
 from ucmlab.cluster.cli.options import directory_option, topic_filter
 from ucmlab.cluster.cli.places import read_url
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.provision import LabHome, open_lab
 
 DEFAULT_LISTEN = "127.0.0.1:1883"
-LAST_PORT = 65_535
-
-
-class Listen(NamedTuple):
-    """Where to listen."""
-
-    host: str
-    port: int
-
-    @property
-    def loopback(self) -> bool:
-        """Whether only this machine can connect."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
-
-    @property
-    def name(self) -> str | None:
-        """What clients may call it; None for "all addresses"."""
-        return None if self.host in ("0.0.0.0", "::", "") else self.host  # noqa: S104  compared, not bound
 
 
 @click.command()
@@ -52,7 +30,7 @@ class Listen(NamedTuple):
 @directory_option
 def broker(*, listen: str, anonymous: bool, denied: tuple[str, ...], directory: Path) -> None:
     """Run the embedded broker in the foreground, with the accounts and access rules of the lab in --dir."""
-    where = read_listen(listen)
+    where = read_listen(listen, like=DEFAULT_LISTEN)
     home = None if anonymous else open_lab(directory)
     denied = tuple(map(topic_filter, denied))
     accounts = Accounts(anonymous=(*ALLOW_ALL, *_denials(denied))) if home is None else _accounts(home, denied)
@@ -80,18 +58,6 @@ async def serve(accounts: Accounts, where: Listen, tls: ssl.SSLContext | None, a
         await stop.wait()
     finally:
         await embedded.stop()
-
-
-def read_listen(text: str) -> Listen:
-    """Read `127.0.0.1:1883`, `[::1]:1883`.
-
-    Raises:
-        Unusable: it is no address and port.
-    """
-    host, _, port = text.rpartition(":")
-    if not host or not port.isascii() or not port.isdecimal() or int(port) > LAST_PORT:
-        raise Unusable(f"{text!r} is no place to listen; write it like {DEFAULT_LISTEN}")
-    return Listen(host.strip("[]"), int(port))
 
 
 def _announce(url: str) -> None:

@@ -9,6 +9,7 @@ from ucmlab.cluster.ca.kept import Kept
 from ucmlab.cluster.ca.keys import KINDS
 from ucmlab.cluster.cli.ca_place import ca_place, dates_of, dates_options, described, hash_option, place_options
 from ucmlab.cluster.cli.ca_publish import chain, crl
+from ucmlab.cluster.cli.ca_responder import responder
 from ucmlab.cluster.cli.ca_revoke import revoke, unhold
 from ucmlab.cluster.cli.ca_sign import sign
 from ucmlab.cluster.cli.output import check_output, hand_over, output_option
@@ -115,7 +116,7 @@ def cross_sign(
     tell_certificate(der_of(crossed.certificate), output, as_json=as_json, ca=above.name, folder=str(below.path))
 
 
-for _command in (sign, chain, crl, revoke, unhold):
+for _command in (sign, chain, crl, revoke, unhold, responder):
     ca.add_command(_command)
 
 

@@ -36,6 +36,7 @@ _NOTHING = ("none",)
 @click.option("--ca", metavar="NAME", help="Which CA signs; needless if there is one only.")
 @click.option("--drop-key-usage", multiple=True, metavar="USAGE", help="Without this bit, like dataEncipherment.")
 @click.option("--add-key-usage", multiple=True, metavar="USAGE", help="With this bit besides.")
+@click.option("--ocsp", default="", metavar="URI", help="It names this OCSP responder.")
 @click.option("--eku", multiple=True, metavar="USAGE", help="These instead, like serverAuth or an OID; or: none.")
 @click.option("--san", multiple=True, metavar="NAME", help="These names and addresses instead; or: none.")
 @click.option(
@@ -54,6 +55,7 @@ def sign(
     ca: str | None,
     drop_key_usage: tuple[str, ...],
     add_key_usage: tuple[str, ...],
+    ocsp: str,
     eku: tuple[str, ...],
     san: tuple[str, ...],
     ignore_request: bool | None,
@@ -89,6 +91,7 @@ def sign(
             add_key_usage=add_key_usage,
             eku=_instead(eku),
             san=_instead(san),
+            ocsp=ocsp,
             digest=digest,
         )
         made = kept.office.sign(request, terms, not_before=start, not_after=end)

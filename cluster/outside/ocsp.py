@@ -10,11 +10,12 @@ What it answers is told by `ucmlab.cluster.ca.responder`; here are sockets and H
 import asyncio
 import base64
 import binascii
+from typing import Protocol
 from urllib.parse import unquote
 
 from aiohttp import web
 
-from ucmlab.cluster.ca.responder import Responder
+from ucmlab.cluster.errors import LabGone, Unusable
 from ucmlab.cluster.outside.http import asking_node, read_at_most
 from ucmlab.cluster.outside.place import Holding, Place
 
@@ -26,12 +27,24 @@ REQUEST_LIMIT = 1 << 16
 """Bytes: a request about 32 certificates has some thousand."""
 
 
+class Answers(Protocol):
+    """What a responder says (`ucmlab.cluster.ca.responder.Responder`)."""
+
+    def answer(self, request: bytes) -> bytes:
+        """The response to a request, whatever that is."""
+        ...
+
+    def crl(self) -> bytes:
+        """The CRL of now, DER."""
+        ...
+
+
 class OcspPlace(Place):
     """One responder's server."""
 
     wanted_port = 2560
 
-    def __init__(self, name: str, holding: Holding, responder: Responder) -> None:
+    def __init__(self, name: str, holding: Holding, responder: Answers) -> None:
         """See `Place`."""
         super().__init__(name, holding)
         self.responder = responder
@@ -61,12 +74,18 @@ class OcspPlace(Place):
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
         if request.method == "GET" and request.path == CRL_PATH:
-            answer, kind = self.responder.crl(), CRL_TYPE
+            answer, kind = self._crl(), CRL_TYPE
         else:
             asked = await _read(request)
             answer, kind = self.responder.answer(asked), RESPONSE_TYPE
         await self.delay(asking_node(request.headers))
         return web.Response(body=answer, content_type=kind)
+
+    def _crl(self) -> bytes:
+        try:
+            return self.responder.crl()
+        except (Unusable, LabGone) as error:
+            raise web.HTTPServiceUnavailable(text=f"{error}\n") from error
 
 
 async def _read(request: web.BaseRequest) -> bytes:

@@ -231,3 +231,48 @@ def test_what_cannot_be_asked_of_a_ca_is_unusable(ask: object, text: str) -> Non
     with pytest.raises(Unusable) as refused:
         told(story)
     assert refused.value.text.startswith(text)
+
+
+def responders_in(leaf: Chained) -> list[str]:
+    value = extensions(leaf).get(x509.AuthorityInformationAccess)
+    return [each.access_location.value for each in value] if isinstance(value, x509.AuthorityInformationAccess) else []
+
+
+def test_certificates_name_the_responder_that_the_ca_has_or_another_or_none() -> None:
+    async def story(lab: Lab) -> None:
+        root = await lab.ca("Corp Root CA")
+        lab.check(responders_in(await root.sign(csr())) == [], "it has none yet")
+        ocsp = await root.responder("delegated")
+        lab.check(responders_in(await root.sign(csr())) == [ocsp.url], "its own")
+        lab.check(responders_in(await root.issue("x", ocsp="http://va.test")) == ["http://va.test"], "another")
+        lab.check(responders_in(await root.issue("x", ocsp="")) == [], "none")
+        lab.check(b"BEGIN CERTIFICATE" in ocsp.signer_pem, "its signer can be uploaded")
+        lab.check(list(ocsp.queries) == [], "nobody has asked")
+        for act in (ocsp.stop(), ocsp.start(), ocsp.slow("30s"), ocsp.slow(None), ocsp.stale(), ocsp.refuse()):
+            await act
+        with pytest.raises(Unusable, match="no responder refuses with 'never'; there are"):
+            await ocsp.refuse("never")
+        with pytest.raises(Unusable, match="no responder whose answers 'root' signs"):
+            await root.responder("root")
+
+    tell(story)
+
+
+def test_what_a_request_says_about_a_responder_is_kept_unless_the_ca_says_another() -> None:
+    def asking(uri: str) -> bytes:
+        where = x509.UniformResourceIdentifier(uri)
+        access = x509.AccessDescription(x509.oid.AuthorityInformationAccessOID.OCSP, where)
+        return (
+            x509.CertificateSigningRequestBuilder(name("pub.lab.test"))
+            .add_extension(x509.AuthorityInformationAccess([access]), critical=False)
+            .sign(ec.derive_private_key(99, ec.SECP256R1()), hashes.SHA256())
+            .public_bytes(Encoding.PEM)
+        )
+
+    async def story(lab: Lab) -> None:
+        root = await lab.ca("Corp Root CA")
+        lab.check(responders_in(await root.sign(asking("http://a.test"))) == ["http://a.test"], "as asked")
+        made = await root.sign(asking("http://a.test"), ocsp="http://b.test")
+        lab.check(responders_in(made) == ["http://b.test"], "as said")
+
+    tell(story)
