@@ -83,7 +83,7 @@ def test_an_identity_is_asked_about_before_it_is_installed() -> None:
     tell(story)
 
 
-@pytest.mark.rule("R-164", "C-57")
+@pytest.mark.rule("R-164")
 @pytest.mark.parametrize("cc", [True, False])
 def test_a_scheduled_check_without_a_responder_raises_an_alarm_and_the_rest_goes_on(cc: bool) -> None:  # noqa: FBT001
     async def story(lab: Lab) -> None:

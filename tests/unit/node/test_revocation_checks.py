@@ -101,7 +101,7 @@ def test_what_names_no_responder_is_not_monitored_unless_one_is_configured() -> 
     assert len(desk.play.all(AskOcsp)) == 1
 
 
-@pytest.mark.rule("R-164", "C-57")
+@pytest.mark.rule("R-164")
 def test_a_scheduled_check_without_a_responder_raises_one_alarm_and_the_rest_goes_on() -> None:
     desk, _ = stocked(*(f"server{number}" for number in range(10)), cc=True)
     desk.set(**{"Enable OCSP": "true"}, **EVERY_SIX)
@@ -222,7 +222,7 @@ def test_with_it_the_link_of_a_revoked_peer_is_dropped_at_the_check(client: str)
     assert [each["reason"] for each in desk.facts("link_dropped")] == ["revoked"]
 
 
-@pytest.mark.rule("R-193", "C-59")
+@pytest.mark.rule("R-193")
 @pytest.mark.parametrize(("checked", "first"), [(True, 6 * HOUR), (False, 24 * HOUR)])
 def test_the_interval_of_the_revocation_check_takes_precedence(checked: bool, first: int) -> None:  # noqa: FBT001
     desk = Desk()
