@@ -1,5 +1,6 @@
 """A certificate revocation list as the product reads one from 14SU3 (A.19, B.16): whose it is, and what it lists."""
 
+import warnings
 from collections.abc import Iterable
 
 import msgspec
@@ -48,18 +49,23 @@ def read_crl(data: bytes, authorities: Iterable[Certificate], *, wall: int, limi
         Unbelievable: `nonsense`, `too_large`, `issuer_unknown`, `untrusted_signer`, `stale` or `not_yet`.
     """
     try:
-        loaded = x509.load_pem_x509_crl(data) if b"-----BEGIN " in data else x509.load_der_x509_crl(data)
-        issuer = _issuer(loaded, authorities)
-        start = from_datetime(loaded.last_update_utc)
-        end = start + limits.longest if loaded.next_update_utc is None else from_datetime(loaded.next_update_utc)
-        if start > wall + limits.skew:
-            raise Unbelievable("not_yet", f"it counts from {rfc3339(start)}")
-        if end < wall - limits.skew:
-            raise Unbelievable("stale", f"it counted until {rfc3339(end)}")
-        name = named(issuer.der)[0]
-        return Crl(issuer.subject, issuer.fingerprint, name, _entries(loaded), start, end)
+        # As in `ucmlab.node.ocsp`.
+        with warnings.catch_warnings(action="ignore"):
+            return _read(data, authorities, wall=wall, limits=limits)
     except (UnsupportedAlgorithm, *MALFORMED):
         raise Unbelievable("nonsense", "it is no CRL that can be read") from None
+
+
+def _read(data: bytes, authorities: Iterable[Certificate], *, wall: int, limits: RevocationLimits) -> Crl:
+    loaded = x509.load_pem_x509_crl(data) if b"-----BEGIN " in data else x509.load_der_x509_crl(data)
+    issuer = _issuer(loaded, authorities)
+    start = from_datetime(loaded.last_update_utc)
+    end = start + limits.longest if loaded.next_update_utc is None else from_datetime(loaded.next_update_utc)
+    if start > wall + limits.skew:
+        raise Unbelievable("not_yet", f"it counts from {rfc3339(start)}")
+    if end < wall - limits.skew:
+        raise Unbelievable("stale", f"it counted until {rfc3339(end)}")
+    return Crl(issuer.subject, issuer.fingerprint, named(issuer.der)[0], _entries(loaded), start, end)
 
 
 def _issuer(loaded: x509.CertificateRevocationList, authorities: Iterable[Certificate]) -> Certificate:

@@ -9,6 +9,7 @@ the newest.
 What an answer does not say is whether the certificate exists, or is within its dates (R-167).
 """
 
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Literal
 
@@ -109,23 +110,37 @@ def read_answer(
             refused: `unauthorized`, `try_later`, …
     """
     try:
-        loaded = ocsp.load_der_ocsp_response(response)
-        if loaded.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
-            raise Unbelievable(loaded.response_status.name.lower())
-        single = _about(loaded, certificate, issuer)
-        dtm_failed = _why_not_delegated(loaded, parse(issuer), wall)
-        if dtm_failed and not any(_has_signed(each, loaded) for each in designated if _counts(each, wall)):
-            raise Unbelievable("untrusted_signer", "no certificate in tomcat-trust signed it", dtm_failed=dtm_failed)
-        this_update = _check_fresh(single, wall, limits)
-        return Answer(
-            status=_STATUSES[single.certificate_status],
-            detail=_detail(single),
-            model="trp" if dtm_failed else "dtm",
-            dtm_failed=dtm_failed,
-            this_update=this_update,
-        )
+        # Names of old CAs, with country codes of twelve letters: cryptography warns, we accept.
+        with warnings.catch_warnings(action="ignore"):
+            return _read(response, parse(certificate), parse(issuer), designated, wall=wall, limits=limits)
     except (UnsupportedAlgorithm, Refusal, *MALFORMED):
         raise Unbelievable("nonsense", "it is no OCSP response that can be read") from None
+
+
+def _read(
+    response: bytes,
+    certificate: Certificate,
+    issuer: Certificate,
+    designated: Iterable[Certificate],
+    *,
+    wall: int,
+    limits: RevocationLimits,
+) -> Answer:
+    loaded = ocsp.load_der_ocsp_response(response)
+    if loaded.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
+        raise Unbelievable(loaded.response_status.name.lower())
+    single = _about(loaded, certificate.der, issuer.der)
+    dtm_failed = _why_not_delegated(loaded, issuer, wall)
+    if dtm_failed and not any(_has_signed(each, loaded) for each in designated if _counts(each, wall)):
+        raise Unbelievable("untrusted_signer", "no certificate in tomcat-trust signed it", dtm_failed=dtm_failed)
+    this_update = _check_fresh(single, wall, limits)
+    return Answer(
+        status=_STATUSES[single.certificate_status],
+        detail=_detail(single),
+        model="trp" if dtm_failed else "dtm",
+        dtm_failed=dtm_failed,
+        this_update=this_update,
+    )
 
 
 def _about(loaded: ocsp.OCSPResponse, certificate: bytes, issuer: bytes) -> ocsp.OCSPSingleResponse:

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import msgspec
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -25,6 +26,7 @@ CERTIFICATES_LIMIT = 32
 """Of one request. RFC 6960 has no limit; OpenSSL's command line asks for as many as it is given."""
 _RESPONSE_BYTES = 0xA0
 _DIGEST = hashes.SHA256
+_NAMING_HASHES = (hashes.SHA1, hashes.SHA224, hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
 
 class Malformed(Exception):
@@ -85,11 +87,19 @@ def read_request(data: bytes) -> Request:
         )
         extensions = singles[0].extensions if singles else ()
         nonce = next((each.value.nonce for each in extensions if isinstance(each.value, x509.OCSPNonce)), None)
-    except MALFORMED as error:
+    except (UnsupportedAlgorithm, *MALFORMED) as error:
         raise Malformed from error
-    if not asked:
+    if not asked or not all(map(_can_be_answered, asked)):
         raise Malformed
     return Request(asked, nonce)
+
+
+def _can_be_answered(asked: Asked) -> bool:
+    """Whether a response can name it so: the library makes none with negative numbers or hashes of a wrong length."""
+    if asked.serial < 0:
+        return False
+    lengths = {len(asked.issuer_name_hash), len(asked.issuer_key_hash)}
+    return isinstance(asked.algorithm, _NAMING_HASHES) and lengths == {asked.algorithm.digest_size}
 
 
 def issuer_hashes(issuer: x509.Certificate, algorithm: hashes.HashAlgorithm) -> tuple[bytes, bytes]:

@@ -3,6 +3,7 @@
 import re
 import shutil
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -10,10 +11,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.openssl import openssl
 from tests.unit.node.responders import World, serial_of
 from ucmlab.cluster.ca.authority import der_of
+from ucmlab.cluster.ca.der import sequence, values
 from ucmlab.cluster.ca.kept import key_pem
 from ucmlab.cluster.ca.ocsp_messages import CERTIFICATES_LIMIT, Malformed, read_request
 from ucmlab.cluster.ca.responder import REFUSALS, SIGNERS, Responder, make_signer
@@ -123,6 +127,35 @@ def test_a_responder_may_refuse_and_then_counts_no_query(word: str) -> None:
 def test_what_is_no_request_is_malformed(request_: bytes) -> None:
     said = ocsp.load_der_ocsp_response(World().responder.answer(request_))
     assert said.response_status is ocsp.OCSPResponseStatus.MALFORMED_REQUEST
+
+
+@lru_cache(maxsize=1)
+def sample() -> tuple[World, bytes]:
+    """A request about two certificates, with a nonce, as OpenSSL makes one."""
+    world = World()
+    loaded = x509.load_der_x509_certificate(world.leaf()), x509.load_der_x509_certificate(world.root)
+    builder = ocsp.OCSPRequestBuilder().add_certificate(*loaded, hashes.SHA256())
+    single = builder.add_extension(x509.OCSPNonce(b"n" * 16), critical=False).build().public_bytes(Encoding.DER)
+    (to_be_signed,) = values(single)
+    asked, extensions = values(to_be_signed)
+    (request,) = values(asked)
+    return world, sequence(sequence(sequence(request, request), extensions))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_no_request_is_left_without_a_response(data: st.DataObject) -> None:
+    world, request = sample()
+    changed = bytearray(request)
+    for _ in range(data.draw(st.integers(0, 3))):
+        changed[data.draw(st.integers(0, len(request) - 1))] = data.draw(st.integers(0, 255))
+    said = ocsp.load_der_ocsp_response(world.responder.answer(bytes(changed)))
+    if said.response_status is ocsp.OCSPResponseStatus.SUCCESSFUL:
+        assert len(list(said.responses)) in (1, 2)
+    else:
+        assert said.response_status is ocsp.OCSPResponseStatus.MALFORMED_REQUEST
+    if bytes(changed) == request:
+        assert len(list(said.responses)) == 2
 
 
 def test_memory_for_queries_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
