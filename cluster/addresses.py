@@ -18,7 +18,7 @@ from ucmlab.cluster.errors import Unusable
 
 BROKER_PORT = 1883
 BROKER_HOST_NUMBER = 1
-OUTSIDE_NUMBER = 2
+OUTSIDE_HOST_NUMBER = 2
 FIRST_NODE_NUMBER = 11
 ATTEMPTS = 64
 
@@ -39,8 +39,8 @@ class Block(msgspec.Struct, frozen=True):
 
     @property
     def outside(self) -> str:
-        """The address of the lab's places outside the cluster."""
-        return self._address(OUTSIDE_NUMBER)
+        """The address of everything that the lab has outside the cluster."""
+        return self._address(OUTSIDE_HOST_NUMBER)
 
     def node(self, number: int) -> str:
         """The address of the node with this place in the topology, from 0."""

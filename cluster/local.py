@@ -479,8 +479,9 @@ class LocalLab:
         self._outside.append(place)
         return place
 
-    async def _outside_acted(self, name: str, state: str) -> None:
-        self.note("outside", place=name, state=state)
+    async def _outside_acted(self, name: str, act: str, delay: int | None) -> None:
+        self.note("fault", fault=act, target=name, delay_us=delay)
+        self.roster.acts += 1
         await self.settle()
 
     # -- operations

@@ -6,8 +6,9 @@ from ucmlab.cluster.ca.responder import Responder
 from ucmlab.cluster.outside.ocsp import OcspPlace
 from ucmlab.cluster.outside.place import Holding
 
-Acted = Callable[[str, str], Awaitable[None]]
-"""Hears the name of a place and what became of it; returns when the lab is settled."""
+Acted = Callable[[str, str, int | None], Awaitable[None]]
+"""Hears the name of a place, what was done to it (`stop`, `start`, `slow`) and how slow it is; returns when the lab is
+settled."""
 
 
 class ServedPlace:
@@ -31,17 +32,17 @@ class ServedPlace:
     async def start(self) -> None:
         """Be up, and answer at once."""
         await self._place.start()
-        await self._acted(self._place.name, "up")
+        await self._acted(self._place.name, "start", 0)
 
     async def stop(self) -> None:
         """Let nobody in any more."""
         await self._place.stop()
-        await self._acted(self._place.name, "down")
+        await self._acted(self._place.name, "stop", 0)
 
     async def slow(self, delay: int | None) -> None:
         """Take so many lab microseconds for an answer; None: give none."""
         self._place.slow(delay)
-        await self._acted(self._place.name, "slow")
+        await self._acted(self._place.name, "slow", delay)
 
     def close(self) -> None:
         """Be gone with the lab."""

@@ -334,9 +334,9 @@ class SimLab:
         """Open an OCSP responder outside the cluster."""
         return _Served(self, name, self.world.responders.open(f"{name}{OUTSIDE}", responder))
 
-    async def outside_acted(self, name: str, state: str) -> None:
-        """Journal what became of a place outside, and let it be so."""
-        self.world.act("outside", place=name, state=state)
+    async def outside_acted(self, name: str, act: str, delay: int | None = 0) -> None:
+        """Journal what was done to a place outside, and let it be so."""
+        self.world.act("fault", fault=act, target=name, delay_us=delay)
         await self._settle()
 
     async def operate(self, node: str, operation: Operation) -> Reply:
@@ -436,15 +436,15 @@ class _Served:
 
     async def start(self) -> None:
         self._place.start()
-        await self._lab.outside_acted(self._name, "up")
+        await self._lab.outside_acted(self._name, "start")
 
     async def stop(self) -> None:
         self._place.stop()
-        await self._lab.outside_acted(self._name, "down")
+        await self._lab.outside_acted(self._name, "stop")
 
     async def slow(self, delay: int | None) -> None:
         self._place.slow(delay)
-        await self._lab.outside_acted(self._name, "slow")
+        await self._lab.outside_acted(self._name, "slow", delay)
 
 
 def with_cause(operation: Operation, cause: str) -> Operation:

@@ -30,6 +30,6 @@ async def test_a_responder_is_up_and_down_with_the_lab_and_gone_after_it(tmp_pat
             OcspAnswered("t", world.responder.answer(asked.request)),
             CrlFetched("c", world.responder.crl()),
         )
-        states = [(each["place"], each["state"]) for each in lab.events("outside")]
-        assert states == [("ocsp1", "down"), ("ocsp1", "up")]
+        acts = [(each["target"], each["fault"]) for each in lab.events("fault")]
+        assert acts == [("ocsp1", "stop"), ("ocsp1", "start")]
     assert (await performers[AskOcsp](asked)).trouble == "refused"  # type: ignore[union-attr]  # it answers so
