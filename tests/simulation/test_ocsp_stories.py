@@ -201,3 +201,37 @@ def test_a_changed_crl_is_told_and_heeded() -> None:
         reply.must_be("refused", "revoked")
 
     tell(story, release="14SU3")
+
+
+@pytest.mark.rule("R-159")
+def test_a_certificate_for_several_nodes_is_asked_about_on_each() -> None:
+    async def story(lab: Lab) -> None:
+        pub, root, ocsp = await begun(lab)
+        await ocsp.slow("9s")
+        csr = (await pub.generate_csr("tomcat", distribution="multi-server")).pem
+        leaf = await root.sign(csr)
+        reply = await pub.upload("tomcat", leaf.pem)
+        reply.must_be("done")
+        await lab.converged(within="31m")
+        lab.check({node.identity("tomcat") for node in lab.nodes} == {leaf.fingerprint}, "everybody has it")
+        lab.check(len(ocsp.queries) == 2, f"{len(ocsp.queries)} queries")
+
+    tell(story)
+
+
+def test_the_same_seed_tells_the_same_journal() -> None:
+    journals: list[list[dict[str, object]]] = []
+
+    async def story(lab: Lab) -> None:
+        pub, root, ocsp = await begun(lab, "delegated")
+        leaf = await root.issue("ldap.corp.test", key="ec-256")
+        (await pub.upload("tomcat-trust", leaf.pem)).must_be("done")
+        set_everywhere(lab, EVERY_SIX)
+        await ocsp.slow("3s")
+        await lab.wait("13h")
+        journals.append(lab.events())
+        lab.check(len(lab.events("ocsp_query")) > 1, "something happened")
+
+    tell(story)
+    tell(story)
+    assert journals[0] == journals[1]
