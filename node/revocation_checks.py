@@ -34,6 +34,12 @@ _NO_SIGNER = (
 )
 
 
+def precheck(filing: Filing) -> tuple[str, ...]:
+    """What to warn of whoever enables OCSP on the node that has these files (R-186)."""
+    held = filing.fingerprints(DESIGNATED_IN).values()
+    return () if any(signs_answers(file.der) for file in held) else (_NO_SIGNER,)
+
+
 class RevocationChecks:
     """The scheduled checks of one node."""
 
@@ -72,11 +78,6 @@ class RevocationChecks:
             self._context.cancel_timer(TIMER + _CRL)
             if url:
                 self._fetch_crl()
-
-    def precheck(self) -> tuple[str, ...]:
-        """What to warn of whoever enables OCSP (R-186)."""
-        held = self._filing.fingerprints(DESIGNATED_IN).values()
-        return () if any(signs_answers(file.der) for file in held) else (_NO_SIGNER,)
 
     def ask_again(self) -> None:
         """Timers or questions may have been dropped with the rest of a list."""

@@ -8,6 +8,7 @@ from ucmlab.node.certificates import parse, pem
 from ucmlab.node.commands import AskOcsp, FetchCrl, GiveUp, WriteFile
 from ucmlab.node.events import CommandFailed, CrlFetched, OcspAnswered, Upload
 from ucmlab.node.instant import DAY, HOUR, MINUTE, SECOND
+from ucmlab.node.revocation_checks import precheck
 
 EVERY_SIX = {"Enable Revocation Check": "true", "Check Every": "6"}
 CRL_URL = "http://crl.corp.test/corp.crl"
@@ -172,10 +173,10 @@ def test_a_schedule_outlives_a_full_disk() -> None:
 def test_who_enables_ocsp_is_warned_where_nothing_could_sign_answers() -> None:
     desk = Desk("unrelated", on=False)
     desk.play.does(Upload("u0", "tomcat-trust", desk.world.root))
-    (warning,) = desk.play.core.revocation_checks.precheck()
+    (warning,) = precheck(desk.play.core.filing)
     assert "tomcat-trust" in warning
     desk.play.does(Upload("u1", "tomcat-trust", desk.world.signer))
-    assert desk.play.core.revocation_checks.precheck() == ()
+    assert precheck(desk.play.core.filing) == ()
 
 
 # -- long-lived links
