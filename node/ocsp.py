@@ -131,7 +131,9 @@ def _read(
         raise Unbelievable(loaded.response_status.name.lower())
     single = _about(loaded, certificate.der, issuer.der)
     dtm_failed = _why_not_delegated(loaded, issuer, wall)
-    if dtm_failed and not any(_has_signed(each, loaded) for each in designated if _counts(each, wall)):
+    # Nobody vouches for himself: a key that was stolen would say that its certificate is good.
+    others = (each for each in designated if each.der != certificate.der and _counts(each, wall))
+    if dtm_failed and not any(_has_signed(each, loaded) for each in others):
         raise Unbelievable("untrusted_signer", "no certificate in tomcat-trust signed it", dtm_failed=dtm_failed)
     this_update = _check_fresh(single, wall, limits)
     return Answer(

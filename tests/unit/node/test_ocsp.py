@@ -86,6 +86,14 @@ def test_a_designated_certificate_outside_its_dates_designates_nobody() -> None:
     assert trouble(world, leaf, designated=(world.signer,), wall=wall).trouble == "untrusted_signer"
 
 
+@pytest.mark.rule("R-163")
+def test_a_certificate_in_tomcat_trust_does_not_vouch_for_itself() -> None:
+    world = World("undelegated")
+    own = world.signer
+    response = world.responder.answer(request_for(own, world.root))
+    assert trouble(world, own, designated=(own,), response=response).trouble == "untrusted_signer"
+
+
 @pytest.mark.rule("R-167")
 def test_an_expired_certificate_that_was_not_revoked_is_good() -> None:
     world = World()
