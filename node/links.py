@@ -38,8 +38,8 @@ class Links:
         """Hears the id of a link that must end, and why (a stable word); it is who opens links."""
         self._links: dict[str, Link] = {}
         self._check = Periodic(context, CHECK)
-        at_once = context.rulebook.revocation.limits.scanned_at_once
-        self._batch = Batch(revocation, at_once=at_once, heard=self._heard)
+        self._batch: Batch | None = None
+        """The check that is under way."""
 
     def opened(self, link_id: str, client: str, chain: tuple[bytes, ...]) -> None:
         """A link has come about.
@@ -73,10 +73,15 @@ class Links:
             validity = link.chain[0].validity(wall)
             if validity != "valid":
                 self._drop(link_id, validity)
-        if self._batch.busy:
+        if self._batch is not None:
             self._context.alarm("revocation_check_late")
         elif self._revocation.on:
+            at_once = self._context.rulebook.revocation.limits.scanned_at_once
+            self._batch = Batch(self._revocation, at_once=at_once, heard=self._heard, over=self._over)
             self._batch.begin(self._questions())
+
+    def _over(self) -> None:
+        self._batch = None
 
     def _questions(self) -> list[Question]:
         """One for each certificate and client, however many links have it."""

@@ -107,7 +107,7 @@ class Operations:
         self._at_once: dict[str, OpenOperation] = {}
         """Operations of the latest list that ended in the very list in which they began."""
         self._proposed = 0
-        self._upload_checks = UploadChecks(revocation, self._checked)
+        self._upload_checks = UploadChecks(revocation)
 
     def open(self) -> int:
         """How many are under way or wait in line."""
@@ -186,7 +186,7 @@ class Operations:
         wanted = self._to_be_checked(request)
         if wanted.certificates:
             self._occupied.update(dict.fromkeys(self._units_of(request), request.op_id))
-            self._upload_checks.begin(request, wanted)
+            self._upload_checks.begin(request, wanted, self._checked)
         return bool(wanted.certificates)
 
     def _to_be_checked(self, request: Upload) -> ToBeChecked:

@@ -27,7 +27,7 @@ class Batch:
         *,
         at_once: int,
         heard: Callable[[Question, Verdict], None],
-        over: Callable[[], None] = lambda: None,
+        over: Callable[[], None],
     ) -> None:
         """`heard` is told of each answer, `over` when there is none to come."""
         self._revocation = revocation
@@ -38,13 +38,8 @@ class Batch:
         self._asking = 0
         self._feeding = False
 
-    @property
-    def busy(self) -> bool:
-        """Whether answers are to come."""
-        return bool(self._left or self._asking or self._feeding)
-
     def begin(self, questions: Iterable[Question]) -> None:
-        """Ask them all; those of before go on."""
+        """Ask them all. To be called once."""
         self._left.extend(questions)
         self._feed()
 
@@ -62,7 +57,7 @@ class Batch:
                 done=partial(self._answered, question),
             )
         self._feeding = False
-        if not self.busy:
+        if not (self._left or self._asking):
             self._over()
 
     def _answered(self, question: Question, verdict: Verdict) -> None:

@@ -54,9 +54,11 @@ class RevocationChecks:
         limits = context.rulebook.revocation.limits
         self._deadline = limits.deadline
         self._crl_every = limits.crl_every
+        self._at_once = limits.scanned_at_once
         self._check = Periodic(context, _CHECK)
         self._fetch = Periodic(context, _FETCH)
-        self._batch = Batch(revocation, at_once=limits.scanned_at_once, heard=self._heard, over=self._over)
+        self._batch: Batch | None = None
+        """The check that is under way."""
         self._found: list[tuple[Question, Verdict]] = []
         self._url = ""
         self.revoked: frozenset[str] = frozenset()
@@ -99,11 +101,12 @@ class RevocationChecks:
     # -- all certificates
 
     def _begin(self) -> None:
-        if self._batch.busy:
+        if self._batch is not None:
             self._context.alarm("revocation_check_late")
             return
         self._found = []
         self._context.record("revocation_check", phase="begun")
+        self._batch = Batch(self._revocation, at_once=self._at_once, heard=self._heard, over=self._over)
         self._batch.begin(self._questions())
 
     def _questions(self) -> list[Question]:
@@ -133,6 +136,7 @@ class RevocationChecks:
         self._found.append((question, verdict))
 
     def _over(self) -> None:
+        self._batch = None
         counts = Counter(verdict.status for _, verdict in self._found)
         self._context.record(
             "revocation_check",

@@ -24,8 +24,9 @@ Concluded = Callable[[Upload, Refusal | None, tuple[str, ...]], None]
 class _Check:
     """One upload under way."""
 
-    def __init__(self, request: Upload, waiting: int) -> None:
+    def __init__(self, request: Upload, waiting: int, concluded: Concluded) -> None:
         self.request = request
+        self.concluded = concluded
         self.waiting = waiting
         self.refusal: Refusal | None = None
         self.warnings: list[str] = []
@@ -41,10 +42,9 @@ class ToBeChecked(msgspec.Struct, frozen=True):
 class UploadChecks:
     """The uploads of one node that wait."""
 
-    def __init__(self, revocation: Revocation, concluded: Concluded) -> None:
-        """`concluded` is told of each: refused, or not and with which warnings; its id is not open any more."""
+    def __init__(self, revocation: Revocation) -> None:
+        """None waits."""
         self._revocation = revocation
-        self._concluded = concluded
         self._open: dict[str, _Check] = {}
 
     @property
@@ -58,9 +58,12 @@ class UploadChecks:
     def __len__(self) -> int:
         return len(self._open)
 
-    def begin(self, request: Upload, wanted: ToBeChecked) -> None:
-        """Ask about all of them; each answer has its deadline, so the upload has."""
-        check = _Check(request, len(wanted.certificates))
+    def begin(self, request: Upload, wanted: ToBeChecked, concluded: Concluded) -> None:
+        """Ask about all of them; each answer has its deadline, so the upload has.
+
+        `concluded` is told: refused, or not and with which warnings; the upload's id is not open any more.
+        """
+        check = _Check(request, len(wanted.certificates), concluded)
         self._open[request.op_id] = check
         for certificate in wanted.certificates:
             issuer = self._revocation.issuer_of(certificate, wanted.brought)
@@ -79,7 +82,7 @@ class UploadChecks:
             check.warnings.append(f"The revocation status could not be checked: {_detail(certificate, verdict)}")
         if not check.waiting:
             del self._open[check.request.op_id]
-            self._concluded(check.request, check.refusal, tuple(check.warnings))
+            check.concluded(check.request, check.refusal, tuple(check.warnings))
 
 
 def _detail(certificate: Certificate, verdict: Verdict) -> str:
