@@ -41,6 +41,7 @@ from ucmlab.node.planting import KIND as PLANT
 from ucmlab.node.planting import planted_rows
 from ucmlab.node.replica import Replica
 from ucmlab.node.revocation import Revocation
+from ucmlab.node.revocation_checks import precheck
 from ucmlab.node.trust_rules import Wanted, judge_delete, judge_upload, product_text
 from ucmlab.node.upload_checks import ToBeChecked, UploadChecks
 
@@ -220,6 +221,8 @@ class Operations:
         made_anew = self._context.rulebook.parameters[setting.name].regenerates if setting.value == "true" else ()
         text = "a CA signed its certificate, which gives way to a self-signed one; upload it again"  # B.16
         warnings = tuple(f"{unit}: {text}" for unit in self._identity_changes.ca_signed(made_anew))
+        if (setting.name, setting.value) == ("Enable OCSP", "true"):
+            warnings += precheck(self._filing)
         self._propose(request.op_id, Wanted(PARAMETER, (), (), warnings, (setting,)), asked=True)
 
     def _plant(self, request: Plant) -> None:

@@ -235,3 +235,42 @@ def test_the_same_seed_tells_the_same_journal() -> None:
     tell(story)
     tell(story)
     assert journals[0] == journals[1]
+
+
+@pytest.mark.rule("R-186", "R-187")
+def test_who_enables_ocsp_is_warned_where_nothing_could_sign_answers() -> None:
+    async def story(lab: Lab) -> None:
+        pub, root = lab.node("pub"), await lab.ca("Corp Root CA")
+        ocsp = await root.responder("unrelated")
+        reply = await pub.set_parameter("Enable OCSP", True)
+        reply.must_be("done")
+        lab.check(len(reply.warnings) == 1 and "tomcat-trust" in reply.warnings[0], str(reply.warnings))
+        (await pub.set_parameter("Enable OCSP", False)).must_be("done")
+        (await pub.upload("tomcat-trust", ocsp.signer_pem)).must_be("done")
+        lab.check((await pub.set_parameter("Enable OCSP", True)).warnings == (), "now there is one")
+        lab.check((await pub.set_parameter("Enable Revocation Check", True)).warnings == (), "that is no matter here")
+
+    tell(story)
+
+
+@pytest.mark.rule("R-190", "R-191")
+def test_a_schedule_that_is_set_holds_on_every_node_and_after_a_restart() -> None:
+    async def story(lab: Lab) -> None:
+        pub, root, ocsp = await begun(lab)
+        leaf = await root.issue("ldap.corp.test")
+        (await pub.upload("tomcat-trust", leaf.pem)).must_be("done")
+        (await pub.set_parameter("Enable OCSP", True)).must_be("done")
+        (await pub.set_parameter("Enable Revocation Check", True)).must_be("done")
+        (await pub.set_parameter("Check Every", 6)).must_be("done")
+        before = len(ocsp.queries)
+        await lab.wait("6h1m")
+        lab.check(len(ocsp.queries) == before + 2, "both nodes asked")
+        await lab.node("sub1").stop()
+        await lab.node("sub1").start()
+        await lab.wait("6h1m")
+        lab.check(len(ocsp.queries) == before + 4, "and both again")
+        (await pub.set_parameter("Enable Revocation Check", False)).must_be("done")
+        await lab.wait("3d")
+        lab.check(len(ocsp.queries) == before + 4, "and then no more")
+
+    tell(story)
