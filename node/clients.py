@@ -1,4 +1,4 @@
-"""What a node opens TLS connections for: the rows of `clients.toml` (R-166, R-192, B.14, B.20)."""
+"""What a node opens TLS connections for: the rows of `clients.toml` (R-024, R-194, B.14, B.20)."""
 
 from ucmlab.node.rule_rows import RuleRow
 
@@ -12,5 +12,3 @@ class Client(RuleRow, frozen=True, kw_only=True):
     trusts: tuple[str, ...] = ()
     listener: str = ""
     checks_name: bool = False
-    long_lived: bool = False
-    queries: bool = False

@@ -7,6 +7,7 @@ whether they can be: they say hello and are closed again.
 
 from collections.abc import Callable
 
+from ucmlab.node import revocation
 from ucmlab.node.certificates import parse
 from ucmlab.node.clients import Client
 from ucmlab.node.commands import Admit, GiveUp, OpenTls, Reply
@@ -18,35 +19,47 @@ from ucmlab.node.instant import SECOND
 from ucmlab.node.listeners import Speaks
 from ucmlab.node.loaded import NOTHING, Loaded
 from ucmlab.node.loading import Loader
+from ucmlab.node.revocation import Revocation
 from ucmlab.node.services import Services
 
 PATIENCE = 30 * SECOND
 """Lab time for the other end to answer."""
 TIMER = "connect:"
+_REVOCATION = {"revoked": "revoked", "unknown": "revocation_unknown", "unreachable": "revocation_unavailable"}
+"""Why a connection ends that OCSP or a CRL forbids (B.16)."""
 
 
 class Connections:
     """Both ends of this node."""
 
     def __init__(
-        self, context: Context, services: Services, loader: Loader, *, answer: Callable[[Reply], None]
+        self,
+        context: Context,
+        services: Services,
+        loader: Loader,
+        *,
+        revocation: Revocation,
+        answer: Callable[[Reply], None],
     ) -> None:
         """`answer` hears how each operation ended."""
         self._context = context
         self._services = services
         self._loader = loader
+        self._revocation = revocation
         self._answer = answer
         self._open: dict[str, tuple[Connect, OpenTls]] = {}
+        self._queried: set[str] = set()
+        """Operations whose servers are trusted but for an answer about revocation (R-166)."""
 
     def open(self) -> int:
         """How many are under way."""
-        return len(self._open)
+        return len(self._open) + len(self._queried)
 
     # -- as a client
 
     def ask(self, event: Connect) -> None:
         """Open one."""
-        if event.op_id in self._open:
+        if event.op_id in self._open or event.op_id in self._queried:
             return
         context = self._context
         context.cause = event.cause or context.cause
@@ -120,6 +133,21 @@ class Connections:
             wall=self._context.now.wall,
         )
         reason, detail = reason_of(shown, standard, opened)
+        if reason or not self._revocation.asks_at_handshake(event.client):
+            self._conclude(event, exchange, shown, reason, detail)
+            return
+        leaf, *others = (parse(der) for der in shown.chain)
+        issuer = self._revocation.issuer_of(leaf, others)
+        self._queried.add(event.op_id)
+
+        def heard(verdict: revocation.Verdict) -> None:
+            self._queried.discard(event.op_id)
+            refused = "" if verdict.connects else _REVOCATION.get(verdict.status, "")
+            self._conclude(event, exchange, shown, refused, verdict.text or verdict.detail if refused else "")
+
+        self._revocation.ask(leaf.der, issuer, reason=f"handshake:{event.client}", done=heard)
+
+    def _conclude(self, event: Connect, exchange: OpenTls, shown: Shown, reason: str, detail: str) -> None:
         own = self._services.loaded(exchange.service)
         self._record(
             event.op_id,

@@ -138,15 +138,14 @@ class NodeCore:
         self.identities: dict[str, bytes] = {}
         self.keys: dict[str, int] = {}
         self.filing = Filing(self.context)
-        loader = Loader(self.context, self.filing, self.identities)
+        self._loader = Loader(self.context, self.filing, self.identities)
         self.services = self.services_class(
             self.context,
-            loader,
+            self._loader,
             changed=self._service_changed,
             reported=self._service_reported,
         )
         self.context.parameter_changed = self.services.parameter_changed
-        self.connections = Connections(self.context, self.services, loader, answer=self._reply)
         self.installation = Installation(
             self.context,
             self.identities,
@@ -188,6 +187,9 @@ class NodeCore:
         self.revocation = Revocation(self.context, self.filing)
         self.revocation_checks = RevocationChecks(
             self.context, self.revocation, self.filing, identities=self.identities
+        )
+        self.connections = Connections(
+            self.context, self.services, self._loader, revocation=self.revocation, answer=self._reply
         )
         self.links = Links(self.context, self.revocation)
         self.operations = self._make_operations()

@@ -22,7 +22,7 @@ class Link(msgspec.Struct, frozen=True):
     """One link."""
 
     client: str
-    """As `revocation.toml` names it: `LDAP`."""
+    """As `revocation.toml` names it: `ldap`."""
     chain: tuple[Certificate, ...]
     """What the peer showed, its own certificate first."""
 

@@ -123,3 +123,29 @@ def test_with_ec_ciphers_a_node_offers_ec_once_its_tomcat_was_restarted() -> Non
         lab.check((await sub2.tls(TOMCAT)).key == "rsa-2048", "who was not has RSA")
 
     told(story, THREE)
+
+
+@pytest.mark.rule("R-166", "R-168", "R-170")
+def test_a_trunk_asks_whether_the_server_was_revoked_each_time() -> None:
+    async def story(lab: Lab) -> None:
+        pub, sub1 = lab.node("pub"), lab.node("sub1")
+        root = await lab.ca("Corp Root CA", key="ec-384")
+        responder = await root.responder()
+        await responder.start()
+        (await pub.upload("CallManager-trust", root.pem)).must_be("done")
+        leaf = await root.sign((await pub.generate_csr("CallManager-ECDSA")).pem, ocsp=responder.url)
+        (await pub.upload("CallManager-ECDSA", leaf.pem)).must_be("done")
+        for node in (pub, sub1):
+            await node.restart("Cisco CallManager")
+        lab.check((await sub1.connect(pub)).verdict == "trusted", "nobody is asked while OCSP is off")
+        lab.check(len(responder.queries) == 0, "not once")
+        await lab.set_parameter("Enable OCSP", True)
+        lab.check((await sub1.connect(pub)).verdict == "trusted", "good")
+        lab.check(len(responder.queries) == 1, "one query for one handshake", responder.queries)
+        await root.revoke(leaf, "keyCompromise")
+        outcome = await sub1.connect(pub)
+        lab.check((outcome.verdict, outcome.reason) == ("terminated", "revoked"), "revoked", outcome)
+        await responder.stop()
+        lab.check((await sub1.connect(pub)).verdict == "trusted", "without an answer it goes on, with an alarm")
+
+    told(story, THREE)

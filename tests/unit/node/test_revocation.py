@@ -23,7 +23,7 @@ def test_a_node_that_was_told_nothing_asks_nobody() -> None:
 
 
 @pytest.mark.rule("R-166")
-@pytest.mark.parametrize("client", ["syslog", "FileBeat", "SIP", "ILS", "LBM"])
+@pytest.mark.parametrize("client", ["syslog", "filebeat", "sip", "ils", "lbm"])
 def test_each_named_client_asks_at_each_handshake(client: str) -> None:
     desk = Desk()
     leaf = desk.world.leaf()

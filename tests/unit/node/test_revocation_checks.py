@@ -197,7 +197,7 @@ def revoke_of(desk: Desk, client: str) -> None:
 
 
 @pytest.mark.rule("R-192")
-@pytest.mark.parametrize("client", ["CTI", "IPsec", "LDAP"])
+@pytest.mark.parametrize("client", ["cti", "ipsec", "ldap"])
 def test_without_validity_check_a_revoked_peer_stays_connected(client: str) -> None:
     desk = Desk()
     dropped = linked(desk, client)
@@ -208,7 +208,7 @@ def test_without_validity_check_a_revoked_peer_stays_connected(client: str) -> N
 
 
 @pytest.mark.rule("R-192")
-@pytest.mark.parametrize("client", ["CTI", "IPsec", "LDAP"])
+@pytest.mark.parametrize("client", ["cti", "ipsec", "ldap"])
 def test_with_it_the_link_of_a_revoked_peer_is_dropped_at_the_check(client: str) -> None:
     desk = Desk()
     desk.set(**{"Certificate Validity Check": "true"})
@@ -230,21 +230,21 @@ def test_the_interval_of_the_revocation_check_takes_precedence(checked: bool, fi
     desk.set(**EVERY_SIX, **{"Certificate Validity Check": "true", "Validity Check Frequency": "24"})
     if not checked:
         desk.set(**{"Enable Revocation Check": "false"})
-    dropped = linked(desk, "LDAP")
+    dropped = linked(desk, "ldap")
     desk.play.wait(HOUR)
-    revoke_of(desk, "LDAP")
+    revoke_of(desk, "ldap")
     desk.play.wait(first - HOUR - 1)
     assert (desk.play.all(AskOcsp), dropped) == ([], [])
     desk.play.wait(1)
     answer_all(desk)
-    assert dropped == [("LDAP 1", "revoked")]
+    assert dropped == [("ldap 1", "revoked")]
 
 
 @pytest.mark.rule("R-193")
 def test_it_does_so_where_it_is_the_longer_one() -> None:
     desk = Desk()
     desk.set(**EVERY_SIX, **{"Certificate Validity Check": "true", "Validity Check Frequency": "1"})
-    linked(desk, "LDAP")
+    linked(desk, "ldap")
     desk.play.wait(6 * HOUR - 1)
     assert desk.play.all(AskOcsp) == []
 
@@ -252,18 +252,18 @@ def test_it_does_so_where_it_is_the_longer_one() -> None:
 def test_a_peer_outside_its_dates_is_dropped_whether_or_not_ocsp_is_on() -> None:
     desk = Desk(on=False)
     desk.set(**{"Certificate Validity Check": "true"})
-    dropped = linked(desk, "LDAP")
+    dropped = linked(desk, "ldap")
     desk.play.wall_offset = 800 * DAY
     desk.play.wait(24 * HOUR)
-    assert dropped == [("LDAP 1", "expired")]
+    assert dropped == [("ldap 1", "expired")]
 
 
 def test_links_that_ended_or_are_short_lived_are_not_asked_about() -> None:
     desk = Desk()
     desk.set(**{"Certificate Validity Check": "true"})
-    dropped = linked(desk, "LDAP", "SIP")
-    desk.play.core.links.closed("LDAP 1")
-    desk.play.core.links.closed("LDAP 1")
+    dropped = linked(desk, "ldap", "sip")
+    desk.play.core.links.closed("ldap 1")
+    desk.play.core.links.closed("ldap 1")
     desk.play.wait(30 * DAY)
     assert (desk.play.all(AskOcsp), dropped) == ([], [])
 
@@ -274,7 +274,7 @@ def test_links_with_one_certificate_are_asked_about_once_and_dropped_together() 
     dropped = linked(desk)
     leaf = desk.world.leaf()
     for number in range(20):
-        desk.play.core.links.opened(f"LDAP {number}", "LDAP", (leaf, desk.world.root))
+        desk.play.core.links.opened(f"ldap {number}", "ldap", (leaf, desk.world.root))
     desk.world.revoke(leaf)
     desk.play.wait(24 * HOUR)
     answer_all(desk)
@@ -285,7 +285,7 @@ def test_links_with_one_certificate_are_asked_about_once_and_dropped_together() 
 def test_a_link_whose_responder_is_down_ends_in_common_criteria_mode_alone(cc: bool, left: int) -> None:  # noqa: FBT001
     desk = Desk(cc=cc)
     desk.set(**{"Certificate Validity Check": "true"})
-    linked(desk, "LDAP")
+    linked(desk, "ldap")
     desk.play.wait(24 * HOUR + 10 * SECOND)
     assert (len(desk.play.core.links._links), desk.alarms()) == (left, ["revocation_status_unavailable"])
 

@@ -21,16 +21,16 @@ LISTENERS = """
     ipsec          IPsec                                       4500  -       ipsec                          all      required  ipsec-trust        -          # ours
 """  # noqa: E501  a table
 CLIENTS = """
-    # name    service                            presents     trusts                        listener   checks_name  long_lived  queries
-    sip       Cisco CallManager                  CallManager  CallManager-trust             sip_tls    -            -           yes  # R-166
-    web       Cisco Tomcat                       tomcat       tomcat-trust                  https_alt  yes          -           -    # R-194
-    ldap      Cisco DirSync                      -            tomcat-trust directory-trust  -          yes          yes         yes  # R-024, R-192
-    ipsec     IPsec                              ipsec        ipsec-trust                   ipsec      -            yes         -    # R-192
-    cti       Cisco CTIManager                   CallManager  CallManager-trust             cti_tls    -            yes         -    # R-192
-    syslog    Cisco Syslog Agent                 -            tomcat-trust                  -          yes          -           yes  # R-166
-    filebeat  -                                  -            tomcat-trust                  -          yes          -           yes  # R-166
-    ils       Cisco Intercluster Lookup Service  tomcat       tomcat-trust                  -          -            -           yes  # R-166
-    lbm       Cisco Location Bandwidth Manager   tomcat       tomcat-trust                  -          -            -           yes  # R-166
+    # name    service                            presents     trusts                        listener   checks_name
+    sip       Cisco CallManager                  CallManager  CallManager-trust          sip_tls    -  # R-166
+    web       Cisco Tomcat                       tomcat       tomcat-trust               https_alt  yes  # R-194
+    ldap      Cisco DirSync                      -            tomcat-trust directory-trust  -          yes  # R-024, R-192
+    ipsec     IPsec                              ipsec        ipsec-trust                ipsec      -  # R-192
+    cti       Cisco CTIManager                   CallManager  CallManager-trust          cti_tls    -  # R-192
+    syslog    Cisco Syslog Agent                 -            tomcat-trust               -          yes  # R-166
+    filebeat  -                                  -            tomcat-trust               -          yes  # R-166
+    ils       Cisco Intercluster Lookup Service  tomcat       tomcat-trust               -          -  # R-166
+    lbm       Cisco Location Bandwidth Manager   tomcat       tomcat-trust               -          -  # R-166
 """  # noqa: E501  a table
 
 
@@ -57,7 +57,7 @@ def test_the_listeners_of_each_release() -> None:
 
 @pytest.mark.rule("R-024")
 def test_the_clients_of_each_release() -> None:
-    columns = "name service presents trusts listener checks_name long_lived queries"
+    columns = "name service presents trusts listener checks_name"
     for _, _, book in books():
         expected = {
             row["name"]: {
@@ -65,7 +65,7 @@ def test_the_clients_of_each_release() -> None:
                 "presents": tuple(row["presents"].split()),
                 "trusts": tuple(unit for unit in row["trusts"].split() if unit in book.units),
                 "listener": row["listener"],
-                **{flag: row[flag] == "yes" for flag in ("checks_name", "long_lived", "queries")},
+                "checks_name": row["checks_name"] == "yes",
             }
             for row in read(CLIENTS, columns)
         }

@@ -19,13 +19,13 @@ VERDICTS = """
 CLIENTS = """
     # name    long-lived
     syslog    no
-    FileBeat  no
-    SIP       no
-    ILS       no
-    LBM       no
-    CTI       yes  # R-192, as the next two
-    IPsec     yes
-    LDAP      yes
+    filebeat  no
+    sip       no
+    ils       no
+    lbm       no
+    cti       yes  # R-192, as the next two
+    ipsec     yes
+    ldap      yes
 """
 LIMITS = {
     "rule": "ours",
