@@ -35,6 +35,8 @@ PROVES = {
     "paused_node": ("R-022",),
     "publisher_down": ("C-08", "R-072", "B.6"),
     "publisher_killed_after_append": ("R-022",),
+    "revoked_on_upload": ("R-159", "R-168", "R-186"),
+    "scheduled_check_without_a_responder": ("R-164", "R-190", "R-191"),
     "service_stopped_over_the_bus": (),
     "subscriber_down_during_upload": ("C-04", "R-022"),
 }
