@@ -254,6 +254,8 @@ class NodeSpec(_Message, frozen=True):
     """Faults of services, before anything else."""
     suffers: tuple[Suffer, ...] = ()
     detour: Detour | None = None
+    outside: dict[str, tuple[str, int]] = {}
+    """Where the lab's own servers outside the cluster are, by the names that only nodes know."""
 
 
 class ForkServerSpec(msgspec.Struct, frozen=True):

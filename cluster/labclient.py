@@ -23,6 +23,8 @@ from ucmlab.cluster.requests import (
     AnyAnswer,
     AnyRequest,
     Asked,
+    AskMail,
+    AskSyslog,
     Broken,
     Converged,
     Down,
@@ -33,6 +35,7 @@ from ucmlab.cluster.requests import (
     Glanced,
     Impossible,
     Inject,
+    MailTold,
     Met,
     Muster,
     Mustered,
@@ -40,6 +43,7 @@ from ucmlab.cluster.requests import (
     Operated,
     Partition,
     Speed,
+    SyslogTold,
     Told,
 )
 from ucmlab.node.commands import Reply
@@ -86,6 +90,20 @@ class LabClient:
         """Everybody's life, and what the services of `nodes` have loaded."""
         answer = self._ask(Glance([*nodes]))
         if isinstance(answer, Glanced):
+            return answer
+        raise _unexpected(answer)
+
+    def mail(self, after: int = 0) -> MailTold:
+        """What the lab's mail server took after its mail of that number."""
+        answer = self._ask(AskMail(after))
+        if isinstance(answer, MailTold):
+            return answer
+        raise _unexpected(answer)
+
+    def syslog(self, after: int = 0) -> SyslogTold:
+        """What the lab's syslog collector was told after its message of that number."""
+        answer = self._ask(AskSyslog(after))
+        if isinstance(answer, SyslogTold):
             return answer
         raise _unexpected(answer)
 

@@ -21,7 +21,9 @@ from ucmlab.cluster.labclock import ClockFile
 from ucmlab.cluster.local_faults.performing import LocalFaults
 from ucmlab.cluster.local_view import life_of, loaded_of, outline_of, standing_of, view_of
 from ucmlab.cluster.members import LocalNode
+from ucmlab.cluster.outside.outside import Outside
 from ucmlab.cluster.outside.place import Holding
+from ucmlab.cluster.outside.received import Logged, Mail, in_order
 from ucmlab.cluster.port import LabFacts, NodeView, Operation, Outline, ServedResponder, Standing
 from ucmlab.cluster.probing import probe
 from ucmlab.cluster.provision import LabHome
@@ -120,6 +122,7 @@ class LocalLab:
         self._broken = LocalFaults(self)
         self._outside: list[ServedPlace] = []
         self.roster: Roster
+        self.outside: Outside
         self._time: Stepper | Flow
 
     @property
@@ -138,6 +141,8 @@ class LocalLab:
         self._put_together(self._block)
         if self.home.carrier.kind == "url":
             await reach(self.roster.endpoint(self.names[0]))
+        await self.outside.open(self._block.outside)
+        self.roster.outside = self.outside.addresses()
         self._clock_file.save(self.clock.setting, self.now())
         self.note("lab_started", nodes=",".join(self.names))
         self.roster.start_broker()
@@ -199,6 +204,10 @@ class LocalLab:
             hosts={name: block.node(number) for number, name in enumerate(self.names)},
             replied=self._replied,
             published=self._published.extend,
+        )
+        holding = Holding(self.roster.agenda, node=self.roster.nodes.get, changed=self.roster.changed.set)
+        self.outside = Outside(
+            holding, wall=self.wall, keep=MESSAGES_KEPT if self.clock.stepped else MESSAGES_KEPT_FLOWING
         )
         self.roster.felt = self._broken.stage.felt
         self.roster.starting = self._back_up_start
@@ -296,6 +305,7 @@ class LocalLab:
             *({"fault": "replication", "node": node.name} for node in nodes if node.replication_broken),
             *({"fault": "clock", "node": node.name} for node in nodes if node.clock_offset),
             *({"fault": "paused", "node": node.name} for node in nodes if node.paused),
+            *self.outside.faults(),
             *(fact for fact in self._broken.ledger.facts() if fact["fault"] not in SHOWN_OTHERWISE),
         )
 
@@ -310,6 +320,41 @@ class LocalLab:
     def messages(self, topic_filter: str) -> list[tuple[str, bytes]]:
         """What was published on the bus so far on matching topics."""
         return [(topic, payload) for topic, payload in self._published if filter_matches(topic_filter, topic)]
+
+    # -- outside
+
+    def mail(self) -> list[Mail]:
+        """What the lab's mail server has taken."""
+        return in_order(self.outside.mail.box.after())
+
+    def syslog(self) -> list[Logged]:
+        """What the lab's syslog collector has been told."""
+        return in_order(self.outside.syslog.box.after())
+
+    async def stop_place(self, place: str) -> None:
+        """Stop a server outside."""
+        found = self.outside.place(place)
+        self.note("fault", fault="stop", target=place)
+        await found.stop()
+        await self._outside_changed()
+
+    async def start_place(self, place: str) -> None:
+        """Start a server outside again, and let it be as it should."""
+        found = self.outside.place(place)
+        self.note("fault", fault="start", target=place)
+        await found.start()
+        await self._outside_changed()
+
+    async def slow_place(self, place: str, delay: int | None) -> None:
+        """Have a server outside take its time, or answer nothing."""
+        found = self.outside.place(place)
+        self.note("fault", fault="slow", target=place, delay_us=delay)
+        found.slow(delay)
+        await self._outside_changed()
+
+    async def _outside_changed(self) -> None:
+        self.roster.acts += 1
+        await self.settle()
 
     # -- nodes
 
@@ -589,8 +634,10 @@ class LocalLab:
         try:
             if self._taking is not None:
                 await asyncio.wait([self._taking])
-            if self._block is not None and not self.lost:
-                await self.roster.end_all()
+            if self._block is not None:
+                self.outside.close()
+                if not self.lost:
+                    await self.roster.end_all()
         finally:
             for place in self._outside:
                 place.close()

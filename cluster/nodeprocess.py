@@ -41,13 +41,14 @@ from ucmlab.cluster.control_messages import (
     ToNode,
     act_event,
 )
-from ucmlab.cluster.exchanges import TaskExchanges
+from ucmlab.cluster.exchanges import Performer, TaskExchanges
 from ucmlab.cluster.framing import framed
 from ucmlab.cluster.listening import Listeners
 from ucmlab.cluster.nodefaults import NodeFaults
 from ucmlab.cluster.outside.lazily import LazilyAsking
+from ucmlab.cluster.outside.senders import Senders
 from ucmlab.node.clock import LabClock
-from ucmlab.node.commands import OpenTls, Record, Reply
+from ucmlab.node.commands import Exchange, OpenTls, Record, Reply
 from ucmlab.node.core import NodeCore
 from ucmlab.node.disk import NodeDisk
 from ucmlab.node.events import DiskImage, ReplicationSet, Started
@@ -90,8 +91,9 @@ class Node:
             self.journal.write(fact, self.clock.now())
         core = (PublisherCore if config.is_publisher else NodeCore)(config, rulebook, codec)
         self.listeners = Listeners(spec.host, ring, rulebook)
-        asking = LazilyAsking(config.name)
-        self.exchanges = TaskExchanges({OpenTls: Caller(self.listeners).open_tls, **asking.performers})
+        calls: dict[type[Exchange], Performer] = {OpenTls: Caller(self.listeners).open_tls}
+        calls |= LazilyAsking(config.name).performers
+        self.exchanges = TaskExchanges(calls | Senders(config.fqdn, spec.outside).performers())
         self.shell = NodeShell(
             core=core,
             disk=self.disk,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 
 from ucmlab.broker.messages import Row, Setting
+from ucmlab.cluster.outside.received import Logged, Mail
 from ucmlab.node.commands import OpenTls, Reply
 from ucmlab.node.events import AnyOperation, FileImage, TlsOpened
 
@@ -160,6 +161,26 @@ class LabPort(Protocol):
 
     def messages(self, topic_filter: str) -> list[tuple[str, bytes]]:
         """What was published on the bus so far on matching topics."""
+        ...
+
+    def mail(self) -> list[Mail]:
+        """What the lab's mail server has taken, the oldest first."""
+        ...
+
+    def syslog(self) -> list[Logged]:
+        """What the lab's syslog collector has been told, the oldest first."""
+        ...
+
+    async def stop_place(self, place: str) -> None:
+        """Stop a server outside, `mail` or `syslog`: whoever connects is refused."""
+        ...
+
+    async def start_place(self, place: str) -> None:
+        """Start it again, as it should be."""
+        ...
+
+    async def slow_place(self, place: str, delay: int | None) -> None:
+        """Have it take so long (lab microseconds) for each answer; None: it never answers."""
         ...
 
     async def start_node(self, node: str) -> None:

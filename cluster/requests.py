@@ -3,6 +3,7 @@
 import msgspec
 
 from ucmlab.cluster.control_messages import Act
+from ucmlab.cluster.outside.received import Logged, Mail
 from ucmlab.cluster.port import NodeLife
 from ucmlab.node.commands import Reply
 
@@ -39,6 +40,18 @@ class Converged(Request, frozen=True):
     """Wait until the cluster has converged, at most so long; answered by `Met`."""
 
     within: int
+
+
+class AskMail(Request, frozen=True):
+    """What the lab's mail server took after its mail of that number; answered by `MailTold`."""
+
+    after: int = 0
+
+
+class AskSyslog(Request, frozen=True):
+    """What the lab's syslog collector was told after its message of that number; answered by `SyslogTold`."""
+
+    after: int = 0
 
 
 class Fault(Request, frozen=True):
@@ -89,7 +102,7 @@ class Down(Request, frozen=True):
 
 
 AnyChange = Fault | Partition | Inject | EndFault | Advance | Speed
-AnyRequest = Dump | Muster | Glance | Operate | Converged | AnyChange | Down
+AnyRequest = Dump | Muster | Glance | AskMail | AskSyslog | Operate | Converged | AnyChange | Down
 
 
 class Answer(msgspec.Struct, frozen=True, tag=True):
@@ -138,6 +151,20 @@ class Glanced(Answer, frozen=True):
     nodes: dict[str, Presence]
 
 
+class MailTold(Answer, frozen=True):
+    """Mails, and how many there were in all."""
+
+    count: int
+    mails: list[Mail]
+
+
+class SyslogTold(Answer, frozen=True):
+    """Syslog messages, and how many there were in all."""
+
+    count: int
+    messages: list[Logged]
+
+
 class Operated(Answer, frozen=True):
     """The node's reply."""
 
@@ -162,7 +189,7 @@ class Broken(Answer, frozen=True):
     text: str
 
 
-AnyAnswer = Done | Told | Mustered | Glanced | Operated | Met | Impossible | Broken
+AnyAnswer = Done | Told | Mustered | Glanced | MailTold | SyslogTold | Operated | Met | Impossible | Broken
 
 
 class Asked(msgspec.Struct, frozen=True, array_like=True):

@@ -75,6 +75,8 @@ class Roster:
         self.starting: Callable[[str], None] = lambda name: None
         """Hears that a node's process is about to be asked for."""
         self.place = place
+        self.outside: dict[str, tuple[str, int]] = {}
+        """Where the lab's servers outside the cluster are, for whoever is started from now on."""
         self.network = Network(home.topology.names)
         self.changed = asyncio.Event()
         self.acts = 0
@@ -237,6 +239,7 @@ class Roster:
             troubles=tuple(node.troubles.values()),
             suffers=tuple(node.faults.values()),
             detour=None if node.link is None else Detour(*node.link.address),
+            outside=self.outside,
         )
 
     async def keep_retained(self) -> None:

@@ -70,6 +70,18 @@ class StandaloneNodes:
             case _:
                 return Reply(operation.op_id, "indefinite", "node_down", f"{node} does not answer")
 
+    def mail(self, after: int = 0) -> NoReturn:
+        """Not from here."""
+        del after
+        raise Unusable(
+            "nodes that run on their own have no mail server beside them; look at the one that they are told"
+        )
+
+    def syslog(self, after: int = 0) -> NoReturn:
+        """Not from here."""
+        del after
+        raise Unusable("nodes that run on their own have no collector beside them; look at the one that they are told")
+
     def converged(self, within: int) -> bool:
         """Wait until the cluster has converged, at most `within` lab microseconds."""
         deadline = time.monotonic() + within / SECOND

@@ -20,6 +20,7 @@ from ucmlab.cluster.control_messages import act_event
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.lablock import LabLock
 from ucmlab.cluster.local import BROKER, LabLost, LocalLab, ProcessCrashed
+from ucmlab.cluster.outside.received import PLACES
 from ucmlab.cluster.processes import entitle, settle_memory
 from ucmlab.cluster.provision import LabHome
 from ucmlab.cluster.requests import (
@@ -29,6 +30,8 @@ from ucmlab.cluster.requests import (
     AnyChange,
     AnyRequest,
     Asked,
+    AskMail,
+    AskSyslog,
     Broken,
     Converged,
     Done,
@@ -39,12 +42,14 @@ from ucmlab.cluster.requests import (
     Glance,
     Impossible,
     Inject,
+    MailTold,
     Met,
     Muster,
     Operate,
     Operated,
     Partition,
     Speed,
+    SyslogTold,
     Told,
 )
 from ucmlab.cluster.spawning import ForkServerProcess
@@ -142,12 +147,8 @@ class Supervisor:
     async def _carry_out(self, request: AnyRequest) -> AnyAnswer:
         lab = self._lab
         match request:
-            case Dump(certificates=certificates):
-                return Told(msgspec.json.encode(dump(lab) if certificates else self._outline()))
-            case Muster():
-                return lab.muster()
-            case Glance(nodes=nodes):
-                return lab.glance(nodes)
+            case Dump() | Muster() | Glance() | AskMail() | AskSyslog():
+                return self._told(request)
             case Operate(node=node, operation=operation):
                 event = act_event(operation)
                 if isinstance(event, ReplicationSet | ServiceTroubled | StopRequested):
@@ -165,6 +166,22 @@ class Supervisor:
     def _outline(self) -> dict[str, object]:
         lab = self._lab
         return outline_of(lab.facts(), [lab.outline(name) for name in lab.names], lab=lab.now())
+
+    def _told(self, request: Dump | Muster | Glance | AskMail | AskSyslog) -> AnyAnswer:
+        lab = self._lab
+        match request:
+            case Dump(certificates=certificates):
+                return Told(msgspec.json.encode(dump(lab) if certificates else self._outline()))
+            case Muster():
+                return lab.muster()
+            case Glance(nodes=nodes):
+                return lab.glance(nodes)
+            case AskMail(after=after):
+                mails = lab.outside.mail.box
+                return MailTold(mails.count, mails.after(after))
+            case AskSyslog(after=after):
+                messages = lab.outside.syslog.box
+                return SyslogTold(messages.count, messages.after(after))
 
     async def _change(self, request: AnyChange) -> None:
         lab = self._lab
@@ -194,12 +211,20 @@ class Supervisor:
             await acts[what]()
         elif what == "heal":
             await lab.heal(target)
+        elif target in PLACES:
+            await self._outside(what, target)
         elif target is None:
             raise Unusable(f"say which node to {what}")
         elif what in {"break", "repair"}:
             await lab.set_replication(target, broken=what == "break")
         else:
             await self._life(what, target)
+
+    async def _outside(self, what: str, place: str) -> None:
+        acts = {"stop": self._lab.stop_place, "start": self._lab.start_place}
+        if what not in acts:
+            raise Unusable(f"{place} has no fault {what!r}; it can be stopped and started")
+        await acts[what](place)
 
     async def _life(self, what: str, node: str) -> None:
         lab = self._lab

@@ -12,6 +12,7 @@ import msgspec
 from ucmlab.broker.messages import Row, RowKey, Setting, Shared
 from ucmlab.node.listeners import Speaks
 from ucmlab.node.loaded import Loaded
+from ucmlab.node.syslog import SyslogMessage
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -356,6 +357,31 @@ class FetchCrl(Exchange, frozen=True):
     """Get a certificate revocation list; answered by `CrlFetched`."""
 
     url: str
+
+
+class SendMail(Exchange, frozen=True):
+    """Have a mail server take a mail, in one conversation; answered by `Sent`."""
+
+    server: str
+    """HOST or HOST:PORT, or one of the lab's own places."""
+    sender: str
+    recipients: tuple[str, ...]
+    """As an administrator wrote them: whether they are addresses is the server's to say."""
+    subject: str
+    text: str
+    wall: int
+    """When it was written, by this node's clock."""
+
+
+class SendSyslog(Exchange, frozen=True):
+    """Have a syslog collector take messages; answered by `Sent`, which over UDP says only that they left."""
+
+    server: str
+    """HOST or HOST:PORT, or one of the lab's own places."""
+    protocol: str
+    """`udp`, or `tcp`: one connection, which the collector closes when it has read everything."""
+    messages: tuple[SyslogMessage, ...]
+    """Written out by who sends them."""
 
 
 class GiveUp(Command, frozen=True):

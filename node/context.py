@@ -5,7 +5,7 @@ between goes through the methods here, so causes, ids and topics are made in one
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from ucmlab.broker.codec import BusCodec, Opened, Refused
 from ucmlab.broker.messages import AnyMessage, LogEntry, Row, Setting, Snapshot
@@ -17,6 +17,7 @@ from ucmlab.node.instant import SECOND, Instant
 from ucmlab.node.parameters import Parameters
 from ucmlab.node.rulebook import RuleBook
 
+Fact = str | int | bool | None
 NEVER = Instant(0, 0)
 REPEAT_FIRST = 2 * SECOND
 REPEAT_LAST = 60 * SECOND
@@ -44,6 +45,8 @@ class Context:
         self.boot = 0
         self.connected = False
         self.commands: list[AnyCommand] = []
+        self.on_alarm: Callable[[str, Mapping[str, Fact]], None] = lambda alarm, facts: None
+        """Hears of every alarm that was raised, with its facts."""
         self._records = 0
 
     def begin(self, now: Instant, cause: str) -> None:
@@ -106,16 +109,17 @@ class Context:
         """Forget a timer."""
         self.commands.append(CancelTimer(token))
 
-    def record(self, name: str, op_id: str = "", /, **fields: str | int | bool | None) -> None:
+    def record(self, name: str, op_id: str = "", /, **fields: Fact) -> None:
         """Note a fact for the journal; what follows in this handling was caused by it."""
         self._records += 1
         record_id = f"{self.config.name}.{self.boot}.{self._records}"
         self.commands.append(Record(record_id, name, self.cause, op_id, fields))
         self.cause = record_id
 
-    def alarm(self, alarm: str, op_id: str = "", /, **fields: str | int | bool | None) -> None:
-        """Note that something is wrong that an operator must hear of."""
+    def alarm(self, alarm: str, op_id: str = "", /, **fields: Fact) -> None:
+        """Note that something is wrong that an operator must hear of: a row of `alarms.toml`."""
         self.record("alarm", op_id, alarm=alarm, **fields)
+        self.on_alarm(alarm, fields)
 
     def backoff(self, attempt: int, *what: object) -> int:
         """How long to wait before asking again: about 2 s at first, doubling, about a minute at most, with jitter."""

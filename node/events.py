@@ -199,6 +199,18 @@ class CommandFailed(Event, frozen=True):
     text: str
 
 
+class Sent(Event, frozen=True):
+    """The answer to `SendMail` and `SendSyslog`."""
+
+    token: str
+    error: str = ""
+    """Why it was not taken; empty: it was."""
+    lasting: bool = False
+    """Whether trying again is of no use."""
+    refused: tuple[str, ...] = ()
+    """Recipients that the server does not know; the others have the mail."""
+
+
 class TakenOver(Event, frozen=True):
     """The broker gave this node's place on the bus to somebody of the same name; the shell does not connect again."""
 
@@ -450,6 +462,7 @@ AnyEvent = (
     | OcspAnswered
     | CrlFetched
     | CommandFailed
+    | Sent
     | TakenOver
     | ListenerFailed
     | PeerShown

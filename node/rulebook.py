@@ -13,6 +13,7 @@ from typing import get_args
 
 import msgspec
 
+from ucmlab.node.alarm_rows import Alarm
 from ucmlab.node.clients import Client
 from ucmlab.node.displays import Display, SerialShown
 from ucmlab.node.errors import Refusal
@@ -89,6 +90,7 @@ class _Rules(msgspec.Struct, frozen=True):
     listeners: tuple[Listener, ...]
     clients: tuple[Client, ...]
     parameters: tuple[Parameter, ...]
+    alarms: tuple[Alarm, ...]
     features: tuple[Feature, ...]
     displays: tuple[Display, ...]
     serials: tuple[SerialShown, ...]
@@ -121,6 +123,7 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     listeners: dict[str, Listener]
     clients: dict[str, Client]
     parameters: dict[str, Parameter]
+    alarms: dict[str, Alarm]
     timings: dict[str, Timing]
     """`instant` and `product`."""
     limits: Limits
@@ -302,6 +305,7 @@ def _load(release: str, profile: str) -> RuleBook:
         listeners={row.name: _presenting(row, units) for row in valid(rules.listeners) if row.service in services},
         clients={row.name: _trusting(row, units) for row in valid(rules.clients) if row.service in {*services, ""}},
         parameters={row.name: row for row in valid(rules.parameters)},
+        alarms={row.name: row for row in valid(rules.alarms)},
         timings=rules.timings,
         limits=rules.limits,
         refusals={reason: refusal.text for reason, refusal in rules.refusals.items()},
@@ -350,7 +354,7 @@ def _display(rules: _Rules, valid: Gate) -> Display:
 @lru_cache(maxsize=1)
 def _rules() -> _Rules:
     tables: dict[str, object] = {name: _table(name) for name in ("refusals", "timings", "restarts", "revocation")}
-    for name in ("unit", "csr", "service", "listener", "client", "feature", "parameter", "default_ca"):
+    for name in ("unit", "csr", "service", "listener", "client", "feature", "parameter", "default_ca", "alarm"):
         tables[f"{name}s"] = _table(f"{name}s")[name]
     identities, keys = _table("identities"), _table("keys")
     tables |= {"identities": identities["identity"], "lifetimes": identities["lifetime"]}

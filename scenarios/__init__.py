@@ -7,25 +7,43 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ucmlab.cluster.outside.received import Logged, Mail
     from ucmlab.scenarios.ca import CA, Leaf
-    from ucmlab.scenarios.lab import Broker, BusMessage, Lab
+    from ucmlab.scenarios.lab import Broker, BusMessage, Lab, Outside
     from ucmlab.scenarios.node import Node
     from ucmlab.scenarios.ocsp import Ocsp
     from ucmlab.scenarios.reply import Reply
     from ucmlab.scenarios.story import Story, scenario
 
-__all__ = ["CA", "Broker", "BusMessage", "Lab", "Leaf", "Node", "Ocsp", "Reply", "Story", "scenario"]
+__all__ = [
+    "CA",
+    "Broker",
+    "BusMessage",
+    "Lab",
+    "Leaf",
+    "Logged",
+    "Mail",
+    "Node",
+    "Ocsp",
+    "Outside",
+    "Reply",
+    "Story",
+    "scenario",
+]
 _MODULES = {
-    "CA": "ca",
-    "Broker": "lab",
-    "BusMessage": "lab",
-    "Lab": "lab",
-    "Leaf": "ca",
-    "Node": "node",
-    "Ocsp": "ocsp",
-    "Reply": "reply",
-    "Story": "story",
-    "scenario": "story",
+    "CA": "scenarios.ca",
+    "Broker": "scenarios.lab",
+    "BusMessage": "scenarios.lab",
+    "Lab": "scenarios.lab",
+    "Leaf": "scenarios.ca",
+    "Logged": "cluster.outside.received",
+    "Mail": "cluster.outside.received",
+    "Node": "scenarios.node",
+    "Ocsp": "scenarios.ocsp",
+    "Outside": "scenarios.lab",
+    "Reply": "scenarios.reply",
+    "Story": "scenarios.story",
+    "scenario": "scenarios.story",
 }
 
 
@@ -33,4 +51,4 @@ def __getattr__(name: str) -> object:
     """Load one of the names above."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return getattr(import_module(f"ucmlab.{_MODULES[name]}"), name)

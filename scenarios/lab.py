@@ -15,6 +15,7 @@ import msgspec
 from ucmlab.broker.messages import AnyMessage, Envelope
 from ucmlab.cluster import state
 from ucmlab.cluster.ca.keys import KeySource
+from ucmlab.cluster.outside.received import Logged, Mail
 from ucmlab.node.events import SetParameter
 from ucmlab.node.instant import duration, to_datetime
 from ucmlab.node.parameter_rules import CLUSTER
@@ -59,6 +60,26 @@ class Broker:
     async def start(self) -> None:
         """Start the broker again, empty."""
         await self._port.start_broker()
+
+
+class Outside:
+    """A server outside the cluster."""
+
+    def __init__(self, telling: Telling, name: str) -> None:
+        self._port = telling.port
+        self._name = name
+
+    async def stop(self) -> None:
+        """Stop it: whoever connects is refused, and who waited for an answer is broken off."""
+        await self._port.stop_place(self._name)
+
+    async def start(self) -> None:
+        """Start it again, at its old address and as it should be."""
+        await self._port.start_place(self._name)
+
+    async def slow(self, time: str | None) -> None:
+        """Have it take so much lab time for each answer from now on; None: it never answers."""
+        await self._port.slow_place(self._name, None if time is None else duration(time))
 
 
 class Lab:
@@ -289,6 +310,18 @@ class Lab:
         """What was published on the bus so far on topics that match an MQTT filter."""
         opened = ((topic, _envelope(payload)) for topic, payload in self._port.messages(topic_filter) if payload)
         return [BusMessage(topic, envelope.sender, _body(envelope.body)) for topic, envelope in opened]
+
+    def outside(self, name: str) -> Outside:
+        """A server outside the cluster: `mail` or `syslog`."""
+        return Outside(self._telling, name)
+
+    def mail(self) -> list[Mail]:
+        """What the lab's mail server has taken so far."""
+        return self._port.mail()
+
+    def syslog(self) -> list[Logged]:
+        """What the lab's syslog collector has been told so far."""
+        return self._port.syslog()
 
     def dump(self) -> Mapping[str, object]:
         """The whole state, as `ucmlab dump --json` prints it."""

@@ -8,6 +8,7 @@ from ucmlab.broker.messages import Row, Setting
 from ucmlab.cluster.ca.responder import Responder
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.faults.ledger import Ledger
+from ucmlab.cluster.outside.received import Logged, Mail
 from ucmlab.cluster.port import LabFacts, NodeLife, NodeView, Operation, ServiceView, Standing
 from ucmlab.cluster.simkeys import sim_ec
 from ucmlab.cluster.state import db_digest
@@ -157,6 +158,21 @@ class FakeLab:
 
     def messages(self, topic_filter: str) -> list[tuple[str, bytes]]:  # noqa: ARG002  # nothing is on this bus
         return []
+
+    def mail(self) -> list[Mail]:
+        return []
+
+    def syslog(self) -> list[Logged]:
+        return []
+
+    async def stop_place(self, place: str) -> None:
+        self._journal.append({"event": "fault", "node": "lab", "fault": "stop", "target": place})
+
+    async def start_place(self, place: str) -> None:
+        self._journal.append({"event": "fault", "node": "lab", "fault": "start", "target": place})
+
+    async def slow_place(self, place: str, delay: int | None) -> None:
+        self._journal.append({"event": "fault", "node": "lab", "fault": "slow", "target": place, "delay_us": delay})
 
     async def start_node(self, node: str) -> None:
         self.nodes[node].state = "up"

@@ -1,8 +1,8 @@
 """One core, driven event by event: what it is told, and exactly what it wants done.
 
 The core under test runs on a `SimDisk`, so a restart is a restart; the other members are voices made of sealed
-messages. Time passes only in `wait`. Records are kept apart (`records`): a test that is not about the journal compares
-what is to be *done*.
+messages. Time passes only in `wait`. Records and what alarms send are kept apart (`records`, `all`): a test that is not
+about the journal compares what is to be *done*.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -47,6 +47,7 @@ from ucmlab.node.events import (
     LogImage,
     MessageArrived,
     ReplicaImage,
+    Sent,
     Started,
     TimerFired,
     Upload,
@@ -253,6 +254,12 @@ class Playbook:
         """A kind of command that cannot be performed; what follows it in its list is dropped."""
         self.dies_after: type[c.Command] | None = None
         """A kind of command that the process does not outlive."""
+        self.outside: Callable[[c.SendMail | c.SendSyslog], Sent | None] = lambda command: Sent(command.token)
+        """What mail server and collectors answer; None: nothing."""
+        self.settings: dict[tuple[str, str], str] = {}
+        """Parameters as they are set when it starts, by place and name."""
+        self.journal: list[tuple[int, c.Record]] = []
+        """Every fact, with its lab instant."""
         self.core: NodeCore
 
     # -- life
@@ -263,6 +270,7 @@ class Playbook:
         self.timers.clear()
         self._answers.clear()
         self.core = self._make(self.config, self.rulebook, codec(self.config.name, boot=image.boot))
+        self.core.context.set_parameters.update(self.settings)
         return self.does(Started(image))
 
     def connect(self) -> list[c.AnyCommand]:
@@ -288,17 +296,31 @@ class Playbook:
 
     def does(self, event: AnyEvent) -> list[c.AnyCommand]:
         """Hand over an event and whatever the disk answers; what is wanted, records and timers left out."""
-        return [each for each in self.all_of(event) if not isinstance(each, (c.Record, *TIMERS))]
+        return [each for each in self.all_of(event) if not isinstance(each, (c.Record, c.SendSyslog, *TIMERS))]
+
+    def handled(self, act: Callable[[], None]) -> list[c.AnyCommand]:
+        """Have something done as in the handling of an event, and hand over whatever the disk answers."""
+        context = self.core.context
+        context.begin(self._now(), "")
+        act()
+        return self._settle(context.commands)
 
     def all_of(self, event: AnyEvent) -> list[c.AnyCommand]:
         """Hand over an event and whatever the disk answers; everything that is wanted."""
+        return self._settle(self.core.handle(event, self._now()))
+
+    def _now(self) -> Instant:
+        return Instant(self.lab, WALL + self.lab + self.wall_offset)
+
+    def _settle(self, wanted: list[c.AnyCommand]) -> list[c.AnyCommand]:
         first = len(self.commands)
-        waiting = [event]
-        while waiting:
-            wanted = self.core.handle(waiting.pop(0), Instant(self.lab, WALL + self.lab + self.wall_offset))
+        waiting: list[AnyEvent] = []
+        while True:
             answers: list[AnyEvent] = []
             for command in wanted:
                 self.commands.append(command)
+                if isinstance(command, c.Record):
+                    self.journal.append((self.lab, command))
                 if type(command) is self.fails:
                     answers.append(CommandFailed(type(command).__name__, getattr(command, "op_id", ""), "disk full"))
                     break
@@ -306,7 +328,9 @@ class Playbook:
                 if type(command) is self.dies_after:
                     return self.commands[first:]
             waiting = answers + waiting
-        return self.commands[first:]
+            if not waiting:
+                return self.commands[first:]
+            wanted = self.core.handle(waiting.pop(0), self._now())
 
     def expect(self, event: AnyEvent, *wanted: c.AnyCommand) -> None:
         """Exactly these commands, records and timers left out."""
@@ -411,6 +435,9 @@ class Playbook:
                 disk.settle_file(command)
             case c.ApplyEntry() | c.InstallSnapshot():
                 disk.change_database(command)
+            case c.SendMail() | c.SendSyslog():
+                answer = self.outside(command)
+                answers += [] if answer is None else [answer]
             case c.RaiseFloor():
                 disk.raise_floor(command)
             case c.AppendLog():

@@ -15,12 +15,13 @@ from ucmlab.cluster.cli.printing import print_result
 from ucmlab.cluster.cli.snapshot import Outline
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.network import BROKER
+from ucmlab.cluster.outside.received import PLACES
 from ucmlab.cluster.provision import open_lab
 
 _HELP = {
     "kill": "Kill a node or the broker: SIGKILL, nothing in order.",
-    "stop": "Stop a node or the broker in order.",
-    "start": "Start a node or the broker again.",
+    "stop": "Stop a node, the broker, or a server outside, in order.",
+    "start": "Start a node, the broker, or a server outside, again.",
     "pause": "Freeze a node: it keeps its connections and answers nothing.",
     "resume": "Let a frozen node go on.",
 }
@@ -34,6 +35,7 @@ def fault() -> None:
 
 def _life(what: str) -> click.Command:
     where = "NODE|broker" if what in _MENDS_AND_BREAKS_BROKER else "NODE"
+    where += f"|{'|'.join(PLACES)}" if what in ("stop", "start") else ""
 
     @click.command(what, help=_HELP[what])
     @click.argument("target", metavar=where)
@@ -123,7 +125,7 @@ def _broker_group(name: str, groups: list[list[str]]) -> int:
 
 def _do(directory: Path, act: Callable[[LabLink], None], node: str | None, *, as_json: bool) -> None:
     with attaching.attach(open_lab(directory)) as lab:
-        if node not in (None, BROKER):
+        if node not in (None, BROKER, *PLACES):
             outline_of(lab).node(node)
         act(lab)
         state = outline_of(lab)

@@ -60,7 +60,7 @@ def tell_broken(state: Outline, target: str | None = None) -> None:
     """The same for people; how `target` is comes first."""
     parts = {BROKER: broker_life(state), **{name: node.state for name, node in state.nodes.items()}}
     if target is not None:
-        click.echo(f"{target}: {parts[target]}")
+        click.echo(f"{target}: {parts.get(target) or place_life(state, target)}")
     for each in state.faults:
         click.echo(fault_text(each))
     left_out = [f"{name}: {word}" for name, word in parts.items() if word not in ("up", "starting") and name != target]
@@ -68,6 +68,12 @@ def tell_broken(state: Outline, target: str | None = None) -> None:
         click.echo("  ".join(left_out))
     if target is None and not state.faults and not left_out:
         click.echo("nothing is broken")
+
+
+def place_life(state: Outline, place: str) -> str:
+    """How a server outside is: `up`, or what is wrong with it."""
+    wrong = (fault["state"] for fault in state.faults if fault["fault"] == "outside" and fault["target"] == place)
+    return next(wrong, "up")
 
 
 def broker_life(state: Outline) -> str:

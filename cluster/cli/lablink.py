@@ -10,7 +10,7 @@ from typing import Protocol
 from ucmlab.cluster.cli.snapshot import Outline, State, read_outline, read_state
 from ucmlab.cluster.errors import LabGone
 from ucmlab.cluster.port import Operation
-from ucmlab.cluster.requests import Glanced
+from ucmlab.cluster.requests import Glanced, MailTold, SyslogTold
 from ucmlab.node.commands import Reply
 
 __all__ = ["LabGone", "LabLink", "outline_of", "state_of"]
@@ -29,6 +29,14 @@ class LabLink(Protocol):
 
     def glance(self, nodes: Iterable[str]) -> Glanced:
         """Everybody's life, and what the services of `nodes` have loaded; costs less than the state."""
+        ...
+
+    def mail(self, after: int = 0) -> MailTold:
+        """What the lab's mail server took after its mail of that number."""
+        ...
+
+    def syslog(self, after: int = 0) -> SyslogTold:
+        """What the lab's syslog collector was told after its message of that number."""
         ...
 
     def operate(self, node: str, operation: Operation) -> Reply:

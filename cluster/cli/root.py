@@ -27,6 +27,8 @@ COMMANDS: Mapping[str, Entry] = {
     "watch": Entry(f"{_CLI}.watch:watch", "Watch certificates reach nodes, live."),
     "bus": Entry(f"{_CLI}.bus:bus", "Show what travels on the bus, decoded."),
     "events": Entry(f"{_CLI}.watching:events", "The journal: what happened, and why."),
+    "mail": Entry(f"{_CLI}.outside:mail", "What the lab's mail server has taken."),
+    "syslog": Entry(f"{_CLI}.outside:syslog", "What the lab's syslog collector was told."),
     "cert": Entry(f"{_CLI}.cert:cert", "List, show, upload, delete, request and make certificates."),
     "plant": Entry(f"{_CLI}.planting:plant", "Set up a state: certificates past all rules."),
     "age": Entry(f"{_CLI}.planting:age", "Set up a state: an identity that expires soon."),

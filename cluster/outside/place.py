@@ -10,12 +10,14 @@ node has heard.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import msgspec
 
 from ucmlab.cluster.addresses import free_port
+from ucmlab.cluster.errors import Unusable
+from ucmlab.node.instant import SECOND
 
 
 class Manner(msgspec.Struct, frozen=True):
@@ -25,6 +27,24 @@ class Manner(msgspec.Struct, frozen=True):
     """Else nobody listens: who connects is refused."""
     delay: int | None = 0
     """How long every answer takes, lab microseconds; None: it never comes."""
+
+
+def fact_of(place: str, manner: Manner) -> dict[str, str] | None:
+    """What `dump` tells under `faults` of a place; None: all is well."""
+    if manner == Manner():
+        return None
+    slow = "hangs" if manner.delay is None else f"slow {manner.delay / SECOND:g}s"
+    return {"fault": "outside", "target": place, "state": slow if manner.up else "stopped"}
+
+
+def check_place(places: Iterable[str], name: str) -> None:
+    """See that there is a place of that name.
+
+    Raises:
+        Unusable: there is none.
+    """
+    if name not in places:
+        raise Unusable(f"there is no place {name!r} outside the cluster; there are {', '.join(places)}")
 
 
 class Holder(Protocol):
@@ -125,9 +145,16 @@ class Place:
             self._deafen()
 
     async def start(self) -> None:
-        """Listen again, at the same address; everything is as it should be."""
+        """Listen again, at the same address; everything is as it should be.
+
+        Raises:
+            Unusable: somebody else has the address now.
+        """
         if not self.manner.up:
-            await self._listen()
+            try:
+                await self._listen()
+            except OSError as error:
+                raise Unusable(f"{self.name} cannot listen at {self.host}:{self.port}: {error.strerror}") from error
         self.manner = Manner()
 
     def slow(self, delay: int | None) -> None:

@@ -32,7 +32,8 @@ class SimExchanges:
     def __init__(self, world: "World") -> None:
         """Nobody knows how to perform any; see `World.perform_exchanges`."""
         self._world = world
-        self._open: dict[tuple[str, str], int] = {}
+        self._open: dict[tuple[SimNode, str], int] = {}
+        """By process: a clone has its node's name, and tokens of its own."""
         self._begun = 0
         self.performers: dict[type[Exchange], Performer] = {}
 
@@ -40,23 +41,27 @@ class SimExchanges:
         """Begin one."""
         self._begun += 1
         number = self._begun
-        self._open[node.name, command.token] = number
+        self._open[node, command.token] = number
 
         def answer(event: AnyEvent, delay: int = 0) -> None:
             self._world.at(self._world.now + delay, self._deliver, node, command.token, number, event)
 
         self.performers[type(command)](node, command, answer)
 
-    def give_up(self, node: str, token: str) -> None:
+    def give_up(self, node: "SimNode", token: str) -> None:
         """Nobody waits for it any more."""
         self._open.pop((node, token), None)
 
-    def forget(self, node: str) -> None:
+    def number_of(self, node: "SimNode", token: str) -> int | None:
+        """Which exchange has that token now: a number of its own; None: nobody waits for one."""
+        return self._open.get((node, token))
+
+    def forget(self, node: "SimNode") -> None:
         """The process has died."""
-        for key in [key for key in self._open if key[0] == node]:
+        for key in [key for key in self._open if key[0] is node]:
             del self._open[key]
 
     def _deliver(self, node: "SimNode", token: str, number: int, event: AnyEvent) -> None:
-        if self._open.get((node.name, token)) == number:
-            del self._open[node.name, token]
+        if self._open.get((node, token)) == number:
+            del self._open[node, token]
             self._world.deliver(node, event)

@@ -13,6 +13,8 @@ import msgspec
 from ucmlab.broker.filters import filter_matches
 from ucmlab.cluster.default_cas import simulated_default_cas
 from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.outside.place import check_place
+from ucmlab.cluster.outside.received import Logged, Mail, in_order
 from ucmlab.cluster.port import LabFacts, NodeLife, NodeView, Operation, ServedResponder, ServiceView, Standing
 from ucmlab.cluster.sim.faults.performing import SimFaults
 from ucmlab.cluster.sim.keyring import authz_digests
@@ -191,7 +193,7 @@ class SimLab:
             replication=first.replication,
             wall=self.wall(),
             broker={"kind": "simulated", "url": None, "pid": None},
-            faults=(*self.world.network.faults(), *broken, *standing),
+            faults=(*self.world.network.faults(), *broken, *self.world.outside.faults(), *standing),
             head=head,
         )
 
@@ -216,7 +218,36 @@ class SimLab:
         published = self.world.broker.published or []
         return [(topic, payload) for topic, payload in published if filter_matches(topic_filter, topic)]
 
+    def mail(self) -> list[Mail]:
+        """What the lab's mail server has taken."""
+        return in_order(self.world.outside.mail.after())
+
+    def syslog(self) -> list[Logged]:
+        """What the lab's syslog collector has been told."""
+        return in_order(self.world.outside.syslog())
+
     # -- acts
+
+    async def stop_place(self, place: str) -> None:
+        """Stop a server outside."""
+        check_place(self.world.outside.manners, place)
+        self.world.act("fault", fault="stop", target=place)
+        self.world.outside.stop(place)
+        await self._settle()
+
+    async def start_place(self, place: str) -> None:
+        """Start a server outside again, and let it be as it should."""
+        check_place(self.world.outside.manners, place)
+        self.world.act("fault", fault="start", target=place)
+        self.world.outside.start(place)
+        await self._settle()
+
+    async def slow_place(self, place: str, delay: int | None) -> None:
+        """Have a server outside take its time, or answer nothing."""
+        check_place(self.world.outside.manners, place)
+        self.world.act("fault", fault="slow", target=place, delay_us=delay)
+        self.world.outside.slow(place, delay)
+        await self._settle()
 
     async def start_node(self, node: str) -> None:
         """Start a node that is down."""

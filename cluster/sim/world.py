@@ -22,6 +22,7 @@ from ucmlab.cluster.sim.bus import SimBroker, SimBus
 from ucmlab.cluster.sim.disk import SimDisk
 from ucmlab.cluster.sim.exchanges import Performer, SimExchanges
 from ucmlab.cluster.sim.keyring import KeyCommand, SimKeyRing
+from ucmlab.cluster.sim.outside import SimOutside
 from ucmlab.cluster.sim.responders import SimResponders
 from ucmlab.cluster.sim.timeline import Timeline
 from ucmlab.cluster.sim.tls import SimTls
@@ -194,6 +195,7 @@ class World(Timeline):
         self._perform: dict[type[c.Command], Callable[[SimNode, Any], None]] = self._performers()
         self.perform_exchanges(c.OpenTls, self.tls.open_tls)
         self.responders = SimResponders(self)
+        self.outside = SimOutside(self)
         self._acts = self._timers = self._strays = 0
         self._ended: list[NodeCore | SimBus] = []
         """Cores and links of processes that are dead."""
@@ -291,7 +293,7 @@ class World(Timeline):
             bus, node.bus = node.bus, None
             bus.die()
             self._ended.append(bus)
-        self.exchanges.forget(node.name)
+        self.exchanges.forget(node)
         self.on_death(node.name)
 
     def set_replication(self, name: str, *, broken: bool) -> None:
@@ -418,7 +420,7 @@ class World(Timeline):
             c.TakeUp: lambda node, command: None,  # what is presented is asked of the core itself
             c.LayDown: lambda node, command: None,
             c.Admit: self.tls.admit,
-            c.GiveUp: lambda node, command: self.exchanges.give_up(node.name, command.token),
+            c.GiveUp: lambda node, command: self.exchanges.give_up(node, command.token),
             c.Halt: lambda node, command: self.end(node),
             c.Record: self._record,
         }

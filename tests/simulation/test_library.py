@@ -22,6 +22,7 @@ PROVES = {
     "deleted_while_a_node_was_down": ("X-09", "R-078", "B.6"),
     "deleting_what_may_not_be_deleted": ("C-47", "R-073", "R-074", "R-086", "X-11"),
     "demo": ("R-022", "R-080"),
+    "expiry_monitoring_cadence": ("C-54", "R-085", "R-181", "R-182", "R-183", "R-184"),
     "four_bad_files": ("C-45", "B.10"),
     "intermediate_deleted_while_in_use": ("C-48", "R-076", "R-078", "R-080"),
     "ipsec_trust_is_local": ("C-15", "R-023", "R-081"),

@@ -161,7 +161,7 @@ def test_what_a_node_asked_is_answered_when_it_is_due_and_not_in_another_life() 
         )
         for name, token in (("sub1", "exchange"), ("sub1", "exchange given up"), ("sub2", "exchange of the dead")):
             world.exchanges.begin(world.nodes[name], Exchange(token))
-        world.exchanges.give_up("sub1", "exchange given up")
+        world.exchanges.give_up(world.nodes["sub1"], "exchange given up")
         await lab.kill_node("sub2")
         await lab.start_node("sub2")
         await lab.wait(10)

@@ -19,9 +19,10 @@ from ucmlab.cluster.cli.atrest import dump_at_rest, outline_at_rest
 from ucmlab.cluster.cli.root import root
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.faults.ledger import Ledger
+from ucmlab.cluster.outside.received import Logged, Mail
 from ucmlab.cluster.port import NodeLife, Operation
 from ucmlab.cluster.provision import LabHome, provision
-from ucmlab.cluster.requests import Glanced, Presence
+from ucmlab.cluster.requests import Glanced, MailTold, Presence, SyslogTold
 from ucmlab.cluster.topology import Settings, topology
 from ucmlab.node.certificates import pem
 from ucmlab.node.commands import Reply
@@ -80,6 +81,8 @@ class FakeLink:
         self.glances: list[list[str]] = []
         self.loaded: dict[str, dict[str, dict[str, str]] | None] = {}
         self.extra: dict[str, dict[str, object]] = {}
+        self.mails: list[Mail] = []
+        self.messages: list[Logged] = []
 
     def dump(self) -> dict[str, object]:
         return self._told(dump_at_rest(self.home))
@@ -117,6 +120,12 @@ class FakeLink:
             self.reply.warnings,
             self.reply.nodes,
         )
+
+    def mail(self, after: int = 0) -> MailTold:
+        return MailTold(len(self.mails), self.mails[after:])
+
+    def syslog(self, after: int = 0) -> SyslogTold:
+        return SyslogTold(len(self.messages), self.messages[after:])
 
     def converged(self, within: int) -> bool:
         self.lab += 0 if self.converges else within

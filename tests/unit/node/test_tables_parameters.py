@@ -15,6 +15,13 @@ PARAMETERS = """
     Validity Check Frequency                 Enterprise Parameters   cluster  number  24                             an integer from 1 to 720 (hours)                                                -       # R-192, R-193
     FIPS Mode                                Platform                node     flag    false                          true or false                                                                   -       # B.16
     Common Criteria Mode                     Platform                node     flag    false                          true or false                                                                   -       # R-170, B.16
+    Remote Syslog Server Name 1              Enterprise Parameters   cluster  text    syslog.outside                 a text of one line, of 1024 characters at most    -       # B.17
+    Remote Syslog Server Name 2              Enterprise Parameters   cluster  text    -                              a text of one line, of 1024 characters at most    -       # B.17
+    Remote Syslog Server Name 3              Enterprise Parameters   cluster  text    -                              a text of one line, of 1024 characters at most    -       # B.17
+    Remote Syslog Server Name 4              Enterprise Parameters   cluster  text    -                              a text of one line, of 1024 characters at most    -       # B.17
+    Remote Syslog Server Name 5              Enterprise Parameters   cluster  text    -                              a text of one line, of 1024 characters at most    -       # B.17
+    Remote Syslog Protocol                   Platform                node     choice  udp                            'udp' or 'tcp'                                                                  -       # B.17
+    SMTP Host                                Platform                node     text    mail.outside                   a text of one line, of 1024 characters at most    -       # R-085
     Notification Start Time                  Certificate Monitor     side     number  30                             an integer from 1 to 365 (days)                                                 -       # R-176, R-174
     Notification Frequency                   Certificate Monitor     side     number  7                              an integer from 1 to 365                                                        -       # R-177
     Notification Frequency Unit              Certificate Monitor     side     choice  days                           'days' or 'hours'                                                               -       # R-177
