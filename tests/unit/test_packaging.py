@@ -20,25 +20,6 @@ DATA = {
     "ucmlab/cluster/faults/catalogue.toml",
     *(f"ucmlab/node/rules/{path.name}" for path in (ROOT / "node" / "rules").glob("*.toml")),
     "ucmlab/node/handshake_reasons.toml",
-    *(
-        f"ucmlab/node/rules/{name}.toml"
-        for name in (
-            "alarms",
-            "csrs",
-            "displays",
-            "features",
-            "handshakes",
-            "identities",
-            "keys",
-            "parameters",
-            "refusals",
-            "releases",
-            "restarts",
-            "services",
-            "timings",
-            "units",
-        )
-    ),
 } | {f"ucmlab/{folder}/py.typed" for folder in ("broker", "node", "publisher", "cluster", "scenarios")}
 OWN_SUITE = """\
 import cluster, node, scenarios
