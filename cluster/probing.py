@@ -1,11 +1,13 @@
 """How somebody outside the cluster looks at a listener: connects, sees what is presented, and says hello."""
 
 from ucmlab.cluster.calling import Caller
+from ucmlab.cluster.errors import Unusable
 from ucmlab.node.commands import OpenTls
 from ucmlab.node.connections import reason_of
 from ucmlab.node.events import TlsOpened
 from ucmlab.node.handshake import Shown, Standard
 from ucmlab.node.listeners import Listener
+from ucmlab.node.rulebook import RuleBook
 
 
 class _NoKeys:
@@ -41,3 +43,23 @@ def seen(command: OpenTls, opened: TlsOpened, *, wall: int) -> tuple[str, str]:
 async def probe(command: OpenTls) -> TlsOpened:
     """Connect as the command says; whatever the server does is told in the answer."""
     return await Caller(_NoKeys()).open_tls(command)
+
+
+def listener_of(rulebook: RuleBook, where: str | int) -> Listener:
+    """The listener of a service (its last one: 8443 of Tomcat), of a name as `dump` has it, or of a port.
+
+    Raises:
+        Unusable: there is none.
+    """
+    wanted = str(where).casefold()
+    found = [row for row in rulebook.listeners.values() if wanted in _names(row)]
+    always = [row for row in found if row.when is None]
+    if not found:
+        known = ", ".join(f"{row.service} ({row.port})" for row in rulebook.listeners.values())
+        raise Unusable(f"nothing listens at {where}; there are {known}")
+    return (always or found)[-1]
+
+
+def _names(row: Listener) -> tuple[str, ...]:
+    service = row.service.casefold()
+    return row.name, service, service.removeprefix("cisco "), str(row.port)

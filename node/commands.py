@@ -310,7 +310,7 @@ class Reply(Command, frozen=True):
     warnings: tuple[str, ...] = ()
     nodes: dict[str, str] = {}
     seen: dict[str, str] = {}
-    """Of a connection: `fingerprint` and `key` of what the server presented, `name` by which it was called."""
+    """Of a connection: what the server presented (`connections.described`), and the `name` by which it was called."""
 
 
 class Exchange(Command, frozen=True):

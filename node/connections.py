@@ -15,7 +15,7 @@ from ucmlab.node.context import Context
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import REJECTED, Connect, ListenerFailed, PeerShown, TlsOpened
 from ucmlab.node.handshake import Shown, Standard, Verdict, date_verdict, judge
-from ucmlab.node.instant import SECOND
+from ucmlab.node.instant import SECOND, rfc3339
 from ucmlab.node.listeners import Speaks
 from ucmlab.node.loaded import NOTHING, Loaded
 from ucmlab.node.loading import Loader
@@ -159,8 +159,7 @@ class Connections:
             to=exchange.node or exchange.address,
             listener=exchange.listener,
         )
-        leaf = parse(shown.chain[0]) if shown.chain else None
-        seen = {"fingerprint": leaf.fingerprint, "key": leaf.key, "name": exchange.name} if leaf is not None else {}
+        seen = {**described(shown.chain), "name": exchange.name} if shown.chain else {}
         outcome = "refused" if reason else "done"
         self._end(event.op_id, Reply(event.op_id, outcome, reason, detail, seen=seen))
 
@@ -216,3 +215,18 @@ def reason_of(shown: Shown, standard: Standard, opened: TlsOpened) -> tuple[str,
     if opened.outcome == "failed" and verdict.trusted:
         return "handshake_failed", opened.text
     return verdict.reason, verdict.text if verdict.reason else ""
+
+
+def described(chain: tuple[bytes, ...]) -> dict[str, str]:
+    """What was presented, in words: the identity, and in `chain` how many certificates came; empty when none did."""
+    if not chain:
+        return {}
+    leaf = parse(chain[0])
+    return {
+        "fingerprint": leaf.fingerprint,
+        "subject": leaf.subject,
+        "issuer": leaf.issuer,
+        "key": leaf.key,
+        "not_after": rfc3339(leaf.not_after),
+        "chain": str(len(chain)),
+    }

@@ -1,11 +1,7 @@
-"""What became of a TLS connection, and where connections go."""
+"""What became of a TLS connection."""
 
 from dataclasses import dataclass
 from typing import Literal
-
-from ucmlab.cluster.errors import Unusable
-from ucmlab.node.listeners import Listener
-from ucmlab.node.rulebook import RuleBook
 
 Verdict = Literal["trusted", "terminated"]
 
@@ -27,21 +23,3 @@ class Handshake:
     def verdict(self) -> Verdict:
         """Whether the other end was trusted, and let us in (R-004)."""
         return "terminated" if self.reason else "trusted"
-
-
-def listener_of(rulebook: RuleBook, where: str | int) -> Listener:
-    """The listener of a service (its last one: 8443 of Tomcat), of a name as `dump` has it, or of a port.
-
-    Raises:
-        Unusable: there is none.
-    """
-    found = [
-        row
-        for row in rulebook.listeners.values()
-        if where in (row.name, row.service, row.service.removeprefix("Cisco "), row.port, str(row.port))
-    ]
-    always = [row for row in found if row.when is None]
-    if not found:
-        known = ", ".join(f"{row.service} ({row.port})" for row in rulebook.listeners.values())
-        raise Unusable(f"nothing listens at {where}; there are {known}")
-    return (always or found)[-1]

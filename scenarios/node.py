@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from ucmlab.cluster.certificate_list import Entry, Filters, KeyFamily, Order, Usage, chosen, entries_of
 from ucmlab.cluster.port import NodeView
-from ucmlab.cluster.probing import look, seen
+from ucmlab.cluster.probing import listener_of, look, seen
 from ucmlab.node import commands
 from ucmlab.node.certificates import parse, pem
 from ucmlab.node.csr import csr_pem
@@ -28,7 +28,7 @@ from ucmlab.node.events import (
 )
 from ucmlab.node.instant import duration, from_datetime
 from ucmlab.node.rulebook import RuleBook
-from ucmlab.scenarios.handshake import Handshake, listener_of
+from ucmlab.scenarios.handshake import Handshake
 from ucmlab.scenarios.names import fingerprint as fingerprint_of
 from ucmlab.scenarios.parameters import parameter_of, parameter_value
 from ucmlab.scenarios.reply import CsrReply, Reply

@@ -10,8 +10,7 @@ from ucmlab.cluster.cli.answering import end_with, operation_id
 from ucmlab.cluster.cli.lablink import LabLink, outline_of
 from ucmlab.cluster.cli.options import directory_option, json_option
 from ucmlab.cluster.cli.printing import print_result, print_table
-from ucmlab.cluster.cli.snapshot import Outline, Service
-from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.cli.snapshot import Outline, Service, service_named
 from ucmlab.cluster.provision import open_lab
 from ucmlab.node.events import OrderService
 
@@ -56,7 +55,7 @@ def _order(action: Action) -> click.Command:
         with attaching.attach(open_lab(directory)) as lab:
             state = outline_of(lab)
             # Blanks are part of every service's name: with or without quotes, both are understood.
-            wanted = _named(state, node, " ".join(name))
+            wanted = service_named(state, node, " ".join(name))
             reply = lab.operate(_control_center(state, node), OrderService(operation_id(), node, wanted, action))
             now = _state_now(lab, node, wanted) if reply.outcome == "done" else ""
         end_with(reply, as_json=as_json, done=f"done: {action} {wanted} on {node}{now}")
@@ -66,14 +65,6 @@ def _order(action: Action) -> click.Command:
 
 for _action in ACTIONS:
     service.add_command(_order(_action))
-
-
-def _named(state: Outline, node: str, name: str) -> str:
-    services = state.node(node).services
-    for known in services:
-        if name.casefold() in (known.casefold(), known.casefold().removeprefix("cisco ")):
-            return known
-    raise Unusable(f"{node} has no service {name!r}; `ucmlab service list {node}` shows all {len(services)}")
 
 
 def _control_center(state: Outline, node: str) -> str:

@@ -146,6 +146,19 @@ def read_outline(told: object) -> Outline:
     return msgspec.convert(told, Outline)
 
 
+def service_named(state: Outline, node: str, name: str) -> str:
+    """The full name of a node's service; upper or lower case, and the maker's name in front of it, do not count.
+
+    Raises:
+        Unusable: there is no such node, or it has no such service.
+    """
+    services = state.node(node).services
+    for known in services:
+        if name.casefold() in (known.casefold(), known.casefold().removeprefix("cisco ")):
+            return known
+    raise Unusable(f"{node} has no service {name!r}; `ucmlab service list {node}` shows all {len(services)}")
+
+
 def no_node(name: str, known: Iterable[str]) -> Unusable:
     """What to say when a node is named that there is not."""
     return Unusable(f"there is no node {name!r} in this lab; there are {', '.join(known)}")

@@ -15,7 +15,7 @@ from ucmlab.cluster.cli.listing import SHORTEST_PREFIX, fingerprint_of
 from ucmlab.cluster.cli.options import directory_option, json_option, span
 from ucmlab.cluster.cli.printing import print_result
 from ucmlab.cluster.cli.signed import SignedCommand
-from ucmlab.cluster.cli.snapshot import State
+from ucmlab.cluster.cli.snapshot import State, service_named
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.journal_reader import JournalReader
 from ucmlab.cluster.provision import LabHome, open_lab
@@ -157,9 +157,7 @@ def _presents(node: str, service: str, fingerprint: str) -> Condition:
     wanted = _prefix(fingerprint)
 
     def holds(state: State) -> bool:
-        found = state.node(node).services.get(service)
-        if found is None:
-            raise Unusable(f"{node} has no service {service!r}; `ucmlab service list {node}` shows all")
+        found = state.node(node).services[service_named(state, node, service)]
         # What a service loaded at its last start is what it presents (domain.md 0.3, fact 5).
         return found.state == "started" and any(each.startswith(wanted) for each in found.loaded.values())
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from cryptography import x509
@@ -112,14 +113,7 @@ class FakeLink:
 
     def operate(self, node: str, operation: Operation) -> Reply:
         self.operations.append((node, operation))
-        return Reply(
-            operation.op_id,
-            self.reply.outcome,
-            self.reply.reason,
-            self.reply.text,
-            self.reply.warnings,
-            self.reply.nodes,
-        )
+        return msgspec.structs.replace(self.reply, op_id=operation.op_id)
 
     def mail(self, after: int = 0) -> MailTold:
         return MailTold(len(self.mails), self.mails[after:])

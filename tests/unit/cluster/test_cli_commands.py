@@ -373,6 +373,7 @@ def test_a_partition_goes_to_the_lab(lab: Bench) -> None:
         ["--file", "sub1", "tomcat-trust", FP[:12].upper()],
         ["--absent", "sub2", "tomcat-trust", FP],
         ["--presents", "pub", "Cisco Tftp", FP],
+        ["--presents", "pub", "tftp", FP],
     ],
 )
 def test_what_is_so_is_met_at_once(lab: Bench, condition: list[str]) -> None:
