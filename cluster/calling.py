@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from ucmlab.cluster.greetings import GET, HEAD_LIMIT, OPTIONS
+from ucmlab.cluster.tls_alerts import say_why, told
 from ucmlab.cluster.tls_contexts import Family, Identity, client_context
 from ucmlab.cluster.tls_peers import chain_of_peer, hear_chains
 from ucmlab.node.commands import OpenTls
@@ -41,22 +42,19 @@ class Caller:
     async def open_tls(self, command: OpenTls) -> TlsOpened:
         """Perform one; see `OpenTls`."""
         heard: list[Shown] = []
+        troubles: list[ssl.SSLError] = []
         context = self._context(command, heard)
         host, _, port = command.address.rpartition(":")
         try:
             async with asyncio.timeout(PATIENCE_S):
-                reader, writer = await asyncio.open_connection(
-                    host, int(port), ssl=context, server_hostname=command.name, limit=HEAD_LIMIT
-                )
+                with told(troubles.append):
+                    reader, writer = await asyncio.open_connection(
+                        host, int(port), ssl=context, server_hostname=command.name, limit=HEAD_LIMIT
+                    )
                 shown = chain_of_peer(writer.get_extra_info("ssl_object"))
                 trouble = await _greet(command.speaks, reader, writer)
-        except ssl.SSLError as error:
-            return _refused(command.token, heard, error)
-        except (ConnectionResetError, BrokenPipeError, asyncio.IncompleteReadError) as error:
-            chain = heard[-1].chain if heard else ()
-            return TlsOpened(command.token, "rejected" if chain else "unreachable", chain, type(error).__name__)
-        except (OSError, ValueError) as error:
-            return TlsOpened(command.token, "unreachable", text=str(error) or type(error).__name__)
+        except (OSError, ValueError, asyncio.IncompleteReadError) as error:
+            return _ended(command.token, heard, troubles[0] if troubles else error)
         return TlsOpened(command.token, "rejected" if trouble else "open", shown.chain, trouble)
 
     def _context(self, command: OpenTls, heard: list[Shown]) -> ssl.SSLContext:
@@ -68,6 +66,7 @@ class Caller:
             only=only,
         )
         made.context.maximum_version = ssl.TLSVersion.TLSv1_2
+        say_why(made.context)
         hear_chains(made.context, lambda _connection, shown: heard.append(shown))
         return made.context
 
@@ -88,9 +87,13 @@ async def _greet(kind: Speaks, reader: asyncio.StreamReader, writer: asyncio.Str
         writer.close()
 
 
-def _refused(token: str, heard: list[Shown], error: ssl.SSLError) -> TlsOpened:
-    """OpenSSL ended the handshake: because of what it was shown, or because the other end said so."""
+def _ended(token: str, heard: list[Shown], error: Exception) -> TlsOpened:
+    """It was not opened: because of what OpenSSL was shown, or because the other end would not, or was not there."""
     chain = heard[-1].chain if heard else ()
-    text = error.reason or str(error)
-    by_the_other = "ALERT" in text and chain
-    return TlsOpened(token, "rejected" if by_the_other else "failed", chain, text)
+    if isinstance(error, ssl.SSLError):
+        text = error.reason or str(error)
+        by_the_other = "ALERT" in text and chain
+        return TlsOpened(token, "rejected" if by_the_other else "failed", chain, text)
+    if chain and isinstance(error, (ConnectionResetError, BrokenPipeError, asyncio.IncompleteReadError)):
+        return TlsOpened(token, "rejected", chain, type(error).__name__)
+    return TlsOpened(token, "unreachable", text=str(error) or type(error).__name__)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from ucmlab.cluster.greetings import HEAD_LIMIT, speak
+from ucmlab.cluster.tls_alerts import say_why, told
 from ucmlab.cluster.tls_contexts import Identity, server_context
 from ucmlab.cluster.tls_peers import Connection, chain_of_peer, hear_chains
 from ucmlab.node.commands import Admit, LayDown, TakeUp
@@ -193,6 +194,12 @@ class Listeners:
         protocol = asyncio.StreamReaderProtocol(reader)
         loop, heard = asyncio.get_running_loop(), list[Shown]()
         transport: asyncio.BaseTransport | None = None
+        troubles: list[ssl.SSLError] = []
+
+        def tell(error: ssl.SSLError) -> None:
+            troubles.append(error)
+            self._failed(door, heard, error)
+
         try:
             context = self._context(door, heard)
         except (OSError, ssl.SSLError) as error:
@@ -201,15 +208,16 @@ class Listeners:
             return
         try:
             # From here on the socket is asyncio's to close: its number may be somebody else's by then.
-            transport, _ = await loop.connect_accepted_socket(
-                lambda: protocol, sock, ssl=context, ssl_handshake_timeout=HANDSHAKE_S, ssl_shutdown_timeout=1.0
-            )
+            with told(tell):
+                transport, _ = await loop.connect_accepted_socket(
+                    lambda: protocol, sock, ssl=context, ssl_handshake_timeout=HANDSHAKE_S, ssl_shutdown_timeout=1.0
+                )
             writer = asyncio.StreamWriter(transport, protocol, reader, loop)
             shown = chain_of_peer(writer.get_extra_info("ssl_object"))
             if await self._admitted(door, shown):
                 await speak(door.endpoint.speaks, reader, writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
-            if transport is None:
+            if transport is None and not troubles:
                 self._failed(door, heard, error)
         finally:
             if transport is not None:
@@ -241,6 +249,7 @@ class Listeners:
         identities = [each for unit in endpoint.chains if (each := self.identity(door.service, unit)) is not None]
         made = server_context(identities, trusted=endpoint.trusted, client=_ASKED[endpoint.client])
         made.context.maximum_version = ssl.TLSVersion.TLSv1_2
+        say_why(made.context)
         if endpoint.client == "none":
             door.context = made.context
         else:
