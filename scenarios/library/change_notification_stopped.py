@@ -2,7 +2,7 @@
 
 from ucmlab.scenarios import Lab, scenario
 
-CERTCN = "Cisco Certificate Change Notification"
+CERTCN, CALLMANAGER = "Cisco Certificate Change Notification", "Cisco CallManager"
 
 
 @scenario(nodes="pub sub1 sub2", release="14SU2", tags="replication services C-05")
@@ -11,10 +11,9 @@ async def change_notification_stopped(lab: Lab) -> None:
 
     Database and file system are two copies. Replication carries the row whether the service runs or not; only the
     service writes the file (B.6.6). OS Administration and services read files, so on sub1 the certificate is not
-    there, and a database query says that it is. Started again, the service compares and writes what is missing
-    (C-05).
-
-    Left to a later issue: the SIP trunk that fails for calls leaving sub1, and the restart of Cisco CallManager.
+    there, and a database query says that it is. A SIP trunk with TLS whose other end that CA signed (here: the
+    publisher) then fails for calls that leave sub1 alone. Started again, the service compares and writes what is
+    missing; Cisco CallManager trusts by it after its next restart (C-05).
     """
     pub, sub1, sub2 = lab.nodes
     root = await lab.ca("Trunk Root CA")
@@ -34,9 +33,37 @@ async def change_notification_stopped(lab: Lab) -> None:
             text="sub1's files do not follow while the service is stopped",
         )
 
+    async with lab.step(
+        "The trunk's other end is signed by it", expect="calls that leave sub1 fail, the others do not"
+    ):
+        for identity in ("CallManager", "CallManager-ECDSA"):
+            leaf = await root.sign((await pub.generate_csr(identity)).pem)
+            (await pub.upload(identity, leaf.pem)).must_be("done")
+        for node in lab.nodes:
+            (await node.restart(CALLMANAGER)).must_be("done")
+        call = await sub2.connect(pub, "sip")
+        lab.check(call.verdict == "trusted", "a call from sub2 arrives", call)
+        lab.check(
+            call.fingerprint == pub.identity("CallManager-ECDSA"), "as both ends can do EC, that one is shown", call
+        )
+        call = await sub1.connect(pub, "sip")
+        lab.check((call.verdict, call.reason) == ("terminated", "unknown_ca"), "a call from sub1 does not", call)
+
     async with lab.step("Change Notification is started on sub1", expect="it compares, and writes the file"):
         (await sub1.start_service(CERTCN)).must_be("done")
         await lab.wait_until(
             lambda: fingerprint in sub1.files(unit), within="30m", text="sub1 has the file within one cycle"
         )
         await lab.converged(within="31m")
+        call = await sub1.connect(pub, "sip")
+        lab.check(call.reason == "unknown_ca", "Cisco CallManager goes on with what it loaded", call)
+
+    async with lab.step("Cisco CallManager is restarted on sub1", expect="calls that leave it arrive"):
+        (await sub1.restart(CALLMANAGER)).must_be("done")
+        call = await sub1.connect(pub, "sip")
+        lab.check(call.verdict == "trusted", "a call from sub1 arrives", call)
+        await lab.wait_until(
+            lambda: all("starting" not in node.services.values() for node in lab.nodes),
+            within="10m",
+            text="what needs those services runs again too",
+        )
