@@ -58,7 +58,7 @@ def outline_of(node: LocalNode, *, lab: int) -> Outline:
         state=life_of(node),
         pid=node.pid,
         home=str(node.home),
-        addresses={},
+        addresses=dict(node.addresses),
         clock_offset=node.clock_offset,
         epoch=disk.epoch,
         seq=disk.seq,
