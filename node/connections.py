@@ -8,7 +8,7 @@ whether they can be: they say hello and are closed again.
 from collections.abc import Callable
 
 from ucmlab.node import revocation
-from ucmlab.node.certificates import parse
+from ucmlab.node.certificates import Certificate, parse
 from ucmlab.node.clients import Client
 from ucmlab.node.commands import Admit, GiveUp, OpenTls, Reply
 from ucmlab.node.context import Context
@@ -159,7 +159,8 @@ class Connections:
             to=exchange.node or exchange.address,
             listener=exchange.listener,
         )
-        seen = {**described(shown.chain), "name": exchange.name} if shown.chain else {}
+        told = described(shown.chain)
+        seen = {**told, "name": exchange.name} if told else {}
         outcome = "refused" if reason else "done"
         self._end(event.op_id, Reply(event.op_id, outcome, reason, detail, seen=seen))
 
@@ -196,11 +197,20 @@ class Connections:
 
     def _record(self, op_id: str, service: str, own: str, shown: Shown, reason: str, **fields: str) -> None:
         """Both ends' certificates, and what came of it (R-002)."""
-        peer = parse(shown.chain[0]).fingerprint if shown.chain else ""
+        leaf = _leaf(shown)
+        peer = leaf.fingerprint if leaf is not None else ""
         verdict = "terminated" if reason else "trusted"
         self._context.record(
             "handshake", op_id, service=service, presented=own, peer=peer, verdict=verdict, reason=reason, **fields
         )
+
+
+def _leaf(shown: Shown) -> Certificate | None:
+    """The peer's own certificate; None when it presented none, or something that nobody can read."""
+    try:
+        return parse(shown.chain[0]) if shown.chain else None
+    except Refusal:
+        return None
 
 
 def reason_of(shown: Shown, standard: Standard, opened: TlsOpened) -> tuple[str, str]:
@@ -218,10 +228,10 @@ def reason_of(shown: Shown, standard: Standard, opened: TlsOpened) -> tuple[str,
 
 
 def described(chain: tuple[bytes, ...]) -> dict[str, str]:
-    """What was presented, in words: the identity, and in `chain` how many certificates came; empty when none did."""
-    if not chain:
+    """What was presented, in words: the identity, and in `chain` how many certificates came; empty without a leaf."""
+    leaf = _leaf(Shown(chain))
+    if leaf is None:
         return {}
-    leaf = parse(chain[0])
     return {
         "fingerprint": leaf.fingerprint,
         "subject": leaf.subject,

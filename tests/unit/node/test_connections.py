@@ -1,0 +1,35 @@
+"""Both ends of a node's TLS connections: whatever a peer presents is judged, told and survived."""
+
+import pytest
+
+from tests.playbook import LogBook, Playbook, config, row
+from ucmlab.node.commands import Reply
+from ucmlab.node.events import Connect, DiskImage, PeerShown, TlsOpened
+
+SIP, SYSLOG = "Cisco CallManager", "Cisco Syslog Agent"
+UNREADABLE = [(b"",), (b"garbage",), (row("Corp Root CA").der[:-1],), (row("Corp Root CA").der, b"garbage")]
+
+
+def node() -> Playbook:
+    identities = {unit: row(f"{unit} of sub1").der for unit in ("tomcat", "CallManager")}
+    image = DiskImage(boot=0, installed=True, replica=LogBook().image(), identities=identities)
+    return Playbook(config("sub1"), image=image).up()
+
+
+@pytest.mark.rule("R-002")
+@pytest.mark.parametrize("chain", UNREADABLE)
+def test_a_client_that_presents_what_nobody_can_read_is_refused(chain: tuple[bytes, ...]) -> None:
+    sub = node()
+    sub.does(PeerShown("", SIP, "sip_tls", chain, "ASN1 lib"))
+    told = sub.records("handshake")[-1].fields
+    assert (told["verdict"], told["reason"]) == ("terminated", "malformed")
+
+
+@pytest.mark.rule("R-002")
+@pytest.mark.parametrize("chain", UNREADABLE)
+def test_a_server_that_presents_what_nobody_can_read_is_refused(chain: tuple[bytes, ...]) -> None:
+    sub = node()
+    sub.does(Connect("op-1", "syslog", address="127.0.0.1:6514"))
+    sub.does(TlsOpened("connect:op-1", "failed", chain, "ASN1 lib"))
+    assert [(each.outcome, each.reason) for each in sub.all(Reply)] == [("refused", "malformed")]
+    assert sub.records("handshake")[-1].fields["reason"] == "malformed"
