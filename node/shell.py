@@ -327,6 +327,7 @@ class NodeShell:
             bus = tasks.create_task(self._bus.run(), name="node.bus")
             tasks.create_task(self._exchanges.run(), name="node.exchanges")
             tasks.create_task(self._doors.run(), name="node.doors")
+            await asyncio.sleep(0)  # they have begun: the very first event may ask for an exchange
             await self._work()
             self._exchanges.close()
             self._doors.close()

@@ -114,6 +114,7 @@ class Others:
 
     def __init__(self) -> None:
         self.asked: dict[str, Callable[[AnyEvent], None]] = {}
+        self._runs = False
         self._closed = asyncio.Event()
 
     @property
@@ -121,9 +122,11 @@ class Others:
         return len(self.asked)
 
     async def run(self) -> None:
+        self._runs = True
         await self._closed.wait()
 
     def begin(self, command: c.Exchange, answer: Callable[[AnyEvent], None]) -> None:
+        assert self._runs, "before that nothing can be begun"
         self.asked[command.token] = answer
 
     def give_up(self, token: str) -> None:
