@@ -43,7 +43,10 @@ class Caller:
         """Perform one; see `OpenTls`."""
         heard: list[Shown] = []
         troubles: list[ssl.SSLError] = []
-        context = self._context(command, heard)
+        try:
+            context = self._context(command, heard)
+        except OSError as error:  # OpenSSL presents no certificate that was signed with SHA-1, and says so only here
+            return TlsOpened(command.token, "unreachable", text=f"{command.unit} cannot be presented: {error}")
         host, _, port = command.address.rpartition(":")
         try:
             async with asyncio.timeout(PATIENCE_S):

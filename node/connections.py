@@ -24,6 +24,7 @@ from ucmlab.node.services import Services
 
 PATIENCE = 30 * SECOND
 """Lab time for the other end to answer."""
+PORTS = 65535
 TIMER = "connect:"
 _REVOCATION = {"revoked": "revoked", "unknown": "revocation_unknown", "unreachable": "revocation_unavailable"}
 """Why a connection ends that OCSP or a CRL forbids (B.16)."""
@@ -67,7 +68,9 @@ class Connections:
         try:
             exchange = self._exchange(event)
         except Refusal as refusal:
-            text = context.rulebook.refusal_text(refusal.reason, detail=refusal.text, unit=event.client)
+            text = refusal.text  # what the table says where something is not found is said of certificates
+            if refusal.reason != "not_found":
+                text = context.rulebook.refusal_text(refusal.reason, detail=text)
             self._end(event.op_id, Reply(event.op_id, "refused", refusal.reason, text))
             return
         self._open[event.op_id] = event, exchange
@@ -100,6 +103,7 @@ class Connections:
         listener = rulebook.listeners.get(event.listener or row.listener)
         if event.node and listener is None:
             raise Refusal("not_found", f"{event.client} connects to no node; name one of its listeners")
+        _check_place(event)
         fqdn = f"{event.node}.{me.domain}" if event.node else event.address.rpartition(":")[0]
         speaks: Speaks = listener.speaks if event.node and listener is not None else ""
         return OpenTls(
@@ -203,6 +207,19 @@ class Connections:
         self._context.record(
             "handshake", op_id, service=service, presented=own, peer=peer, verdict=verdict, reason=reason, **fields
         )
+
+
+def _check_place(event: Connect) -> None:
+    """See that a server outside can be looked for at all; of a node, only by which name.
+
+    Raises:
+        Refusal: `not_found`.
+    """
+    host, _, port = event.address.rpartition(":")
+    if not event.node and not (host and port.isascii() and port.isdecimal() and 0 < int(port) <= PORTS):
+        raise Refusal("not_found", f"{event.address!r} is no HOST:PORT of a server")
+    if not (event.name + host).isprintable():
+        raise Refusal("not_found", f"{event.name or host!r} is no name of a server")
 
 
 def _leaf(shown: Shown) -> Certificate | None:

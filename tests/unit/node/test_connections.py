@@ -3,7 +3,7 @@
 import pytest
 
 from tests.playbook import LogBook, Playbook, config, row
-from ucmlab.node.commands import Reply
+from ucmlab.node.commands import OpenTls, Reply
 from ucmlab.node.events import Connect, DiskImage, PeerShown, TlsOpened
 
 SIP, SYSLOG = "Cisco CallManager", "Cisco Syslog Agent"
@@ -33,3 +33,21 @@ def test_a_server_that_presents_what_nobody_can_read_is_refused(chain: tuple[byt
     sub.does(TlsOpened("connect:op-1", "failed", chain, "ASN1 lib"))
     assert [(each.outcome, each.reason) for each in sub.all(Reply)] == [("refused", "malformed")]
     assert sub.records("handshake")[-1].fields["reason"] == "malformed"
+
+
+@pytest.mark.parametrize(
+    "address", ["", ":6514", "127.0.0.1", "127.0.0.1:", "127.0.0.1:99999", "h:-1", "h:٣", "a\0b:1"]
+)
+def test_where_no_server_can_be_is_not_tried(address: str) -> None:
+    sub = node()
+    sub.does(Connect("op-1", "syslog", address=address))
+    reply = sub.all(Reply)[-1]
+    assert (reply.outcome, reply.reason) == ("refused", "not_found")
+    assert reply.text == f"{address!r} is no HOST:PORT of a server" or "\0" in address
+    assert (sub.all(OpenTls), sub.core.open_operations()) == ([], 0)
+
+
+def test_by_what_is_no_name_nobody_is_called() -> None:
+    sub = node()
+    sub.does(Connect("op-1", "web", node="pub", name="pub\0.lab.test"))
+    assert [(each.outcome, each.reason) for each in sub.all(Reply)] == [("refused", "not_found")]

@@ -1,0 +1,42 @@
+"""How a real node opens a connection: whatever stands in the way is told, and ends nothing but the connection."""
+
+from tests.contract.handshake_cases import SHA1_RSA, SHA256_RSA
+from tests.contract.handshaking import key_pem
+from tests.unit.node.authorities import issue
+from ucmlab.cluster.calling import Caller
+from ucmlab.cluster.simkeys import sim_key
+from ucmlab.cluster.tls_contexts import Identity
+from ucmlab.node.commands import OpenTls
+
+
+class Keys:
+    """Of one identity."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+
+    def identity(self, service: str, unit: str) -> Identity:
+        del service, unit
+        return self._identity
+
+
+async def test_an_identity_that_openssl_does_not_present_is_told() -> None:
+    ca = issue("Old CA", sim_key(1, "rsa-2048"))
+    leaf = issue("pub.lab.test", sim_key(2, "rsa-2048"), ca, ca=False)
+    sha1 = Identity(chain=(leaf.der.replace(SHA256_RSA, SHA1_RSA),), key=key_pem(leaf.key))
+    command = OpenTls(
+        "t",
+        service="Cisco CallManager",
+        unit="CallManager",
+        node="",
+        listener="",
+        address="127.0.0.1:5061",
+        name="sub1.lab.test",
+        checks_name=False,
+        trusted=(),
+        ec_only=False,
+        speaks="sip",
+    )
+    opened = await Caller(Keys(sha1)).open_tls(command)
+    assert opened.outcome == "unreachable"
+    assert opened.text.startswith("CallManager cannot be presented: ")
