@@ -100,6 +100,7 @@ class Services:
         for slot in self._slots.values():
             if slot.state == "stopped" and not slot.fell_with:
                 self._rest(slot)
+        self._answer_who_waits()
 
     def shut_down(self) -> None:
         """The node stops: everything ends at once."""
@@ -203,6 +204,7 @@ class Services:
         self._context.ask(RecordOrder(order.op_id))
         self._context.record("service_command", order.op_id, service=order.service, action=order.action)
         self._carry_out(self._slots[order.service], order)
+        self._answer_who_waits()
 
     def timer(self, service: str) -> None:
         """A start or a stop has taken its time; or a service that is to crash has lived long enough."""
@@ -218,6 +220,7 @@ class Services:
             slot.why, slot.unasked = "crashed", True
             self._lay_down(slot)
             self._stopped(slot)
+        self._answer_who_waits()
 
     def trouble(self, trouble: ServiceTroubled) -> None:
         """From now on a service fails, hangs, is slow or crashes, or is well again; one that hung comes up."""
@@ -383,6 +386,23 @@ class Services:
             self._start(slot)
         elif not slot.fell_with:
             self._rest(slot)
+
+    def _answer_who_waits(self) -> None:
+        """What a service waits for may not come up by itself: who ordered that service about is not kept waiting."""
+        for slot in self._slots.values():
+            order = slot.order
+            if order is None or slot.state != "stopped" or not slot.fell_with or self._comes_up(slot.fell_with):
+                continue
+            slot.order = None
+            refusal = None if order.action == "stop" else self._cannot_start(slot)
+            self._report(order.op_id, slot.rule.name, "refused" if refusal else "done", *(refusal or ()))
+
+    def _comes_up(self, name: str) -> bool:
+        """Whether a service is on its way to being started, were it with another one."""
+        slot = self._slots[name]
+        if slot.state == "stopping":
+            return slot.order is not None and slot.order.action == "restart"
+        return slot.state != "stopped" or (slot.fell_with != "" and self._comes_up(slot.fell_with))
 
     # -- others
 

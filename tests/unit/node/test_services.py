@@ -5,11 +5,12 @@ import pytest
 from tests.playbook import TOPICS, LogBook, Playbook, config, row
 from ucmlab.broker.messages import Birth, ServiceOrder, ServiceReport
 from ucmlab.node.commands import AnyCommand, RecordOrder, SetEnabled
-from ucmlab.node.events import DiskImage, IdentityMade, OrderService
-from ucmlab.node.instant import MINUTE, SECOND
+from ucmlab.node.events import DiskImage, IdentityMade, OrderService, ServiceTroubled
+from ucmlab.node.instant import HOUR, MINUTE, SECOND
 
 TOMCAT = "Cisco Tomcat"
 TFTP = "Cisco Tftp"
+AXL = "Cisco AXL Web Service"
 SSH = "System SSH"
 MESSAGING = "Cisco Certificate Expiry Monitor"
 
@@ -229,3 +230,42 @@ def test_its_own_order_that_the_bus_brings_back_is_no_intruder() -> None:
     ((topic, given),) = ((topic, said) for topic, said in sub.published(wanted) if isinstance(said, ServiceOrder))
     assert sub.hears("sub1", topic, given) == []
     assert sub.records("bus_refused") == []
+
+
+def test_an_order_to_a_service_whose_need_goes_for_good_meanwhile_is_refused() -> None:
+    sub = up(timing="product")
+    sub.wait(10 * MINUTE)
+    order(sub, "op-1", "restart", AXL, not_after=HOUR)
+    told = order(sub, "op-2", "stop", not_after=HOUR)
+    told += sub.wait(10 * MINUTE)
+    assert ("op-1", "stopped", "refused", "dependency") in reports(sub, told)
+    assert (state(sub, AXL), sub.core.open_operations()) == ("stopped", 0)
+
+
+def test_an_order_to_a_service_whose_need_restarts_meanwhile_is_done_with_it() -> None:
+    sub = up(timing="product")
+    sub.wait(10 * MINUTE)
+    order(sub, "op-1", "restart", AXL, not_after=HOUR)
+    told = order(sub, "op-2", "restart", not_after=HOUR) + sub.wait(10 * MINUTE)
+    assert ("op-1", "started", "done", "") in reports(sub, told)
+    assert sub.core.open_operations() == 0
+
+
+def test_an_order_to_a_service_whose_need_does_not_come_up_again_is_refused() -> None:
+    sub = up(timing="product")
+    sub.wait(10 * MINUTE)
+    sub.does(ServiceTroubled(TOMCAT, "fails", 1))
+    order(sub, "op-1", "restart", AXL, not_after=HOUR)
+    told = order(sub, "op-2", "restart", not_after=HOUR) + sub.wait(10 * MINUTE)
+    assert ("op-1", "stopped", "refused", "dependency") in reports(sub, told)
+    assert ("op-2", "stopped", "refused", "service_failed") in reports(sub, told)
+    assert sub.core.open_operations() == 0
+
+
+def test_a_service_that_is_to_stop_has_stopped_when_its_need_goes() -> None:
+    sub = up(timing="product")
+    sub.wait(10 * MINUTE)
+    order(sub, "op-1", "stop", AXL, not_after=HOUR)
+    told = order(sub, "op-2", "stop", not_after=HOUR) + sub.wait(10 * MINUTE)
+    assert ("op-1", "stopped", "done", "") in reports(sub, told)
+    assert sub.core.open_operations() == 0
