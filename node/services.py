@@ -89,10 +89,11 @@ class Services:
     def reboot(self) -> None:
         """The node boots: all services end, and what is enabled starts again; who ordered one about waits for that."""
         for slot in self._slots.values():
+            slot.fell_with = ""
             if slot.state != "stopped":
                 self._context.cancel_timer(f"service:{slot.rule.name}")
                 self._lay_down(slot)
-                slot.loaded, slot.fell_with = NOTHING, ""
+                slot.loaded = NOTHING
                 slot.pending.clear()
                 self._move(slot, "stopped")
                 self._changed(slot.rule.name, False)
@@ -230,7 +231,8 @@ class Services:
         slot = self._slots.get(trouble.service)
         if slot is None:
             return
-        if hung is not None and hung.trouble == "hangs" and slot.state == "starting":
+        is_well = hung is not None and hung.trouble == "hangs" and trouble.trouble != "hangs"
+        if is_well and slot.state == "starting":
             self._started(slot)
         elif slot.state == "started" and self._ails(slot, "crashes"):
             self._doom(slot)
@@ -274,6 +276,8 @@ class Services:
             self._context.ask(SetEnabled(slot.rule.name, slot.enabled))
             self._report(order.op_id, slot.rule.name, "done")
             return
+        if order.action == "stop" and slot.fell_with:
+            slot.why = "ordered"
         slot.order, slot.fell_with = order, ""
         if order.action == "start" and slot.state == "started":
             self._rest(slot)
@@ -310,7 +314,8 @@ class Services:
         self._context.alarm("service_trouble", service=slot.rule.name, trouble=trouble.trouble)
         match trouble.trouble:
             case "hangs":
-                pass  # it is heard of again when the trouble is over
+                # It is heard of again when the trouble is over, and by no timer of an earlier one.
+                self._context.cancel_timer(f"service:{slot.rule.name}")
             case "fails":
                 self._failed(slot, trouble)
             case "slow":

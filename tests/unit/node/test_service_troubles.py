@@ -65,3 +65,20 @@ def test_a_crash_that_is_called_off_does_not_come() -> None:
     sub.does(ServiceTroubled(TOMCAT, ""))
     sub.wait(MINUTE)
     assert state(sub) == "started"
+
+
+def test_a_service_that_hangs_is_not_brought_up_by_the_timer_of_a_crash() -> None:
+    sub = up()
+    sub.does(ServiceTroubled(TOMCAT, "crashes", delay=10 * SECOND))
+    sub.does(ServiceTroubled(TOMCAT, "hangs"))
+    order(sub, "op-1", "restart")
+    sub.wait(MINUTE)
+    assert state(sub) == "starting"
+
+
+def test_a_service_that_is_to_hang_twice_hangs() -> None:
+    sub = up()
+    sub.does(ServiceTroubled(TOMCAT, "hangs"))
+    order(sub, "op-1", "restart")
+    sub.does(ServiceTroubled(TOMCAT, "hangs"))
+    assert state(sub) == "starting"

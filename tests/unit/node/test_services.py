@@ -269,3 +269,18 @@ def test_a_service_that_is_to_stop_has_stopped_when_its_need_goes() -> None:
     told = order(sub, "op-2", "stop", not_after=HOUR) + sub.wait(10 * MINUTE)
     assert ("op-1", "stopped", "done", "") in reports(sub, told)
     assert sub.core.open_operations() == 0
+
+
+def test_a_service_that_is_not_started_at_boot_does_not_come_up_with_its_need_at_boot() -> None:
+    sub = up()
+    order(sub, "op-1", "stop")
+    order(sub, "op-2", "disable", AXL)
+    sub.core.services.reboot()
+    assert (state(sub), state(sub, AXL)) == ("started", "stopped")
+
+
+def test_a_service_that_waits_for_another_one_and_is_told_to_stop_was_stopped_by_order() -> None:
+    sub = up()
+    order(sub, "op-1", "stop")
+    order(sub, "op-2", "stop", AXL)
+    assert sub.core.status().services[AXL].reason == "ordered"
