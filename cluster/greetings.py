@@ -39,10 +39,10 @@ async def speak(kind: Speaks, reader: asyncio.StreamReader, writer: asyncio.Stre
                     return
                 continue
             head = await reader.readuntil(b"\r\n\r\n")
-        answer = _http(head) if kind == "http" else _sip(head)
-        if answer:
-            writer.write(answer)
-            await writer.drain()
+            answer = _http(head) if kind == "http" else _sip(head)
+            if answer:
+                writer.write(answer)
+                await writer.drain()  # who asks and asks and never listens is silent as well
         if kind == "http" or not answer:
             return
 

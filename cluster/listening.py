@@ -8,6 +8,7 @@ TLS 1.2 at most: 1.3 comes with 15SU2, and with it a client would not hear that 
 """
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import Callable
@@ -29,6 +30,9 @@ HANDSHAKE_S = 10.0
 """Machine time for a client to come to the end of its handshake."""
 CONNECTIONS = 256
 """At once, of one node; more are closed unheard."""
+REST_S = 1.0
+"""Machine time in which nobody is let in at a port when the process has no descriptor for him."""
+_EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 FALLBACK = 10_000
 """Added to a port that cannot be had (design 6)."""
 _ASKED: dict[ClientCertificate, Literal["unasked", "optional", "required"]] = {
@@ -152,17 +156,23 @@ class Listeners:
 
     def _bind(self, port: int) -> socket.socket | None:
         for wanted in (port, port + FALLBACK, 0):
-            sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            try:
+                return self._listening(wanted)
+            except OSError:
+                continue
+        return None
+
+    def _listening(self, port: int) -> socket.socket:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
             sock.setblocking(False)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                sock.bind((self._host, wanted))
-                sock.listen()
-            except OSError:
-                sock.close()
-                continue
-            return sock
-        return None
+            sock.bind((self._host, port))
+            sock.listen()
+        except OSError:
+            sock.close()
+            raise
+        return sock
 
     def _shut(self, name: str) -> None:
         door = self._doors.pop(name)
@@ -179,14 +189,26 @@ class Listeners:
     def _accept(self, door: _Door) -> None:
         try:
             sock, _ = door.sock.accept()
-        except OSError:
-            return  # it went away before we came
+        except OSError as error:
+            if error.errno in _EXHAUSTED:
+                self._rest(door)
+            return  # else it went away before we came
         if sum(len(each.inside) for each in self._doors.values()) >= CONNECTIONS:
             sock.close()
             return
         task = self._tasks.create_task(self._receive(door, sock), name=f"node.{door.endpoint.name}")
         door.inside.add(task)
         task.add_done_callback(door.inside.discard)
+
+    def _rest(self, door: _Door) -> None:
+        # Whoever waits there still waits, and would be reported again at every turn of the loop.
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(door.sock.fileno())
+        loop.call_later(REST_S, self._listen_again, door)
+
+    def _listen_again(self, door: _Door) -> None:
+        if self._doors.get(door.endpoint.name) is door:
+            asyncio.get_running_loop().add_reader(door.sock.fileno(), self._accept, door)
 
     async def _receive(self, door: _Door, sock: socket.socket) -> None:
         sock.setblocking(False)
