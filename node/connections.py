@@ -13,7 +13,7 @@ from ucmlab.node.clients import Client
 from ucmlab.node.commands import Admit, GiveUp, OpenTls, Reply
 from ucmlab.node.context import Context
 from ucmlab.node.errors import Refusal
-from ucmlab.node.events import REJECTED, Connect, ListenerFailed, PeerShown, TlsOpened
+from ucmlab.node.events import NO_CERTIFICATE, REJECTED, Connect, ListenerFailed, PeerShown, TlsOpened
 from ucmlab.node.handshake import Shown, Standard, Verdict, date_verdict, judge
 from ucmlab.node.instant import SECOND, rfc3339
 from ucmlab.node.listeners import Speaks
@@ -186,7 +186,7 @@ class Connections:
         standard = Standard(trusted=endpoint.trusted, usage="client", wall=self._context.now.wall)
         if event.chain:
             verdict = date_verdict(shown, standard) if event.token else judge(shown, standard)
-        elif event.trouble and event.trouble != REJECTED and endpoint.client == "required":
+        elif event.trouble.replace("_", " ").lower() == NO_CERTIFICATE:
             verdict = Verdict(reason="no_certificate")
         trouble = REJECTED if event.trouble == REJECTED else "handshake_failed"
         reason = verdict.reason or (trouble if event.trouble else "")

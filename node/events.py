@@ -237,6 +237,8 @@ class ListenerFailed(Event, frozen=True):
 
 
 REJECTED = "rejected"
+NO_CERTIFICATE = "peer did not return a certificate"
+"""OpenSSL's words for a client that presented none where it had to."""
 
 
 class PeerShown(Event, frozen=True):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ucmlab.cluster.sim.exchanges import Answering
 from ucmlab.node.commands import Admit, OpenTls
-from ucmlab.node.events import REJECTED, PeerShown, TlsOpened
+from ucmlab.node.events import NO_CERTIFICATE, REJECTED, PeerShown, TlsOpened
 from ucmlab.node.handshake import Shown, Standard, sent, undated_verdict
 from ucmlab.node.listeners import Endpoint
 from ucmlab.node.loaded import NOTHING
@@ -56,6 +56,7 @@ class SimTls:
         service, endpoint = found
         unit = _unit(endpoint, ec_only=command.ec_only)
         if unit is None:
+            self._world.handle(target, PeerShown("", service, endpoint.name, (), "no shared cipher"))
             return TlsOpened(token, "failed", text="no shared cipher")
         chain = sent(endpoint.chains[unit], endpoint.trusted).chain
         standard = Standard(
@@ -89,6 +90,6 @@ def _unit(endpoint: Endpoint, *, ec_only: bool) -> str | None:
 def _refused(endpoint: Endpoint, shown: Shown) -> str:
     """Why the server's OpenSSL ends the handshake; empty when it does not."""
     if not shown.chain:
-        return "peer did not return a certificate" if endpoint.client == "required" else ""
+        return NO_CERTIFICATE if endpoint.client == "required" else ""
     verdict = undated_verdict(shown, Standard(trusted=endpoint.trusted, usage="client", wall=0))
     return "" if verdict.trusted else verdict.reason

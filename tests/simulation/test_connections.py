@@ -17,6 +17,8 @@ def test_by_default_tomcat_presents_the_rsa_certificate() -> None:
         seen = await pub.tls(8443)
         lab.check((seen.fingerprint, seen.key) == (pub.identity("tomcat"), "rsa-2048"), "RSA", seen)
         lab.check((await pub.tls(8443, ec_only=True)).reason == "no_shared_cipher", "who can EC only gets nothing")
+        last = lab.events("handshake", node="pub")[-1]
+        lab.check(last["reason"] == "handshake_failed", "the server tells it too, as in a real lab", last)
 
     told(story, THREE)
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.playbook import LogBook, Playbook, config, row
 from ucmlab.node.commands import OpenTls, Reply
-from ucmlab.node.events import Connect, DiskImage, PeerShown, TlsOpened
+from ucmlab.node.events import NO_CERTIFICATE, REJECTED, Connect, DiskImage, PeerShown, TlsOpened
 
 SIP, SYSLOG = "Cisco CallManager", "Cisco Syslog Agent"
 UNREADABLE = [(b"",), (b"garbage",), (row("Corp Root CA").der[:-1],), (row("Corp Root CA").der, b"garbage")]
@@ -33,6 +33,24 @@ def test_a_server_that_presents_what_nobody_can_read_is_refused(chain: tuple[byt
     sub.does(TlsOpened("connect:op-1", "failed", chain, "ASN1 lib"))
     assert [(each.outcome, each.reason) for each in sub.all(Reply)] == [("refused", "malformed")]
     assert sub.records("handshake")[-1].fields["reason"] == "malformed"
+
+
+@pytest.mark.rule("R-002")
+@pytest.mark.parametrize(
+    ("trouble", "reason"),
+    [
+        (NO_CERTIFICATE, "no_certificate"),
+        ("PEER_DID_NOT_RETURN_A_CERTIFICATE", "no_certificate"),
+        ("NO_SHARED_CIPHER", "handshake_failed"),
+        ("HTTP_REQUEST", "handshake_failed"),
+        ("TimeoutError", "handshake_failed"),
+        (REJECTED, "rejected"),
+    ],
+)
+def test_only_who_had_nothing_to_present_is_said_to_have_presented_nothing(trouble: str, reason: str) -> None:
+    sub = node()
+    sub.does(PeerShown("", SIP, "sip_tls", (), trouble))
+    assert sub.records("handshake")[-1].fields["reason"] == reason
 
 
 @pytest.mark.parametrize(
