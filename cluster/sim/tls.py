@@ -36,9 +36,11 @@ class SimTls:
         own = client.chains.get(command.unit, ())
         presented = sent(own, command.trusted) if own else Shown()
         target = self._world.nodes.get(command.node)
-        if target is None or not self._world.network.reaches(node.name, target.name):
+        if target is None:
             answer(TlsOpened(command.token, "unreachable", text="nobody listens there"))
             return
+        if target.life == "paused" or not self._world.network.reaches(node.name, target.name):
+            return  # as in a network that swallows packets: it hangs until its time is over
         answer(self._handshake(target, command, presented))
 
     def probe(self, node: "SimNode", command: OpenTls) -> TlsOpened:
