@@ -271,6 +271,7 @@ class NodeCore:
         self._cluster_stands = self.installation.complete
         if self.installation.complete:
             self.unlisted_files.mend()
+            self.filing.touched = {}  # of these, what is to be loaded now
             self.services.boot()
             self.parameters_changed()
             self.fips.begin()

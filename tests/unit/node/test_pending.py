@@ -211,3 +211,16 @@ def test_a_service_that_stops_closes_its_listeners_and_opens_them_with_what_it_l
         (443, {"tomcat": (new.der,)}),
         (8443, {"tomcat": (new.der,)}),
     ]
+
+
+@pytest.mark.rule("R-118", "R-104")
+def test_what_a_boot_itself_puts_in_place_is_what_the_services_load() -> None:
+    partner = row("Partner CA", "ipsec-trust", holders=("sub1",))
+    identities = {unit: row(f"{unit} of sub1").der for unit in UNITS}
+    image = DiskImage(boot=0, installed=True, replica=LogBook(rows=(partner,)).image(), identities=identities)
+    sub = Playbook(config("sub1"), image=image).up()
+    assert sub.files("ipsec-trust") == [partner.fingerprint]
+    assert pending(sub) == {}
+    loaded_copy = sub.core.services.loaded("IPsec")
+    assert loaded_copy is not None
+    assert loaded_copy.trusted["ipsec-trust"] == (partner.der,)
