@@ -22,15 +22,17 @@ from ucmlab.cluster.local_faults.performing import LocalFaults
 from ucmlab.cluster.local_view import life_of, loaded_of, outline_of, standing_of, view_of
 from ucmlab.cluster.members import LocalNode
 from ucmlab.cluster.outside.outside import Outside
+from ucmlab.cluster.outside.peer import ServedTls, TlsPlace
 from ucmlab.cluster.outside.place import Holding
 from ucmlab.cluster.outside.received import Logged, Mail, in_order
-from ucmlab.cluster.port import LabFacts, NodeView, Operation, Outline, ServedResponder, Standing
+from ucmlab.cluster.port import LabFacts, NodeView, Operation, Outline, ServedPeer, ServedResponder, Standing
 from ucmlab.cluster.probing import probe
 from ucmlab.cluster.provision import LabHome
 from ucmlab.cluster.requests import Glanced, Mustered, Presence, Present
 from ucmlab.cluster.roster import BrokerPlace, Roster
 from ucmlab.cluster.spawning import ForkServerProcess
 from ucmlab.cluster.stepping import Stepper
+from ucmlab.cluster.tls_contexts import Identity
 from ucmlab.node.clock import LabClock, machine_ns
 from ucmlab.node.commands import OpenTls, Record, Reply
 from ucmlab.node.events import Connect, ReplicationSet, StopRequested, TlsOpened
@@ -41,7 +43,7 @@ from ucmlab.node.status import NodeStatus
 
 if TYPE_CHECKING:
     from ucmlab.cluster.ca.responder import Responder
-    from ucmlab.cluster.outside.serving import ServedPlace
+    from ucmlab.cluster.outside.served import Served
 
 PATIENCE = 60 * SECOND
 """Lab time after which an operator gives up on a node that is frozen."""
@@ -120,7 +122,7 @@ class LocalLab:
         self._taking: asyncio.Future[None] | None = None
         """The first backups, while they are made."""
         self._broken = LocalFaults(self)
-        self._outside: list[ServedPlace] = []
+        self._outside: list[Served] = []
         self.roster: Roster
         self.outside: Outside
         self._time: Stepper | Flow
@@ -205,9 +207,8 @@ class LocalLab:
             replied=self._replied,
             published=self._published.extend,
         )
-        holding = Holding(self.roster.agenda, node=self.roster.nodes.get, changed=self.roster.changed.set)
         self.outside = Outside(
-            holding, wall=self.wall, keep=MESSAGES_KEPT if self.clock.stepped else MESSAGES_KEPT_FLOWING
+            self._holding(), wall=self.wall, keep=MESSAGES_KEPT if self.clock.stepped else MESSAGES_KEPT_FLOWING
         )
         self.roster.felt = self._broken.stage.felt
         self.roster.starting = self._back_up_start
@@ -518,11 +519,29 @@ class LocalLab:
         # It brings aiohttp, which takes a third of a second.
         from ucmlab.cluster.outside.serving import serve  # noqa: PLC0415
 
-        host = "127.0.0.1" if self._block is None else self._block.outside
-        holding = Holding(self.roster.agenda, node=self.roster.nodes.get, changed=self.roster.changed.set)
-        place = await serve(name, responder, host=host, holding=holding, acted=self._outside_acted)
+        place = await serve(
+            name, responder, host=self._outside_host, holding=self._holding(), acted=self._outside_acted
+        )
         self._outside.append(place)
         return place
+
+    async def serve_peer(
+        self, name: str, *, chain: Sequence[bytes], key: bytes, trusted: Sequence[bytes]
+    ) -> ServedPeer:
+        """Open a TLS server outside the cluster; see `LabPort`."""
+        identity = Identity(chain=tuple(chain), key=key)
+        place = TlsPlace(name, self._holding(), identity=identity, trusted=trusted, wall=self.wall)
+        await place.open(self._outside_host)
+        served = ServedTls(place, self._outside_acted)
+        self._outside.append(served)
+        return served
+
+    @property
+    def _outside_host(self) -> str:
+        return "127.0.0.1" if self._block is None else self._block.outside
+
+    def _holding(self) -> Holding:
+        return Holding(self.roster.agenda, node=self.roster.nodes.get, changed=self.roster.changed.set)
 
     async def _outside_acted(self, name: str, act: str, delay: int | None) -> None:
         self.note("fault", fault=act, target=name, delay_us=delay)

@@ -122,6 +122,23 @@ class ServedResponder(Protocol):
         ...
 
 
+class ServedPeer(Protocol):
+    """A TLS server outside the cluster that a lab serves to its nodes."""
+
+    @property
+    def address(self) -> str:
+        """Where it listens, `HOST:PORT`."""
+        ...
+
+    async def start(self) -> None:
+        """Be up again, at the same address."""
+        ...
+
+    async def stop(self) -> None:
+        """Let nobody in any more, and break off whoever is there."""
+        ...
+
+
 class LabPort(Protocol):
     """What both labs offer."""
 
@@ -267,6 +284,22 @@ class LabPort(Protocol):
 
         Raises:
             Unusable: there is no place for it.
+        """
+        ...
+
+    async def serve_peer(
+        self, name: str, *, chain: Sequence[bytes], key: bytes, trusted: Sequence[bytes]
+    ) -> ServedPeer:
+        """Open a TLS server outside the cluster, under a name of its own.
+
+        Args:
+            name: its fully qualified one.
+            chain: what it presents (DER), its own certificate first.
+            key: that certificate's, PEM.
+            trusted: DER of what it trusts in clients, which must present a certificate then; empty, it asks for none.
+
+        Raises:
+            Unusable: there is no place for it, or it cannot present that.
         """
         ...
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ucmlab.scenarios.lab import Broker, BusMessage, Lab, Outside
     from ucmlab.scenarios.node import Node
     from ucmlab.scenarios.ocsp import Ocsp
+    from ucmlab.scenarios.peer import Peer
     from ucmlab.scenarios.reply import Reply
     from ucmlab.scenarios.story import Story, scenario
 
@@ -26,6 +27,7 @@ __all__ = [
     "Node",
     "Ocsp",
     "Outside",
+    "Peer",
     "Reply",
     "Story",
     "scenario",
@@ -41,6 +43,7 @@ _MODULES = {
     "Node": "scenarios.node",
     "Ocsp": "scenarios.ocsp",
     "Outside": "scenarios.lab",
+    "Peer": "scenarios.peer",
     "Reply": "scenarios.reply",
     "Story": "scenarios.story",
     "scenario": "scenarios.story",

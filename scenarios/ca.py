@@ -1,4 +1,4 @@
-"""A story's own certification authorities. Their keys never leave this module.
+"""A story's own certification authorities. Their keys never leave this module; a leaf's goes to who presents it.
 
 What acts is awaited; what reads is a plain call. Every certificate and CRL is of the lab's time, and the same in every
 run of a seed in the simulation.
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from ucmlab.cluster.ca.authority import Authority, der_of, encoding_of, pem_of, pkcs7_of
 from ucmlab.cluster.ca.keys import KeySource, PrivateKey, check_kind
@@ -61,6 +61,14 @@ class Leaf(Chained):
     def __init__(self, chain: tuple[x509.Certificate, ...], key: PrivateKey | None = None) -> None:
         super().__init__(chain)
         self._key = key
+
+    def _presented(self) -> tuple[tuple[bytes, ...], bytes]:
+        if self._key is None:
+            raise Unusable(
+                f"the key of {self} is not here, so nobody can present it; `CA.issue` makes one with its key"
+            )
+        key = self._key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return tuple(map(der_of, self._chain)), key
 
 
 class CA(Chained):
@@ -231,6 +239,15 @@ class CA(Chained):
         if read.issuer != parse(self.der).subject:
             raise Unusable(f"{certificate} was not issued by {self.name}, so it cannot revoke or release it")
         return read.serial
+
+
+def presented(leaf: Leaf) -> tuple[tuple[bytes, ...], bytes]:
+    """What a server has that presents this leaf: the certificate and all above it (DER), and its key (PEM).
+
+    Raises:
+        Unusable: its key is not here.
+    """
+    return leaf._presented()  # noqa: SLF001  of the same module
 
 
 class Founder:

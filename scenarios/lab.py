@@ -15,14 +15,16 @@ import msgspec
 from ucmlab.broker.messages import AnyMessage, Envelope
 from ucmlab.cluster import state
 from ucmlab.cluster.ca.keys import KeySource
+from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.outside.received import Logged, Mail
 from ucmlab.node.events import SetParameter
 from ucmlab.node.instant import duration, to_datetime
 from ucmlab.node.parameter_rules import CLUSTER
 from ucmlab.node.services import CHANGE_NOTIFICATION
-from ucmlab.scenarios.ca import CA, Founder
+from ucmlab.scenarios.ca import CA, Chained, Founder, Leaf, presented
 from ucmlab.scenarios.node import Node
 from ucmlab.scenarios.parameters import parameter_of, parameter_value
+from ucmlab.scenarios.peer import Peer
 from ucmlab.scenarios.reply import Reply
 from ucmlab.scenarios.telling import StoryOver, Telling
 
@@ -95,6 +97,7 @@ class Lab:
             record=telling.names.made,
             serve=telling.port.serve_responder,
         )
+        self._peers: set[str] = set()
         self.broker = Broker(telling)
 
     @property
@@ -314,6 +317,24 @@ class Lab:
     def outside(self, name: str) -> Outside:
         """A server outside the cluster: `mail` or `syslog`."""
         return Outside(self._telling, name)
+
+    async def peer(self, name: str, leaf: Leaf, *, trusts: Iterable[Chained] = ()) -> Peer:
+        """Open a TLS server outside the cluster, which is up at once. It presents the leaf and all above it.
+
+        Args:
+            name: its fully qualified one, as in `ldap.corp.test`.
+            leaf: what it presents; made by `CA.issue`, so that its key is here.
+            trusts: CAs that it trusts in clients, which must present a certificate then; without any, it asks for none.
+
+        Raises:
+            Unusable: there is a server of that name, the leaf's key is not here, or it cannot be presented.
+        """
+        if name in self._peers:
+            raise Unusable(f"there is a server {name} already; give the second one another name")
+        chain, key = presented(leaf)
+        served = await self._port.serve_peer(name, chain=chain, key=key, trusted=[each.der for each in trusts])
+        self._peers.add(name)
+        return Peer(name, served)
 
     def mail(self) -> list[Mail]:
         """What the lab's mail server has taken so far."""

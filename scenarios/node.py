@@ -31,6 +31,7 @@ from ucmlab.node.rulebook import RuleBook
 from ucmlab.scenarios.handshake import Handshake
 from ucmlab.scenarios.names import fingerprint as fingerprint_of
 from ucmlab.scenarios.parameters import parameter_of, parameter_value
+from ucmlab.scenarios.peer import Peer
 from ucmlab.scenarios.reply import CsrReply, Reply
 from ucmlab.scenarios.telling import Telling
 
@@ -165,28 +166,31 @@ class Node:
         return Handshake(reason, text, leaf.fingerprint if leaf else "", leaf.key if leaf else "")
 
     async def connect(
-        self, to: "Node | str", client: str = "sip", *, listener: str = "", name: str = "", ec_only: bool = False
+        self, to: "Node | Peer | str", client: str = "sip", *, listener: str = "", name: str = "", ec_only: bool = False
     ) -> Handshake:
         """Have this node open a connection of a kind (`clients.toml`), with what its service has loaded.
 
         Args:
-            to: another node, or `HOST:PORT` of a server outside.
-            client: `sip`, `web`, `ldap`, `ipsec`, `cti`, `syslog`, `filebeat`, `ils` or `lbm`.
+            to: another node, a server outside (`Lab.peer`), or `HOST:PORT` of one.
+            client: `sip`, `web`, `ldap`, `ldap_authentication`, `ipsec`, `cti`, `syslog`, `filebeat`, `ils` or `lbm`.
             listener: of the other node; the kind's own, if not said.
-            name: by which name it is called, where the kind checks that.
+            name: by which name it is called, where the kind checks that; its fully qualified one, if not said.
             ec_only: whether it can verify EC certificates only.
         """
-        node, address = (to.name, "") if isinstance(to, Node) else ("", to)
+        node = to.name if isinstance(to, Node) else ""
+        address = to.address if isinstance(to, Peer) else to if isinstance(to, str) else ""
+        fqdn = to.fqdn if isinstance(to, Peer) else ""
         operation = Connect(
             op_id=self._telling.operation_id(),
             client=client,
             node=node,
             listener=listener,
             address=address,
-            name=name,
+            name=name or fqdn,
             ec_only=ec_only,
         )
-        reply = await self._telling.operate(self._name, operation, f"{client} from {self._name} to {node or address}")
+        what = f"{client} from {self._name} to {node or fqdn or address}"
+        reply = await self._telling.operate(self._name, operation, what)
         return Handshake(reply.reason, reply.text, reply.seen.get("fingerprint", ""), reply.seen.get("key", ""))
 
     async def pause(self) -> None:

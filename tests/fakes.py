@@ -63,6 +63,16 @@ class FakeServed:
     async def slow(self, delay: int | None) -> None: ...
 
 
+class FakePeer:
+    """Where nobody ever connects."""
+
+    address = "192.0.2.1:443"
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
 class FakeLab:
     """A lab in memory: rows reach nodes that are up after two seconds, files after ten. `data` is the DER itself."""
 
@@ -73,6 +83,7 @@ class FakeLab:
         self.closed = False
         self.settings: tuple[Setting, ...] = ()
         self.responders: dict[str, Responder] = {}
+        self.peers: list[str] = []
         self.ledger = Ledger("sim", list(names))
         self._now = 100 * SECOND
         self._due: list[tuple[int, Callable[[], None]]] = []
@@ -90,6 +101,11 @@ class FakeLab:
     async def serve_responder(self, name: str, responder: Responder) -> FakeServed:
         self.responders[name] = responder
         return FakeServed()
+
+    async def serve_peer(self, name: str, *, chain: Sequence[bytes], key: bytes, trusted: Sequence[bytes]) -> FakePeer:
+        del chain, key, trusted
+        self.peers.append(name)
+        return FakePeer()
 
     def now(self) -> int:
         return self._now

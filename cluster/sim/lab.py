@@ -15,9 +15,19 @@ from ucmlab.cluster.default_cas import simulated_default_cas
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.outside.place import check_place
 from ucmlab.cluster.outside.received import Logged, Mail, in_order
-from ucmlab.cluster.port import LabFacts, NodeLife, NodeView, Operation, ServedResponder, ServiceView, Standing
+from ucmlab.cluster.port import (
+    LabFacts,
+    NodeLife,
+    NodeView,
+    Operation,
+    ServedPeer,
+    ServedResponder,
+    ServiceView,
+    Standing,
+)
 from ucmlab.cluster.sim.faults.performing import SimFaults
 from ucmlab.cluster.sim.keyring import authz_digests
+from ucmlab.cluster.sim.peers import SimPeer
 from ucmlab.cluster.sim.responders import SimResponder
 from ucmlab.cluster.sim.world import SimNode, World
 from ucmlab.cluster.standing import services, services_at_rest, standing
@@ -365,6 +375,13 @@ class SimLab:
         """Open an OCSP responder outside the cluster."""
         return _Served(self, name, self.world.responders.open(f"{name}{OUTSIDE}", responder))
 
+    async def serve_peer(
+        self, name: str, *, chain: Sequence[bytes], key: bytes, trusted: Sequence[bytes]
+    ) -> ServedPeer:
+        """Open a TLS server outside the cluster; keys play no part here."""
+        del key
+        return _Peer(self, name, self.world.tls.peers.open(name, chain=tuple(chain), trusted=tuple(trusted)))
+
     async def outside_acted(self, name: str, act: str, delay: int | None = 0) -> None:
         """Journal what was done to a place outside, and let it be so."""
         self.world.act("fault", fault=act, target=name, delay_us=delay)
@@ -476,6 +493,22 @@ class _Served:
     async def slow(self, delay: int | None) -> None:
         self._place.slow(delay)
         await self._lab.outside_acted(self._name, "slow", delay)
+
+
+class _Peer:
+    """A TLS server in a story's hands."""
+
+    def __init__(self, lab: SimLab, name: str, place: SimPeer) -> None:
+        self._lab, self._name, self._place = lab, name, place
+        self.address = place.address
+
+    async def start(self) -> None:
+        self._place.up = True
+        await self._lab.outside_acted(self._name, "start")
+
+    async def stop(self) -> None:
+        self._place.up = False
+        await self._lab.outside_acted(self._name, "stop")
 
 
 def with_cause(operation: Operation, cause: str) -> Operation:

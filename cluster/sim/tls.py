@@ -8,6 +8,7 @@ judges the dates and lets the client in or not (`PeerShown`, `Admit`).
 from typing import TYPE_CHECKING
 
 from ucmlab.cluster.sim.exchanges import Answering
+from ucmlab.cluster.sim.peers import SimPeers
 from ucmlab.node.commands import Admit, OpenTls
 from ucmlab.node.events import NO_CERTIFICATE, REJECTED, PeerShown, TlsOpened
 from ucmlab.node.handshake import Shown, Standard, sent, undated_verdict
@@ -19,22 +20,26 @@ if TYPE_CHECKING:
 
 
 class SimTls:
-    """The listeners of all nodes of a world."""
+    """The listeners of all nodes of a world, and the servers outside."""
 
     def __init__(self, world: "World") -> None:
         """Nobody connects yet."""
+        self.peers = SimPeers(world)
         self._world = world
         self._admissions: dict[tuple[str, str], bool] = {}
         self._shown = 0
 
     def open_tls(self, node: "SimNode", command: OpenTls, answer: Answering) -> None:
-        """A node connects to another one: a step of its own, as the other one's core has its say."""
+        """A node connects: a step of its own, as the other one's core has its say, if it is a node."""
         self._world.at(self._world.now, self._connect, node, command, answer)
 
     def _connect(self, node: "SimNode", command: OpenTls, answer: Answering) -> None:
         client = node.core.services.loaded(command.service) or NOTHING if node.core is not None else NOTHING
         own = client.chains.get(command.unit, ())
         presented = sent(own, command.trusted) if own else Shown()
+        if not command.node:
+            answer(self.peers.handshake(command, presented))
+            return
         target = self._world.nodes.get(command.node)
         if target is None:
             answer(TlsOpened(command.token, "unreachable", text="nobody listens there"))

@@ -21,16 +21,17 @@ LISTENERS = """
     ipsec          IPsec                                       4500  -       ipsec                          all      required  ipsec-trust        -          # ours
 """  # noqa: E501  a table
 CLIENTS = """
-    # name    service                            presents     trusts                        listener   checks_name
-    sip       Cisco CallManager                  CallManager  CallManager-trust          sip_tls    -  # R-166
-    web       Cisco Tomcat                       tomcat       tomcat-trust               https_alt  yes  # R-194
-    ldap      Cisco DirSync                      -            tomcat-trust directory-trust  -          yes  # R-024, R-192
-    ipsec     IPsec                              ipsec        ipsec-trust                ipsec      -  # R-192
-    cti       Cisco CTIManager                   CallManager  CallManager-trust          cti_tls    -  # R-192
-    syslog    Cisco Syslog Agent                 -            tomcat-trust               -          yes  # R-166
-    filebeat  -                                  -            tomcat-trust               -          yes  # R-166
-    ils       Cisco Intercluster Lookup Service  tomcat       tomcat-trust               -          -  # R-166
-    lbm       Cisco Location Bandwidth Manager   tomcat       tomcat-trust               -          -  # R-166
+    # name               service                            presents     trusts                        listener   checks_name
+    sip                  Cisco CallManager                  CallManager  CallManager-trust          sip_tls    -  # R-166
+    web                  Cisco Tomcat                       tomcat       tomcat-trust               https_alt  yes  # R-194
+    ldap                 Cisco DirSync                      -            tomcat-trust directory-trust  -          yes  # R-024, R-192
+    ldap_authentication  Cisco Tomcat                       -            tomcat-trust               -          yes  # C-04
+    ipsec                IPsec                              ipsec        ipsec-trust                ipsec      -  # R-192
+    cti                  Cisco CTIManager                   CallManager  CallManager-trust          cti_tls    -  # R-192
+    syslog               Cisco Syslog Agent                 -            tomcat-trust               -          yes  # R-166
+    filebeat             -                                  -            tomcat-trust               -          yes  # R-166
+    ils                  Cisco Intercluster Lookup Service  tomcat       tomcat-trust               -          -  # R-166
+    lbm                  Cisco Location Bandwidth Manager   tomcat       tomcat-trust               -          -  # R-166
 """  # noqa: E501  a table
 
 

@@ -1,0 +1,74 @@
+"""TLS servers outside the cluster in virtual time: the decision function in the place of OpenSSL, at both ends.
+
+They behave as the real one (`ucmlab.cluster.outside.peer`): a client that must present a certificate is judged without
+dates as OpenSSL would, and with them by the lab's clock.
+"""
+
+from typing import TYPE_CHECKING
+
+from ucmlab.node.certificates import parse
+from ucmlab.node.commands import OpenTls
+from ucmlab.node.events import TlsOpened
+from ucmlab.node.handshake import Shown, Standard, judge, undated_verdict
+
+if TYPE_CHECKING:
+    from ucmlab.cluster.sim.world import World
+
+PORT = 443
+
+
+class SimPeer:
+    """One server."""
+
+    def __init__(self, world: "World", host: str, *, chain: tuple[bytes, ...], trusted: tuple[bytes, ...]) -> None:
+        """It is up. `chain` is what it presents, `trusted` what it trusts in clients; both DER."""
+        self.address = f"{host}:{PORT}"
+        self.up = True
+        self._world = world
+        self._chain = chain
+        self._trusted = trusted
+
+    def handshake(self, command: OpenTls, presented: Shown) -> TlsOpened:
+        """What comes of a connection whose client would present that if it is asked."""
+        token, chain = command.token, self._chain
+        if not self.up:
+            return _nobody(token)
+        if command.ec_only and parse(chain[0]).key.startswith("rsa"):
+            return TlsOpened(token, "failed", text="no shared cipher")
+        name = command.name if command.checks_name else ""
+        standard = Standard(trusted=command.trusted, usage="server", name=name, wall=0)
+        if not undated_verdict(Shown(chain), standard).trusted:
+            return TlsOpened(token, "failed", chain)
+        refused = self._refused(presented)
+        return TlsOpened(token, "rejected" if refused else "open", chain, refused)
+
+    def _refused(self, presented: Shown) -> str:
+        """Why the client is not let in; empty when it is."""
+        if not self._trusted:
+            return ""
+        wall = self._world.wall_start + self._world.now
+        return judge(presented, Standard(trusted=self._trusted, usage="client", wall=wall)).reason
+
+
+class SimPeers:
+    """All of a world, by where they are."""
+
+    def __init__(self, world: "World") -> None:
+        """There are none: whoever connects is refused."""
+        self._world = world
+        self._places: dict[str, SimPeer] = {}
+
+    def open(self, host: str, *, chain: tuple[bytes, ...], trusted: tuple[bytes, ...]) -> SimPeer:
+        """Open one at a name of its own."""
+        place = SimPeer(self._world, host, chain=chain, trusted=trusted)
+        self._places[place.address] = place
+        return place
+
+    def handshake(self, command: OpenTls, presented: Shown) -> TlsOpened:
+        """Connect to where the command says."""
+        place = self._places.get(command.address)
+        return _nobody(command.token) if place is None else place.handshake(command, presented)
+
+
+def _nobody(token: str) -> TlsOpened:
+    return TlsOpened(token, "unreachable", text="nobody listens there")

@@ -1,0 +1,18 @@
+"""Servers outside the cluster in virtual time: what they present, and whom they let in (R-004, R-005, B.20)."""
+
+import pytest
+
+from tests.peers import servers_outside, what_cannot_be_presented
+from tests.simulation.stories import told
+from ucmlab.cluster.topology import Settings
+
+TWO = Settings(nodes="pub,sub1")
+
+
+@pytest.mark.rule("R-004", "B.20")
+def test_both_ends_judge_as_they_would_with_openssl() -> None:
+    told(servers_outside, TWO)
+
+
+def test_what_cannot_be_presented_is_refused_in_one_line() -> None:
+    told(what_cannot_be_presented, TWO)
