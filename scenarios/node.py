@@ -358,6 +358,10 @@ class Node:
         """Start a service."""
         return await self._order(name, "start")
 
+    async def enable_service(self, name: str) -> Reply:
+        """Activate a feature service, or have one start at boot again."""
+        return await self._order(name, "enable")
+
     async def stop_service(self, name: str, at_boot: bool = True) -> Reply:  # noqa: FBT001, FBT002 (design 7.3 spells it so)
         """Stop a service.
 

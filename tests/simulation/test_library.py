@@ -41,11 +41,14 @@ PROVES = {
     "paused_node": ("R-022",),
     "publisher_down": ("C-08", "R-072", "B.6"),
     "publisher_killed_after_append": ("R-022",),
+    "responder_down_in_common_criteria_mode": ("C-57", "R-164", "R-166", "R-170"),
     "revoked_on_upload": ("R-159", "R-168", "R-186"),
     "scheduled_check_without_a_responder": ("R-164", "R-190", "R-191"),
+    "secure_directory_sync": ("R-024",),
     "service_stopped_over_the_bus": (),
     "subscriber_down_during_upload": ("C-04", "R-022"),
     "tftp_serves_the_old_certificate": ("C-18", "R-071"),
+    "trunk_fails_from_one_node": ("C-05",),
     "upload_without_restart": ("C-16", "R-141"),
 }
 """The library, and what of the rule book each story proves."""
