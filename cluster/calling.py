@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from ucmlab.cluster.greetings import GET, HEAD_LIMIT, OPTIONS
+from ucmlab.cluster.lasting import LastingConnections
 from ucmlab.cluster.tls_alerts import say_why, told
 from ucmlab.cluster.tls_contexts import Family, Identity, client_context
 from ucmlab.cluster.tls_peers import chain_of_peer, hear_chains
@@ -21,6 +22,7 @@ PATIENCE_S = 10.0
 """Machine time for everything."""
 LINGER_S = 0.3
 """Machine time for a server that says nothing to close the connection of a client that it does not let in."""
+CLOSED = "the server closed the connection"
 _HELLO: dict[Speaks, bytes] = {"http": GET, "sip": OPTIONS}
 
 
@@ -35,9 +37,10 @@ class Identities(Protocol):
 class Caller:
     """Opens connections for one node."""
 
-    def __init__(self, identities: Identities) -> None:
-        """Whose keys are used."""
+    def __init__(self, identities: Identities, lasting: LastingConnections | None = None) -> None:
+        """Whose keys are used, and who keeps what stays open."""
         self._identities = identities
+        self._lasting = lasting
 
     async def open_tls(self, command: OpenTls) -> TlsOpened:
         """Perform one; see `OpenTls`."""
@@ -55,10 +58,22 @@ class Caller:
                         host, int(port), ssl=context, server_hostname=command.name, limit=HEAD_LIMIT
                     )
                 shown = chain_of_peer(writer.get_extra_info("ssl_object"))
-                trouble = await _greet(command.speaks, reader, writer)
+                trouble = await self._greet(command, reader, writer)
         except (OSError, ValueError, asyncio.IncompleteReadError) as error:
             return _ended(command.token, heard, troubles[0] if troubles else error)
         return TlsOpened(command.token, "rejected" if trouble else "open", shown.chain, trouble)
+
+    async def _greet(self, command: OpenTls, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+        kept = False
+        try:
+            trouble = await _greet(command.speaks, reader, writer)
+            if not trouble and command.lasting and self._lasting is not None:
+                kept = self._lasting.keep(command.token, writer)
+                trouble = "" if kept else CLOSED
+            return trouble
+        finally:
+            if not kept:
+                writer.close()
 
     def _context(self, command: OpenTls, heard: list[Shown]) -> ssl.SSLContext:
         only: Family = "ec" if command.ec_only else ""
@@ -76,18 +91,15 @@ class Caller:
 
 async def _greet(kind: Speaks, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
     """Say hello; why the server did not let us in, empty when it did."""
-    try:
-        if hello := _HELLO.get(kind):
-            writer.write(hello)
-            await writer.drain()
-            return "" if await reader.readline() else "the server closed the connection"
-        # It says nothing of its own accord: that it lets us stay is all that it can tell.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_S):
-                return "" if await reader.read(1) else "the server closed the connection"
-        return ""
-    finally:
-        writer.close()
+    if hello := _HELLO.get(kind):
+        writer.write(hello)
+        await writer.drain()
+        return "" if await reader.readline() else CLOSED
+    # It says nothing of its own accord: that it lets us stay is all that it can tell.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_S):
+            return "" if await reader.read(1) else CLOSED
+    return ""
 
 
 def _ended(token: str, heard: list[Shown], error: Exception) -> TlsOpened:

@@ -42,6 +42,7 @@ def view_of(node: LocalNode, *, lab: int) -> NodeView:
         replication_broken=node.replication_broken,
         files_agree=status.files_agree if status is not None else False,
         change_notification=status.change_notification if status is not None else False,
+        links=status.links if status is not None else (),
     )
 
 

@@ -43,12 +43,13 @@ from ucmlab.cluster.control_messages import (
 )
 from ucmlab.cluster.exchanges import Performer, TaskExchanges
 from ucmlab.cluster.framing import framed
+from ucmlab.cluster.lasting import LastingConnections
 from ucmlab.cluster.listening import Listeners
 from ucmlab.cluster.nodefaults import NodeFaults
 from ucmlab.cluster.outside.lazily import LazilyAsking
 from ucmlab.cluster.outside.senders import Senders
 from ucmlab.node.clock import LabClock
-from ucmlab.node.commands import Exchange, OpenTls, Record, Reply
+from ucmlab.node.commands import CloseLink, Exchange, OpenTls, Record, Reply
 from ucmlab.node.core import NodeCore
 from ucmlab.node.disk import NodeDisk
 from ucmlab.node.events import DiskImage, ReplicationSet, Started
@@ -91,7 +92,11 @@ class Node:
             self.journal.write(fact, self.clock.now())
         core = (PublisherCore if config.is_publisher else NodeCore)(config, rulebook, codec)
         self.listeners = Listeners(spec.host, ring, rulebook)
-        calls: dict[type[Exchange], Performer] = {OpenTls: Caller(self.listeners).open_tls}
+        self.lasting = LastingConnections()
+        calls: dict[type[Exchange], Performer] = {
+            OpenTls: Caller(self.listeners, self.lasting).open_tls,
+            CloseLink: self.lasting.close_link,
+        }
         calls |= LazilyAsking(config.name).performers
         self.exchanges = TaskExchanges(calls | Senders(config.fqdn, spec.outside).performers())
         self.shell = NodeShell(
@@ -245,6 +250,7 @@ async def _live(spec: NodeSpec, sock: socket.socket) -> None:
     link = LabLink(sock, node)
     node.shell.attach(node.bus, link)
     node.listeners.attach(node.shell.offer, link.moved)
+    node.lasting.attach(node.shell.offer)
     node.faults.attach(link.felt)
     for fault in spec.suffers:
         node.faults.suffer(fault)

@@ -14,6 +14,7 @@ from ucmlab.broker.messages import Row, Setting
 from ucmlab.cluster.outside.received import Logged, Mail
 from ucmlab.node.commands import OpenTls, Reply
 from ucmlab.node.events import AnyOperation, FileImage, TlsOpened
+from ucmlab.node.status import LinkStatus
 
 if TYPE_CHECKING:
     from ucmlab.cluster.ca.responder import Responder
@@ -79,6 +80,8 @@ class NodeView(Outline, frozen=True):
     """`signing` and `encryption`: SHA-256 of the keys; None when the node has none."""
     settings: tuple[Setting, ...] = ()
     """What is set in the replica, by place and name."""
+    links: tuple[LinkStatus, ...] = ()
+    """Long-lived links to servers outside that stand, the oldest first."""
 
 
 class LabFacts(msgspec.Struct, frozen=True):

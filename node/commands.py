@@ -325,7 +325,11 @@ class Exchange(Command, frozen=True):
 
 
 class OpenTls(Exchange, frozen=True, kw_only=True):
-    """Open a TLS connection with what a service has loaded, say hello, and close it; answered by `TlsOpened`."""
+    """Open a TLS connection with what a service has loaded, say hello, and close it; answered by `TlsOpened`.
+
+    One that is `lasting` and `open` is not closed: it stays under this token until `CloseLink`, or `LinkEnded` tells
+    that the other end has gone.
+    """
 
     service: str
     """Whose keys are used."""
@@ -344,6 +348,14 @@ class OpenTls(Exchange, frozen=True, kw_only=True):
     """DER."""
     ec_only: bool
     speaks: Speaks
+    lasting: bool = False
+
+
+class CloseLink(Exchange, frozen=True):
+    """Close a connection that stayed open, or see that it is closed; answered by `LinkEnded`."""
+
+    link: str
+    """The token of its `OpenTls`."""
 
 
 class AskOcsp(Exchange, frozen=True):

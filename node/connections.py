@@ -2,7 +2,7 @@
 
 A connection uses what its service has loaded, on both ends. OpenSSL (in the simulation: `handshake.undated_verdict`)
 judges chain, name and usage; the dates are judged here, by this node's own wall clock. Connections are opened to see
-whether they can be: they say hello and are closed again.
+whether they can be: they say hello and are closed again, but for long-lived ones (`ucmlab.node.link_keeping`).
 """
 
 from collections.abc import Callable
@@ -16,11 +16,13 @@ from ucmlab.node.errors import Refusal
 from ucmlab.node.events import NO_CERTIFICATE, REJECTED, Connect, ListenerFailed, PeerShown, TlsOpened
 from ucmlab.node.handshake import Shown, Standard, Verdict, date_verdict, judge
 from ucmlab.node.instant import SECOND, rfc3339
+from ucmlab.node.link_keeping import LinkKeeping
 from ucmlab.node.listeners import Speaks
 from ucmlab.node.loaded import NOTHING, Loaded
 from ucmlab.node.loading import Loader
 from ucmlab.node.revocation import Revocation
 from ucmlab.node.services import Services
+from ucmlab.node.status import LinkStatus
 
 PATIENCE = 30 * SECOND
 """Lab time for the other end to answer."""
@@ -40,6 +42,7 @@ class Connections:
         loader: Loader,
         *,
         revocation: Revocation,
+        keeping: LinkKeeping,
         answer: Callable[[Reply], None],
     ) -> None:
         """`answer` hears how each operation ended."""
@@ -47,6 +50,7 @@ class Connections:
         self._services = services
         self._loader = loader
         self._revocation = revocation
+        self._keeping = keeping
         self._answer = answer
         self._open: dict[str, tuple[Connect, OpenTls]] = {}
         self._queried: set[str] = set()
@@ -118,6 +122,7 @@ class Connections:
             trusted=tuple(dict.fromkeys(der for unit in row.trusts for der in self._loader.trusted(loaded, unit))),
             ec_only=event.ec_only,
             speaks=speaks,
+            lasting=not event.node and self._keeping.lasts(event.client),
         )
 
     def _loaded(self, row: Client) -> Loaded:
@@ -163,6 +168,11 @@ class Connections:
             to=exchange.node or exchange.address,
             listener=exchange.listener,
         )
+        if exchange.lasting and (reason or own is None):
+            self._keeping.refused(exchange.token)
+        elif exchange.lasting:
+            link = LinkStatus(event.client, exchange.service, exchange.name)
+            self._keeping.opened(exchange.token, link, shown.chain)
         told = described(shown.chain)
         seen = {**told, "name": exchange.name} if told else {}
         outcome = "refused" if reason else "done"

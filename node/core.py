@@ -68,6 +68,7 @@ from ucmlab.node.events import (
     IdentityMade,
     KeysOpened,
     KeysSealed,
+    LinkEnded,
     ListenerFailed,
     MessageArrived,
     OcspAnswered,
@@ -100,6 +101,7 @@ from ucmlab.node.identity_changes import IdentityChanges
 from ucmlab.node.identity_rows import IDENTITY_KINDS
 from ucmlab.node.installation import Installation
 from ucmlab.node.instant import Instant
+from ucmlab.node.link_keeping import LinkKeeping
 from ucmlab.node.links import CHECK as LINKS_TIMER
 from ucmlab.node.links import Links
 from ucmlab.node.loading import Loader
@@ -201,10 +203,16 @@ class NodeCore:
         self.revocation_checks = RevocationChecks(
             self.context, self.revocation, self.filing, identities=self.identities
         )
-        self.connections = Connections(
-            self.context, self.services, self._loader, revocation=self.revocation, answer=self._reply
-        )
         self.links = Links(self.context, self.revocation)
+        self.link_keeping = LinkKeeping(self.context, self.links)
+        self.connections = Connections(
+            self.context,
+            self.services,
+            self._loader,
+            revocation=self.revocation,
+            keeping=self.link_keeping,
+            answer=self._reply,
+        )
         self.operations = self._make_operations()
         self.multi_server = MultiServer(
             self.context,
@@ -393,6 +401,8 @@ class NodeCore:
                 self.connections.ask(event)
             case TlsOpened():
                 self.connections.opened(event)
+            case LinkEnded():
+                self.link_keeping.ended(event)
             case PeerShown():
                 self.connections.shown(event)
             case ListenerFailed():
@@ -673,6 +683,8 @@ class NodeCore:
     # -- services
 
     def _service_changed(self, service: str, running: bool) -> None:  # noqa: FBT001  # a callback
+        if not running:
+            self.link_keeping.service_stopped(service)
         if service == CHANGE_NOTIFICATION:
             if running:
                 self.change_notification.started()
@@ -784,6 +796,7 @@ class NodeCore:
             keys=dict(self.keys),
             services=self.services.status(),
             head=None,
+            links=self.link_keeping.standing(),
         )
 
     def open_operations(self) -> int:

@@ -268,6 +268,15 @@ class TlsOpened(Event, frozen=True):
     text: str = ""
 
 
+class LinkEnded(Event, frozen=True):
+    """A connection that stayed open is there no more: the other end has gone, or it answers `CloseLink`."""
+
+    token: str
+    """Of the `CloseLink`; empty: the other end has gone."""
+    link: str
+    """The token of its `OpenTls`."""
+
+
 class ReplicationSet(Event, frozen=True):
     """The fault `replication break|repair`: what the publisher replicates does or does not reach this node."""
 
@@ -469,6 +478,7 @@ AnyEvent = (
     | ListenerFailed
     | PeerShown
     | TlsOpened
+    | LinkEnded
     | ServiceTroubled
     | ReplicationSet
 )

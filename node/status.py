@@ -22,6 +22,16 @@ class ServiceStatus(msgspec.Struct, frozen=True):
     """Why it is stopped: `ordered`, `crashed`, `failed`, `dependency`; empty: it was not started yet, or is not."""
 
 
+class LinkStatus(msgspec.Struct, frozen=True):
+    """A long-lived link of a service to a server outside."""
+
+    client: str
+    """Its kind, as in `ldap`."""
+    service: str
+    to: str
+    """The name by which the other end is called."""
+
+
 class NodeStatus(msgspec.Struct, frozen=True):
     """A core, seen from outside."""
 
@@ -44,3 +54,5 @@ class NodeStatus(msgspec.Struct, frozen=True):
     services: dict[str, ServiceStatus]
     head: tuple[int, int] | None
     """The end of the log, on the publisher; None elsewhere."""
+    links: tuple[LinkStatus, ...] = ()
+    """Those that stand, the oldest first."""

@@ -28,6 +28,7 @@ from ucmlab.node.events import (
 )
 from ucmlab.node.instant import duration, from_datetime
 from ucmlab.node.rulebook import RuleBook
+from ucmlab.node.status import LinkStatus
 from ucmlab.scenarios.handshake import Handshake
 from ucmlab.scenarios.names import fingerprint as fingerprint_of
 from ucmlab.scenarios.parameters import parameter_of, parameter_value
@@ -192,6 +193,10 @@ class Node:
         what = f"{client} from {self._name} to {node or fqdn or address}"
         reply = await self._telling.operate(self._name, operation, what)
         return Handshake(reply.reason, reply.text, reply.seen.get("fingerprint", ""), reply.seen.get("key", ""))
+
+    def links(self) -> Sequence[LinkStatus]:
+        """Long-lived links to servers outside that stand now, the oldest first: `client`, `service`, `to`."""
+        return self._view().links
 
     async def pause(self) -> None:
         """Freeze the node: it keeps its connections and answers nothing."""

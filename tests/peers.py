@@ -69,3 +69,46 @@ async def what_cannot_be_presented(lab: Lab) -> None:
             lab.check(text in error.text, text, error.text)
         else:
             lab.check(False, f"{text}: it was opened")
+
+
+async def links_that_end(lab: Lab) -> None:
+    """A long-lived link ends with its service, its node and its peer, and stands through everything else."""
+    pub, sub1 = lab.nodes
+    root = await lab.ca("Corp Root CA")
+    ldap = await lab.peer("ldap.corp.test", await root.issue("ldap.corp.test"))
+    expired = await lab.peer("old.corp.test", await root.issue("old.corp.test", not_after=lab.now + timedelta(days=1)))
+    (await pub.upload("tomcat-trust", root.pem)).must_be("done")
+    await lab.converged(within="31m")
+    (await pub.enable_service("Cisco DirSync")).must_be("done")
+    (await pub.start_service("Cisco DirSync")).must_be("done")
+
+    def ended() -> list[object]:
+        return [each["reason"] for each in lab.events("link_closed")]
+
+    async def connects() -> bool:
+        return (await pub.connect(ldap, "ldap")).verdict == "trusted"
+
+    lab.check(pub.links() == (), "none at first")
+    lab.check(await connects() and await connects(), "it connects twice")
+    lab.check([(link.client, link.to) for link in pub.links()] == [("ldap", ldap.fqdn)] * 2, "two links", pub.links())
+    lab.check(sub1.links() == (), "the other node has none")
+    await lab.wait("2d")
+    seen = await pub.connect(expired, "ldap")
+    lab.check(seen.reason == "expired" and len(pub.links()) == 2, "what is refused does not stay", seen)
+    await pub.connect(ldap, "ldap_authentication")
+    (await pub.restart("Cisco Tomcat")).must_be("done")
+    lab.check(len(pub.links()) == 2, "other kinds do not stay, other services are no matter")
+    await ldap.stop()
+    lab.check((pub.links(), ended()) == ((), ["peer"] * 2), "they end when the peer stops", ended())
+    await ldap.start()
+    lab.check(await connects(), "it connects again")
+    (await pub.restart("Cisco DirSync")).must_be("done")
+    lab.check((pub.links(), ended()[2:]) == ((), ["service_stopped"]), "it ends when its service restarts", ended())
+    lab.check(await connects(), "and again")
+    await pub.kill()
+    lab.check(pub.links() == (), "a dead node has no links")
+    await pub.start()
+    await ldap.stop()
+    await ldap.start()
+    await lab.converged(within="31m")
+    lab.check((pub.links(), len(ended())) == ((), 3), "nor when it is back", ended())

@@ -19,6 +19,8 @@ from ucmlab.node.handshake import Standard, date_verdict
 
 HANDSHAKE_S = 10.0
 """Machine time for a client to come to the end of its handshake."""
+GOODBYE_S = 2.0
+"""Machine time for a client to answer that we close its connection."""
 
 
 class TlsPlace(Place):
@@ -51,11 +53,27 @@ class TlsPlace(Place):
         """Where it listens, `HOST:PORT`."""
         return f"{self.host}:{self.port}"
 
+    async def stop(self) -> None:
+        """Let nobody in any more, and close every connection; returns when the clients have answered, or will not."""
+        if self._server is not None:
+            self._server.close()
+        connections = list(self._connections)
+        for connection in connections:
+            connection.close()
+        for connection in connections:
+            await connection.gone.wait()
+        await super().stop()
+
     async def _listen(self) -> None:
         loop = asyncio.get_running_loop()
         with told(_ignore):  # connections inherit it from here
             self._server = await loop.create_server(
-                lambda: _Connection(self), self.host, self.port, ssl=self._context, ssl_handshake_timeout=HANDSHAKE_S
+                lambda: _Connection(self),
+                self.host,
+                self.port,
+                ssl=self._context,
+                ssl_handshake_timeout=HANDSHAKE_S,
+                ssl_shutdown_timeout=GOODBYE_S,
             )
 
     def _deafen(self) -> None:
@@ -69,6 +87,8 @@ class TlsPlace(Place):
     def begun(self, connection: "_Connection", client: ssl.SSLObject) -> bool:
         """A handshake came about, as far as OpenSSL is concerned; whether its client is let in."""
         self._connections.add(connection)
+        if self._server is None or not self._server.is_serving():
+            return False  # we were stopped while it shook hands
         if not self._trusted:
             return True
         standard = Standard(trusted=self._trusted, usage="client", wall=self._wall())
@@ -85,6 +105,7 @@ class _Connection(asyncio.Protocol):
     def __init__(self, place: TlsPlace) -> None:
         self._place = place
         self._transport: asyncio.Transport | None = None
+        self.gone = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  a stream has no others
@@ -95,6 +116,11 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
         self._place.ended(self)
+        self.gone.set()
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
 
     def break_off(self) -> None:
         if self._transport is not None:

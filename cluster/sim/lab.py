@@ -175,6 +175,7 @@ class SimLab:
             replication_broken=found.replication_broken,
             files_agree=status.files_agree if status else False,
             change_notification=status.change_notification if status else False,
+            links=status.links if status else (),
         )
 
     def _services(self, node: SimNode) -> dict[str, ServiceView]:
@@ -507,7 +508,7 @@ class _Peer:
         await self._lab.outside_acted(self._name, "start")
 
     async def stop(self) -> None:
-        self._place.up = False
+        self._place.stop()
         await self._lab.outside_acted(self._name, "stop")
 
 

@@ -6,13 +6,14 @@ dates as OpenSSL would, and with them by the lab's clock.
 
 from typing import TYPE_CHECKING
 
+from ucmlab.cluster.sim.exchanges import Answering
 from ucmlab.node.certificates import parse
-from ucmlab.node.commands import OpenTls
-from ucmlab.node.events import TlsOpened
+from ucmlab.node.commands import CloseLink, OpenTls
+from ucmlab.node.events import LinkEnded, TlsOpened
 from ucmlab.node.handshake import Shown, Standard, judge, undated_verdict
 
 if TYPE_CHECKING:
-    from ucmlab.cluster.sim.world import World
+    from ucmlab.cluster.sim.world import SimNode, World
 
 PORT = 443
 
@@ -27,9 +28,28 @@ class SimPeer:
         self._world = world
         self._chain = chain
         self._trusted = trusted
+        self._links: list[tuple[SimNode, str]] = []
+        """Connections that stayed open: whose, and under which token."""
 
-    def handshake(self, command: OpenTls, presented: Shown) -> TlsOpened:
-        """What comes of a connection whose client would present that if it is asked."""
+    def stop(self) -> None:
+        """Let nobody in any more, and break off whoever is connected."""
+        self.up = False
+        links, self._links = self._links, []
+        for node, link in links:
+            self._world.at(self._world.now, self._world.deliver, node, LinkEnded("", link))
+
+    def leave(self, node: "SimNode", link: str | None = None) -> None:
+        """A node has closed a connection; without a `link`, its process has ended."""
+        self._links = [each for each in self._links if each[0] is not node or link not in (None, each[1])]
+
+    def connect(self, node: "SimNode", command: OpenTls, presented: Shown) -> TlsOpened:
+        """What comes of a node's connection, which would present that if it is asked."""
+        opened = self._handshake(command, presented)
+        if command.lasting and opened.outcome == "open":
+            self._links.append((node, command.token))
+        return opened
+
+    def _handshake(self, command: OpenTls, presented: Shown) -> TlsOpened:
         token, chain = command.token, self._chain
         if not self.up:
             return _nobody(token)
@@ -64,10 +84,21 @@ class SimPeers:
         self._places[place.address] = place
         return place
 
-    def handshake(self, command: OpenTls, presented: Shown) -> TlsOpened:
-        """Connect to where the command says."""
+    def connect(self, node: "SimNode", command: OpenTls, presented: Shown) -> TlsOpened:
+        """Connect a node to where the command says."""
         place = self._places.get(command.address)
-        return _nobody(command.token) if place is None else place.handshake(command, presented)
+        return _nobody(command.token) if place is None else place.connect(node, command, presented)
+
+    def forget(self, node: "SimNode") -> None:
+        """A process has ended, and its connections with it."""
+        for place in self._places.values():
+            place.leave(node)
+
+    def close_link(self, node: "SimNode", command: CloseLink, answer: Answering) -> None:
+        """A node closes a connection that stayed open, or sees that it is."""
+        for place in self._places.values():
+            place.leave(node, command.link)
+        answer(LinkEnded(command.token, command.link))
 
 
 def _nobody(token: str) -> TlsOpened:

@@ -38,7 +38,7 @@ class SimTls:
         own = client.chains.get(command.unit, ())
         presented = sent(own, command.trusted) if own else Shown()
         if not command.node:
-            answer(self.peers.handshake(command, presented))
+            answer(self.peers.connect(node, command, presented))
             return
         target = self._world.nodes.get(command.node)
         if target is None:

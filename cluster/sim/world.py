@@ -194,6 +194,7 @@ class World(Timeline):
         self.on_start: Callable[[SimNode], None] = lambda node: None
         self._perform: dict[type[c.Command], Callable[[SimNode, Any], None]] = self._performers()
         self.perform_exchanges(c.OpenTls, self.tls.open_tls)
+        self.perform_exchanges(c.CloseLink, self.tls.peers.close_link)
         self.responders = SimResponders(self)
         self.outside = SimOutside(self)
         self._acts = self._timers = self._strays = 0
@@ -294,6 +295,7 @@ class World(Timeline):
             bus.die()
             self._ended.append(bus)
         self.exchanges.forget(node)
+        self.tls.peers.forget(node)
         self.on_death(node.name)
 
     def set_replication(self, name: str, *, broken: bool) -> None:

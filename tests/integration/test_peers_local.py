@@ -1,24 +1,34 @@
 """Servers outside the cluster at real sockets: nodes and OpenSSL judge as in virtual time (R-004, R-005, B.20)."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
 from tests.integration.real_lab import make_home, opened
-from tests.peers import servers_outside
+from tests.peers import links_that_end, servers_outside
 from tests.unit.scenarios.told import as_story
 from ucmlab.cluster.ca.keys import simulation_keys
+from ucmlab.scenarios import Lab
 from ucmlab.scenarios.result import Options
 from ucmlab.scenarios.runner import tell
 from ucmlab.scenarios.telling import Check
 
 
+async def holds(script: Callable[[Lab], Awaitable[None]], folder: Path) -> None:
+    async with opened(make_home(folder, "pub,sub1")) as lab:
+        result = await tell(as_story(script), Options(), port=lab, keys=simulation_keys(), listener=lambda *_: None)
+    failed = [each.text for each in result.entries if isinstance(each, Check) and not each.held]
+    assert (result.verdict, result.trouble, failed) == ("held", None, [])
+
+
 @pytest.mark.slow
 @pytest.mark.rule("R-004", "B.20")
 async def test_a_server_outside_behaves_as_in_virtual_time(tmp_path: Path) -> None:
-    async with opened(make_home(tmp_path, "pub,sub1")) as lab:
-        result = await tell(
-            as_story(servers_outside), Options(), port=lab, keys=simulation_keys(), listener=lambda *_: None
-        )
-    failed = [each.text for each in result.entries if isinstance(each, Check) and not each.held]
-    assert (result.verdict, result.trouble, failed) == ("held", None, [])
+    await holds(servers_outside, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.rule("R-192")
+async def test_a_long_lived_link_ends_with_its_peer_its_service_and_its_node(tmp_path: Path) -> None:
+    await holds(links_that_end, tmp_path)

@@ -35,6 +35,7 @@ PROVES = {
     "partition_with_writes_on_both_sides": ("R-022", "B.6"),
     "killed_while_an_identity_is_installed": ("R-020", "R-021", "B.6"),
     "leaf_without_a_csr": ("C-41", "R-020", "R-029"),
+    "link_outlives_its_certificate": ("C-59", "R-192", "R-193"),
     "mic_roots_leave_callmanager_trust": ("B.2", "R-080"),
     "older_ca_of_the_same_name": ("C-46", "B.10"),
     "one_certificate_for_the_cluster": ("R-044", "B.8"),

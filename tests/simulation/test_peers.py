@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.peers import servers_outside, what_cannot_be_presented
+from tests.peers import links_that_end, servers_outside, what_cannot_be_presented
 from tests.simulation.stories import told
 from ucmlab.cluster.topology import Settings
 
@@ -16,3 +16,8 @@ def test_both_ends_judge_as_they_would_with_openssl() -> None:
 
 def test_what_cannot_be_presented_is_refused_in_one_line() -> None:
     told(what_cannot_be_presented, TWO)
+
+
+@pytest.mark.rule("R-192")
+def test_a_long_lived_link_ends_with_its_peer_its_service_and_its_node() -> None:
+    told(links_that_end, TWO)
