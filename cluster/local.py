@@ -145,6 +145,7 @@ class LocalLab:
             await reach(self.roster.endpoint(self.names[0]))
         await self.outside.open(self._block.outside)
         self.roster.outside = self.outside.addresses()
+        self._check()  # a fork server that went meanwhile tells nobody of processes that are asked of it now
         self._clock_file.save(self.clock.setting, self.now())
         self.note("lab_started", nodes=",".join(self.names))
         self.roster.start_broker()

@@ -35,16 +35,19 @@ def link(path: Path, der: bytes, *, new: bool) -> None:
     """
     with suppress(OSError):
         subject = subject_hash(der)
+        linked: list[str] = []
         if not new:
             found = _read(path.parent)
-            for old in [old for old, numbers in found.items() if old != subject and path.name in numbers.values()]:
-                _drop(path, old, found[old])
-        if subject is not None:
+            linked = [old for old, numbers in found.items() if path.name in numbers.values()]
+            for old in linked:
+                if old != subject:
+                    _drop(path, old, found[old])
+        if subject is not None and subject not in linked:
             _add(path, subject)
 
 
 def unlink(path: Path) -> None:
-    """Forget a certificate file, which may be gone already; the links after its own move up by one.
+    """Forget a certificate file, which may be gone already; the last link of its hash takes the place of its own.
 
     Raises:
         OSError: the disk did not take it.
@@ -74,18 +77,35 @@ def relink(folder: Path, ders: Mapping[str, bytes]) -> None:
 def _add(path: Path, subject: str) -> None:
     # A node does this a hundred times at its start: one system call, where the subject is new too.
     folder, name = os.path.split(path)
-    for number in count():
-        place = f"{folder or '.'}/{subject}.{number}"
+    place, number = f"{folder or '.'}/{subject}", 0
+    while _target(f"{place}.{number}") != name:
         try:
-            os.symlink(name, place)  # noqa: PTH211  strings, as in `durable`
+            os.symlink(name, f"{place}.{number}")  # noqa: PTH211  strings, as in `durable`
         except FileExistsError:
-            if _target(place) != name:
-                continue
+            number = _free(place, number)
+            continue
         return
 
 
+def _free(place: str, taken: int) -> int:
+    """The first number after a taken one that nothing has. There are no holes, and hundreds may have one hash."""
+    free = taken + 1
+    while os.path.lexists(f"{place}.{free}"):
+        taken, free = free, 2 * free
+    while free - taken > 1:
+        middle = (taken + free) // 2
+        taken, free = (middle, free) if os.path.lexists(f"{place}.{middle}") else (taken, middle)
+    return free
+
+
 def _drop(path: Path, subject: str, numbers: _Numbers) -> None:
-    _arrange(path.parent, subject, numbers, [name for name in _in_order(numbers) if name != path.name])
+    # From behind, so that the last one is never one that goes too: at no moment is there a hole.
+    ours = sorted(number for number, name in numbers.items() if name is not None)
+    for number in [number for number in reversed(ours) if numbers[number] == path.name]:
+        last = ours.pop()
+        if last != number:
+            _replace(path.parent, f"{subject}.{number}", numbers[last] or "")
+        remove_file(f"{path.parent}/{subject}.{last}")
 
 
 def _arrange(folder: Path, subject: str, numbers: _Numbers, names: Sequence[str]) -> None:
