@@ -518,7 +518,7 @@ class LocalLab:
     async def serve_responder(self, name: str, responder: "Responder") -> ServedResponder:
         """Open an OCSP responder outside the cluster; see `LabPort`."""
         # It brings aiohttp, which takes a third of a second.
-        from ucmlab.cluster.outside.serving import serve  # noqa: PLC0415
+        from ucmlab.cluster.outside.served_ocsp import serve  # noqa: PLC0415
 
         place = await serve(
             name, responder, host=self._outside_host, holding=self._holding(), acted=self._outside_acted

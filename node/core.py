@@ -27,7 +27,7 @@ from ucmlab.broker.messages import (
 )
 from ucmlab.node.alarms import Alarms
 from ucmlab.node.broken_chains import tell_broken_chains
-from ucmlab.node.certificates import Certificate, parse
+from ucmlab.node.certificates import parse
 from ucmlab.node.change_notification import COMPARE, REACTION_TIMER, RESYNC_TIMER, ChangeNotification
 from ucmlab.node.commands import (
     FILE_COMMANDS,
@@ -98,7 +98,6 @@ from ucmlab.node.filing import Filing
 from ucmlab.node.fips import FipsMode
 from ucmlab.node.following import Follower
 from ucmlab.node.identity_changes import IdentityChanges
-from ucmlab.node.identity_rows import IDENTITY_KINDS
 from ucmlab.node.installation import Installation
 from ucmlab.node.instant import Instant
 from ucmlab.node.link_keeping import LinkKeeping
@@ -111,12 +110,12 @@ from ucmlab.node.operations import TIMER as OPERATION_TIMER
 from ucmlab.node.operations import Operations
 from ucmlab.node.ordering import Ordering
 from ucmlab.node.replica import Replica
-from ucmlab.node.restarts import AUTHZ, Verb
 from ucmlab.node.revocation import QUERY_TIMER, Revocation
 from ucmlab.node.revocation import TIMER as REVOCATION_TIMER
 from ucmlab.node.revocation_checks import RevocationChecks
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.sending import TIMER as SEND_TIMER
+from ucmlab.node.service_changes import ServiceChanges
 from ucmlab.node.services import CHANGE_NOTIFICATION, Services
 from ucmlab.node.slots import Order
 from ucmlab.node.status import NodeStatus
@@ -156,6 +155,13 @@ class NodeCore:
             reported=self._service_reported,
         )
         self.context.parameter_changed = self.services.parameter_changed
+        self.service_changes = ServiceChanges(
+            self.context,
+            self.services,
+            self.filing,
+            rows=lambda unit: self.replica.of_unit(unit),  # noqa: PLW0108  there is no replica yet
+            files_agree=lambda: self.change_notification.agrees(),  # noqa: PLW0108  likewise
+        )
         self.installation = Installation(
             self.context,
             self.identities,
@@ -172,9 +178,6 @@ class NodeCore:
             self.context, self.filing, identities=self.identities, mail=self.alarms.mail
         )
         self._publisher_birth: tuple[int, str] | None = None
-        self._cluster_stands = False
-        """Whether all members are installed, and what came with that is in this node's files: services take it up as
-        it comes until then. Of a cluster that stands, no service waits to be restarted."""
         self._told = (0, 0)
         """The newest position that an answer to this node named: what it was told there is done, applied or not."""
 
@@ -240,6 +243,7 @@ class NodeCore:
             caught_up=self._caught_up,
         )
         self.services.take(enabled=image.enabled, done_orders=image.done_orders)
+        self.service_changes.cluster_stands = image.installed
         self.fips = FipsMode(
             self.context,
             carried_out=image.fips,
@@ -276,7 +280,6 @@ class NodeCore:
     def _started(self, image: DiskImage) -> None:
         self._take(image)
         self.context.record("started", boot=image.boot)
-        self._cluster_stands = self.installation.complete
         if self.installation.complete:
             self.unlisted_files.mend()
             self.filing.touched = {}  # of these, what is to be loaded now
@@ -320,26 +323,9 @@ class NodeCore:
             self._dispatch(event)
         if self.filing.gone:
             tell_broken_chains(self.context, self.filing, self.identities)
-        if self.filing.touched:
-            self._trust_changed()
-        if not self._cluster_stands and self.installation.complete:
-            self._cluster_stands = self._all_installed() and self.change_notification.agrees()
+        if self.filing.touched or not self.service_changes.cluster_stands:
+            self.service_changes.look(installed=self.installation.complete)
         return context.commands
-
-    def _trust_changed(self) -> None:
-        """Trust files were written or removed: once for each unit, when all is in place that this event moves."""
-        touched, self.filing.touched = self.filing.touched, {}
-        for unit, verb in touched:
-            if self._cluster_stands:
-                self.services.unit_changed(unit, verb)
-            else:
-                self.services.unit_arrived(unit)
-
-    def _all_installed(self) -> bool:
-        """Whether the installations of all members are in the replica."""
-        rows = self.replica.of_unit("tomcat").values()
-        named = {holder for row in rows for holder in row.holders or ()}
-        return all(member.name in named for member in self.config.members)
 
     def _dispatch(self, event: AnyEvent) -> None:  # noqa: C901, PLR0912, PLR0915  one case for each event, nothing else
         match event:
@@ -594,24 +580,13 @@ class NodeCore:
     def _applied(self, entry: LogEntry, new: tuple[RowKey, ...], live: bool) -> None:  # noqa: FBT001  # a callback
         """An entry came into the replica: what does not wait for Change Notification, then its notice."""
         self.unlisted_files.applied(entry, new)
-        if entry.origin != self.config.name and entry.kind in (*IDENTITY_KINDS, "upload", "delete"):
-            self._changed_elsewhere(entry)
+        self.service_changes.applied(entry)
         if entry.settings:
             self.parameters_changed()
             self.fips.look()
         if live:
             self.change_notification.notice(entry, new)
         self.change_notification.replica_caught_up()
-
-    def _changed_elsewhere(self, entry: LogEntry) -> None:
-        """An operator changed a certificate on another node: services here may have to be restarted for it (A.10)."""
-        units, concerned = self.context.rulebook.units, self.context.rulebook.restarts_elsewhere
-        added = {row.unit: row for row in entry.adds if row.unit in concerned}
-        for unit, row in added.items():
-            verb = _verb_of(parse(row.der)) if units[unit].kind == "identity" else "upload"
-            self.services.unit_changed(unit, verb, here=False)
-        for unit in dict.fromkeys(unit for unit, _ in entry.removes if unit in concerned and unit not in added):
-            self.services.unit_changed(unit, "delete", here=False)
 
     def _settled_files(self) -> tuple[RowKey, ...]:
         """Files of listed units that had a row once; no operation waits beside them."""
@@ -665,15 +640,11 @@ class NodeCore:
             self.operations.propose_identities()
 
     def _identity_replaced(self, unit: str, der: bytes, op_id: str = "") -> None:
-        """Another certificate is an identity now; services that have to be restarted for it still show the last one."""
         new = unit not in self.identities
         self.identities[unit] = der
         certificate = parse(der)
         self.context.record("identity_made", op_id, unit=unit, fingerprint=certificate.fingerprint)
-        if new:
-            self.services.unit_arrived(unit)
-        else:
-            self.services.unit_changed(unit, _verb_of(certificate))
+        self.service_changes.identity_replaced(unit, certificate, new=new)
 
     def _set_replication(self, *, broken: bool) -> None:
         if broken != self.follower.broken:
@@ -731,7 +702,7 @@ class NodeCore:
             self._identity_replaced(event.kind, event.der)
         self.context.record("keys_installed", kind=event.kind, generation=event.generation)
         if event.kind == "authz" and renewed:
-            self.services.unit_changed(AUTHZ, "regenerate")
+            self.service_changes.authz_renewed()
         self._tell_installed(event.kind)
 
     def _tell_installed(self, kind: str) -> None:
@@ -812,8 +783,3 @@ class NodeCore:
             + self.fips.busy()
             + (not self.installation.complete)
         )
-
-
-def _verb_of(certificate: Certificate) -> Verb:
-    """What an operator did who has this certificate in an identity's place."""
-    return "regenerate" if certificate.self_signed else "upload"

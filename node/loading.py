@@ -52,7 +52,7 @@ class Loader:
         )
 
     def trusted(self, loaded: Loaded, unit: str) -> tuple[bytes, ...]:
-        """What a service trusts by a unit: its copy, or the files where it keeps none (`ucmlab.node.uses`)."""
+        """What a service trusts by a unit: its copy, or the files where it keeps none (`ucmlab.node.service_uses`)."""
         kept = loaded.trusted.get(unit)
         return self._filing.contents(unit) if kept is None else kept
 

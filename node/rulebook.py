@@ -43,7 +43,7 @@ from ucmlab.node.rule_rows import (
     TrustCopy,
     Unit,
 )
-from ucmlab.node.uses import Uses
+from ucmlab.node.service_uses import Uses
 
 __all__ = [
     "CSR_COLUMNS",

@@ -22,9 +22,9 @@ from ucmlab.node.events import ServiceTroubled
 from ucmlab.node.loaded import NOTHING, Loaded
 from ucmlab.node.loading import Loader
 from ucmlab.node.restarts import Condition, Verb
+from ucmlab.node.service_uses import Uses
 from ucmlab.node.slots import Order, Slot, State
 from ucmlab.node.status import ServiceStatus
-from ucmlab.node.uses import Uses
 
 ACTIONS = ("start", "stop", "restart", "enable", "disable")
 CHANGE_NOTIFICATION = "Cisco Certificate Change Notification"

@@ -28,7 +28,6 @@ from ucmlab.broker.messages import (
     ServiceReport,
     Snapshot,
 )
-from ucmlab.node import restarts
 from ucmlab.node.commands import AppendLog, BeginEpoch, Halt, MakeAuthz, RaiseFloor, RecordAnswer, Reply
 from ucmlab.node.core import NodeCore
 from ucmlab.node.errors import Refusal
@@ -467,7 +466,7 @@ class PublisherCore(NodeCore):
             return
         self._making_authz = False
         if AUTHZ in self.keys:
-            self.services.unit_changed(restarts.AUTHZ, "regenerate")
+            self.service_changes.authz_renewed()
         self.keys[AUTHZ] = event.generation
         self.context.record("authz_made", next(iter(self._authz_requests), ""), generation=event.generation)
         nodes = {self.config.name: "done"}
