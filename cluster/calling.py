@@ -10,9 +10,9 @@ from typing import Protocol
 
 from ucmlab.cluster.greetings import GET, HEAD_LIMIT, OPTIONS
 from ucmlab.cluster.lasting import LastingConnections
-from ucmlab.cluster.tls_alerts import say_why, told
 from ucmlab.cluster.tls_contexts import Family, Identity, client_context
-from ucmlab.cluster.tls_peers import chain_of_peer, hear_chains
+from ucmlab.cluster.tls_ends import speak_as_the_product, told
+from ucmlab.cluster.tls_peers import chain_of_peer
 from ucmlab.node.commands import OpenTls
 from ucmlab.node.events import TlsOpened
 from ucmlab.node.handshake import Shown
@@ -47,13 +47,13 @@ class Caller:
         heard: list[Shown] = []
         troubles: list[ssl.SSLError] = []
         try:
-            context = self._context(command, heard)
+            context = self._context(command)
         except OSError as error:  # OpenSSL presents no certificate that was signed with SHA-1, and says so only here
             return TlsOpened(command.token, "unreachable", text=f"{command.unit} cannot be presented: {error}")
         host, _, port = command.address.rpartition(":")
         try:
             async with asyncio.timeout(PATIENCE_S):
-                with told(troubles.append):
+                with told(troubles.append, heard.append):
                     reader, writer = await asyncio.open_connection(
                         host, int(port), ssl=context, server_hostname=command.name, limit=HEAD_LIMIT
                     )
@@ -75,7 +75,7 @@ class Caller:
             if not kept:
                 writer.close()
 
-    def _context(self, command: OpenTls, heard: list[Shown]) -> ssl.SSLContext:
+    def _context(self, command: OpenTls) -> ssl.SSLContext:
         only: Family = "ec" if command.ec_only else ""
         made = client_context(
             command.trusted,
@@ -83,9 +83,7 @@ class Caller:
             check_name=command.checks_name,
             only=only,
         )
-        made.context.maximum_version = ssl.TLSVersion.TLSv1_2
-        say_why(made.context)
-        hear_chains(made.context, lambda _connection, shown: heard.append(shown))
+        speak_as_the_product(made.context, hears=True)
         return made.context
 
 

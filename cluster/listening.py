@@ -3,8 +3,6 @@
 The core says what is open (`TakeUp`, `LayDown`) and who is let in (`Admit`); OpenSSL judges chain, name and usage, the
 core the dates. Ports are bound at once, so whoever is told that a service is started finds it; what a connection needs
 (a context with fifty trusted certificates) is made when the first one comes, as most ports of most labs never see one.
-
-TLS 1.2 at most: 1.3 comes with 15SU2, and with it a client would not hear that its certificate was refused.
 """
 
 import asyncio
@@ -15,9 +13,9 @@ from collections.abc import Callable
 from typing import Literal
 
 from ucmlab.cluster.greetings import HEAD_LIMIT, speak
-from ucmlab.cluster.tls_alerts import say_why, told
 from ucmlab.cluster.tls_contexts import Identity, server_context
-from ucmlab.cluster.tls_peers import Connection, chain_of_peer, hear_chains
+from ucmlab.cluster.tls_ends import HANDSHAKE_S, speak_as_the_product, told
+from ucmlab.cluster.tls_peers import chain_of_peer
 from ucmlab.node.commands import Admit, LayDown, TakeUp
 from ucmlab.node.events import REJECTED, AnyEvent, ListenerFailed, PeerShown
 from ucmlab.node.handshake import Shown
@@ -26,8 +24,6 @@ from ucmlab.node.listeners import ClientCertificate, Endpoint
 from ucmlab.node.privatefile import read_private
 from ucmlab.node.rulebook import RuleBook
 
-HANDSHAKE_S = 10.0
-"""Machine time for a client to come to the end of its handshake."""
 CONNECTIONS = 256
 """At once, of one node; more are closed unheard."""
 REST_S = 1.0
@@ -223,14 +219,14 @@ class Listeners:
             self._failed(door, heard, error)
 
         try:
-            context = self._context(door, heard)
+            context = self._context(door)
         except (OSError, ssl.SSLError) as error:
             sock.close()
             self._offer(ListenerFailed(door.service, door.endpoint.name, str(error)))
             return
         try:
             # From here on the socket is asyncio's to close: its number may be somebody else's by then.
-            with told(tell):
+            with told(tell, heard.append):
                 transport, _ = await loop.connect_accepted_socket(
                     lambda: protocol, sock, ssl=context, ssl_handshake_timeout=HANDSHAKE_S, ssl_shutdown_timeout=1.0
                 )
@@ -262,23 +258,12 @@ class Listeners:
         finally:
             self._admissions.pop(token, None)
 
-    def _context(self, door: _Door, heard: list[Shown]) -> ssl.SSLContext:
-        # What a client presents is heard in the middle of a handshake and told by its context: each has its own while
-        # a client has to show something, else all share one.
-        if door.context is not None:
-            return door.context
-        endpoint = door.endpoint
-        identities = [each for unit in endpoint.chains if (each := self.identity(door.service, unit)) is not None]
-        made = server_context(identities, trusted=endpoint.trusted, client=_ASKED[endpoint.client])
-        made.context.maximum_version = ssl.TLSVersion.TLSv1_2
-        say_why(made.context)
-        if endpoint.client == "none":
+    def _context(self, door: _Door) -> ssl.SSLContext:
+        # It takes 8 ms with sixty trusted certificates, so all clients of an endpoint share one.
+        if door.context is None:
+            endpoint = door.endpoint
+            identities = [each for unit in endpoint.chains if (each := self.identity(door.service, unit)) is not None]
+            made = server_context(identities, trusted=endpoint.trusted, client=_ASKED[endpoint.client])
+            speak_as_the_product(made.context, hears=endpoint.client != "none")
             door.context = made.context
-        else:
-            hear_chains(made.context, lambda connection, shown: _heard(heard, connection, shown))
-        return made.context
-
-
-def _heard(heard: list[Shown], connection: Connection, shown: Shown) -> None:
-    del connection
-    heard.append(shown)
+        return door.context

@@ -12,13 +12,11 @@ from collections.abc import Callable, Sequence
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.outside.place import Holding, Place
 from ucmlab.cluster.outside.served import Acted, Served
-from ucmlab.cluster.tls_alerts import say_why, told
 from ucmlab.cluster.tls_contexts import Identity, server_context
+from ucmlab.cluster.tls_ends import HANDSHAKE_S, speak_as_the_product, told
 from ucmlab.cluster.tls_peers import chain_of_peer
 from ucmlab.node.handshake import Standard, date_verdict
 
-HANDSHAKE_S = 10.0
-"""Machine time for a client to come to the end of its handshake."""
 GOODBYE_S = 2.0
 """Machine time for a client to answer that we close its connection."""
 
@@ -146,8 +144,7 @@ def _context(name: str, identity: Identity, trusted: tuple[bytes, ...]) -> ssl.S
         made = server_context([identity], trusted=trusted, client="required" if trusted else "unasked")
     except ssl.SSLError as error:
         raise Unusable(f"{name} cannot present its certificate: {error.reason or error}") from error
-    made.context.maximum_version = ssl.TLSVersion.TLSv1_2
-    say_why(made.context)
+    speak_as_the_product(made.context)
     return made.context
 
 

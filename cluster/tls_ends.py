@@ -10,9 +10,15 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from ucmlab.cluster.tls_peers import hear_chains
+from ucmlab.node.handshake import Shown
+
+HANDSHAKE_S = 10.0
+"""Machine time for a client to come to the end of its handshake."""
 Tell = Callable[[ssl.SSLError], None]
 _TELL: ContextVar[Tell] = ContextVar("tell")
 """Contexts are shared by connections; what asyncio calls for a connection runs in the context of its task."""
+_HEAR: ContextVar[Callable[[Shown], None]] = ContextVar("hear")
 
 
 class _Outspoken(ssl.SSLObject):
@@ -36,16 +42,32 @@ class _Outspoken(ssl.SSLObject):
             raise ssl.SSLWantReadError from error
 
 
-def say_why(context: ssl.SSLContext) -> None:
-    """Have connections of a context do so; they must be made inside of `told`."""
+def speak_as_the_product(context: ssl.SSLContext, *, hears: bool = False) -> None:
+    """Have connections of a context do so, in TLS 1.2 at most; they must be made inside of `told`.
+
+    1.3 comes with 15SU2, and with it a client would not hear that its certificate was refused.
+
+    Args:
+        context: of a node's, or of a server outside.
+        hears: whether they tell what the other end presents, before OpenSSL has judged it.
+    """
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.sslobject_class = _Outspoken
+    if hears:
+        hear_chains(context, lambda _connection, shown: _HEAR.get()(shown))
 
 
 @contextmanager
-def told(tell: Tell) -> Generator[None]:
-    """Connections that are made inside tell why this end has ended their handshake, at once; it must not raise."""
-    before = _TELL.set(tell)
+def told(tell: Tell, hear: Callable[[Shown], None] = lambda shown: None) -> Generator[None]:
+    """Connections that are made inside tell what becomes of their handshakes, at once.
+
+    Args:
+        tell: hears why this end has ended it; it must not raise.
+        hear: hears what the other end presented; nor must this.
+    """
+    before = _TELL.set(tell), _HEAR.set(hear)
     try:
         yield
     finally:
-        _TELL.reset(before)
+        _TELL.reset(before[0])
+        _HEAR.reset(before[1])
