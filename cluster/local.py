@@ -22,7 +22,6 @@ from ucmlab.cluster.local_faults.performing import LocalFaults
 from ucmlab.cluster.local_view import life_of, loaded_of, outline_of, standing_of, view_of
 from ucmlab.cluster.members import LocalNode
 from ucmlab.cluster.outside.outside import Outside
-from ucmlab.cluster.outside.peer import ServedTls, TlsPlace
 from ucmlab.cluster.outside.place import Holding
 from ucmlab.cluster.outside.received import Logged, Mail, in_order
 from ucmlab.cluster.port import LabFacts, NodeView, Operation, Outline, ServedPeer, ServedResponder, Standing
@@ -35,6 +34,7 @@ from ucmlab.cluster.stepping import Stepper
 from ucmlab.cluster.tls_contexts import Identity
 from ucmlab.node.clock import LabClock, machine_ns
 from ucmlab.node.commands import OpenTls, Record, Reply
+from ucmlab.node.connections import listener_name
 from ucmlab.node.events import Connect, ReplicationSet, StopRequested, TlsOpened
 from ucmlab.node.instant import DAY, SECOND
 from ucmlab.node.journal_file import JournalFile
@@ -43,7 +43,6 @@ from ucmlab.node.status import NodeStatus
 
 if TYPE_CHECKING:
     from ucmlab.cluster.ca.responder import Responder
-    from ucmlab.cluster.outside.served import Served
 
 PATIENCE = 60 * SECOND
 """Lab time after which an operator gives up on a node that is frozen."""
@@ -122,7 +121,6 @@ class LocalLab:
         self._taking: asyncio.Future[None] | None = None
         """The first backups, while they are made."""
         self._broken = LocalFaults(self)
-        self._outside: list[Served] = []
         self.roster: Roster
         self.outside: Outside
         self._time: Stepper | Flow
@@ -209,7 +207,10 @@ class LocalLab:
             published=self._published.extend,
         )
         self.outside = Outside(
-            self._holding(), wall=self.wall, keep=MESSAGES_KEPT if self.clock.stepped else MESSAGES_KEPT_FLOWING
+            Holding(self.roster.agenda, node=self.roster.nodes.get, changed=self.roster.changed.set),
+            wall=self.wall,
+            keep=MESSAGES_KEPT if self.clock.stepped else MESSAGES_KEPT_FLOWING,
+            acted=self._outside_acted,
         )
         self.roster.felt = self._broken.stage.felt
         self.roster.starting = self._back_up_start
@@ -352,6 +353,20 @@ class LocalLab:
         found = self.outside.place(place)
         self.note("fault", fault="slow", target=place, delay_us=delay)
         found.slow(delay)
+        await self._outside_changed()
+
+    async def serve_responder(self, name: str, responder: "Responder") -> ServedResponder:
+        """Open an OCSP responder outside the cluster; see `LabPort`."""
+        return await self.outside.serve_responder(name, responder)
+
+    async def serve_peer(
+        self, name: str, *, chain: Sequence[bytes], key: bytes, trusted: Sequence[bytes]
+    ) -> ServedPeer:
+        """Open a TLS server outside the cluster; see `LabPort`."""
+        return await self.outside.serve_peer(name, identity=Identity(chain=tuple(chain), key=key), trusted=trusted)
+
+    async def _outside_acted(self, name: str, act: str, delay: int | None) -> None:
+        self.note("fault", fault=act, target=name, delay_us=delay)
         await self._outside_changed()
 
     async def _outside_changed(self) -> None:
@@ -513,42 +528,6 @@ class LocalLab:
         """The faults that were injected and never took effect."""
         return self._broken.unfired()
 
-    # -- the world outside
-
-    async def serve_responder(self, name: str, responder: "Responder") -> ServedResponder:
-        """Open an OCSP responder outside the cluster; see `LabPort`."""
-        # It brings aiohttp, which takes a third of a second.
-        from ucmlab.cluster.outside.served_ocsp import serve  # noqa: PLC0415
-
-        place = await serve(
-            name, responder, host=self._outside_host, holding=self._holding(), acted=self._outside_acted
-        )
-        self._outside.append(place)
-        return place
-
-    async def serve_peer(
-        self, name: str, *, chain: Sequence[bytes], key: bytes, trusted: Sequence[bytes]
-    ) -> ServedPeer:
-        """Open a TLS server outside the cluster; see `LabPort`."""
-        identity = Identity(chain=tuple(chain), key=key)
-        place = TlsPlace(name, self._holding(), identity=identity, trusted=trusted, wall=self.wall)
-        await place.open(self._outside_host)
-        served = ServedTls(place, self._outside_acted)
-        self._outside.append(served)
-        return served
-
-    @property
-    def _outside_host(self) -> str:
-        return "127.0.0.1" if self._block is None else self._block.outside
-
-    def _holding(self) -> Holding:
-        return Holding(self.roster.agenda, node=self.roster.nodes.get, changed=self.roster.changed.set)
-
-    async def _outside_acted(self, name: str, act: str, delay: int | None) -> None:
-        self.note("fault", fault=act, target=name, delay_us=delay)
-        self.roster.acts += 1
-        await self.settle()
-
     # -- operations
 
     async def operate(self, node: str, operation: Operation) -> Reply:
@@ -572,8 +551,8 @@ class LocalLab:
         """A connection with the address of its other end, and whether the network lets it through."""
         if not connect.node:
             return connect
-        target, clients = self._node(connect.node), self.home.topology.rulebook.clients
-        listener = connect.listener or (clients[connect.client].listener if connect.client in clients else "")
+        target = self._node(connect.node)
+        listener = listener_name(self.home.topology.rulebook, connect)
         return msgspec.structs.replace(
             connect,
             address=target.addresses.get(listener, ""),
@@ -659,8 +638,6 @@ class LocalLab:
                 if not self.lost:
                     await self.roster.end_all()
         finally:
-            for place in self._outside:
-                place.close()
             self._fork_server.close()
             if self._block is not None:
                 self._clock_file.save(self.clock.setting, self.now())

@@ -1,31 +1,25 @@
 """What can be seen of one node of real processes: its disk, read now, and its core, as it tells."""
 
+from collections.abc import Mapping
+from typing import TypedDict
+
 from ucmlab.cluster.homeoutline import read_outline
 from ucmlab.cluster.homeview import read_home
 from ucmlab.cluster.members import LocalNode
-from ucmlab.cluster.port import NodeLife, NodeView, Outline, Standing
+from ucmlab.cluster.port import NodeLife, NodeView, Outline, ServiceView, Standing
 from ucmlab.cluster.standing import services, services_at_rest, standing
 from ucmlab.cluster.state import db_digest
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.settings import settings_digest, settings_of
+from ucmlab.node.status import NodeStatus
 
 
 def view_of(node: LocalNode, *, lab: int) -> NodeView:
     """Look at a node; `lab` is the instant, for services of which nothing else is known."""
-    config = node.config
-    rulebook = RuleBook.load(config.release, config.profile)
-    status = node.read_status()
-    disk = read_home(node.home, rulebook)
-    shown = services(status) if status is not None else services_at_rest(config, disk.enabled, lab)
+    config, status = node.config, node.read_status()
+    disk = read_home(node.home, RuleBook.load(config.release, config.profile))
     return NodeView(
-        name=node.name,
-        role=config.role,
-        fqdn=config.fqdn,
-        state=life_of(node),
-        pid=node.pid,
-        home=str(node.home),
-        addresses=dict(node.addresses),
-        clock_offset=node.clock_offset,
+        **_told(node, status, disk.enabled, lab),
         epoch=disk.epoch,
         seq=disk.seq,
         digest=db_digest(disk.rows),
@@ -36,23 +30,45 @@ def view_of(node: LocalNode, *, lab: int) -> NodeView:
         paths=disk.paths,
         identities=disk.identities,
         csrs=disk.csrs,
-        services=shown,
         authz=disk.authz,
-        open_operations=status.open_operations if status is not None else 0,
-        replication_broken=node.replication_broken,
-        files_agree=status.files_agree if status is not None else False,
-        change_notification=status.change_notification if status is not None else False,
         links=status.links if status is not None else (),
     )
 
 
 def outline_of(node: LocalNode, *, lab: int) -> Outline:
     """The same without its certificates: of the disk only where its replica is, and what starts at boot."""
-    config = node.config
-    status = node.read_status()
+    config, status = node.config, node.read_status()
     disk = read_outline(node.home, RuleBook.load(config.release, config.profile))
-    shown = services(status) if status is not None else services_at_rest(config, disk.enabled, lab)
     return Outline(
+        **_told(node, status, disk.enabled, lab),
+        epoch=disk.epoch,
+        seq=disk.seq,
+        digest=disk.digest,
+        settings_digest=disk.settings_digest,
+    )
+
+
+class _Told(TypedDict):
+    """What is known of a node without its replica."""
+
+    name: str
+    role: str
+    fqdn: str
+    state: NodeLife
+    pid: int | None
+    home: str
+    addresses: dict[str, str]
+    clock_offset: int
+    services: dict[str, ServiceView]
+    open_operations: int
+    replication_broken: bool
+    files_agree: bool
+    change_notification: bool
+
+
+def _told(node: LocalNode, status: NodeStatus | None, enabled: Mapping[str, bool], lab: int) -> _Told:
+    config = node.config
+    return _Told(
         name=node.name,
         role=config.role,
         fqdn=config.fqdn,
@@ -61,11 +77,7 @@ def outline_of(node: LocalNode, *, lab: int) -> Outline:
         home=str(node.home),
         addresses=dict(node.addresses),
         clock_offset=node.clock_offset,
-        epoch=disk.epoch,
-        seq=disk.seq,
-        digest=disk.digest,
-        settings_digest=disk.settings_digest,
-        services=shown,
+        services=services(status) if status is not None else services_at_rest(config, enabled, lab),
         open_operations=status.open_operations if status is not None else 0,
         replication_broken=node.replication_broken,
         files_agree=status.files_agree if status is not None else False,

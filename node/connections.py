@@ -21,6 +21,7 @@ from ucmlab.node.listeners import Speaks
 from ucmlab.node.loaded import NOTHING, Loaded
 from ucmlab.node.loading import Loader
 from ucmlab.node.revocation import Revocation
+from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.services import Services
 from ucmlab.node.status import LinkStatus
 
@@ -104,7 +105,7 @@ class Connections:
         if row is None:
             raise Refusal("not_found", f"there is no client {event.client}; there are {', '.join(rulebook.clients)}")
         loaded = self._loaded(row)
-        listener = rulebook.listeners.get(event.listener or row.listener)
+        listener = rulebook.listeners.get(listener_name(rulebook, event))
         if event.node and listener is None:
             raise Refusal("not_found", f"{event.client} connects to no node; name one of its listeners")
         _check_place(event)
@@ -187,7 +188,7 @@ class Connections:
     def shown(self, event: PeerShown) -> None:
         """A client has presented its certificate at a listener; let it in, or not."""
         loaded = self._services.loaded(event.service) or NOTHING
-        endpoint = next((each for each in loaded.endpoints() if each.name == event.listener), None)
+        endpoint = loaded.endpoint_named(event.listener)
         if endpoint is None:
             if event.token:
                 self._context.ask(Admit(event.token, admitted=False))
@@ -252,6 +253,12 @@ def reason_of(shown: Shown, standard: Standard, opened: TlsOpened) -> tuple[str,
     if opened.outcome == "failed" and verdict.trusted:
         return "handshake_failed", opened.text
     return verdict.reason, verdict.text if verdict.reason else ""
+
+
+def listener_name(rulebook: RuleBook, connect: Connect) -> str:
+    """At which listener of a node a connection ends: the one that is named, or the kind's own; empty: it has none."""
+    row = rulebook.clients.get(connect.client)
+    return connect.listener or (row.listener if row is not None else "")
 
 
 def described(chain: tuple[bytes, ...]) -> dict[str, str]:

@@ -11,9 +11,8 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from ucmlab.node import names
 from ucmlab.node.certificates import MALFORMED, Certificate
-from ucmlab.node.instant import from_datetime, rfc3339
 from ucmlab.node.issuing import named, public_key, why_no_issuer
-from ucmlab.node.ocsp import Unbelievable
+from ucmlab.node.ocsp import Unbelievable, check_fresh
 from ucmlab.node.revocation_rules import RevocationLimits
 
 ENTRIES_LIMIT = 100_000
@@ -59,12 +58,7 @@ def read_crl(data: bytes, authorities: Iterable[Certificate], *, wall: int, limi
 def _read(data: bytes, authorities: Iterable[Certificate], *, wall: int, limits: RevocationLimits) -> Crl:
     loaded = x509.load_pem_x509_crl(data) if b"-----BEGIN " in data else x509.load_der_x509_crl(data)
     issuer = _issuer(loaded, authorities)
-    start = from_datetime(loaded.last_update_utc)
-    end = start + limits.longest if loaded.next_update_utc is None else from_datetime(loaded.next_update_utc)
-    if start > wall + limits.skew:
-        raise Unbelievable("not_yet", f"it counts from {rfc3339(start)}")
-    if end < wall - limits.skew:
-        raise Unbelievable("stale", f"it counted until {rfc3339(end)}")
+    start, end = check_fresh(loaded.last_update_utc, loaded.next_update_utc, wall=wall, limits=limits)
     return Crl(issuer.subject, issuer.fingerprint, named(issuer.der)[0], _entries(loaded), start, end)
 
 

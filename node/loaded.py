@@ -18,19 +18,23 @@ class Loaded(msgspec.Struct, frozen=True):
     """Of the certificates, by unit."""
     trusted: dict[str, tuple[bytes, ...]] = {}
     """Trust unit to certificates."""
-    ec_https: bool = False
-    """Whether HTTPS Ciphers let EC ciphers be offered (R-009, R-010)."""
+    hidden: frozenset[str] = frozenset()
+    """Identity units that are not shown where HTTPS Ciphers rules, as it stood then (R-009, R-010)."""
     listeners: tuple[Listener, ...] = ()
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """What is open for the service."""
         return tuple(map(self.endpoint, self.listeners))
 
+    def endpoint_named(self, name: str) -> Endpoint | None:
+        """The one of a name; None: it is not open."""
+        return next((self.endpoint(listener) for listener in self.listeners if listener.name == name), None)
+
     def endpoint(self, listener: Listener) -> Endpoint:
         """One of its listeners."""
         units = [unit for unit in listener.presents if unit in self.chains]
-        if listener.ciphers == "https" and not self.ec_https:
-            units = [unit for unit in units if not unit.endswith("-ECDSA")]
+        if listener.ciphers == "https":
+            units = [unit for unit in units if unit not in self.hidden]
         return Endpoint(
             name=listener.name,
             port=listener.port,

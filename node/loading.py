@@ -47,7 +47,7 @@ class Loader:
             chains={unit: self._chain(unit) for unit in units},
             fingerprints={unit: self.fingerprint(unit) for unit in units},
             trusted={unit: self._filing.contents(unit) for unit in self._kept[service.name]},
-            ec_https=bool(listeners) and self._context.parameters.text(CIPHERS) == EC_CIPHERS,
+            hidden=self._hidden() if listeners else frozenset(),
             listeners=listeners,
         )
 
@@ -63,6 +63,10 @@ class Loader:
         elif unit in self._identities:
             loaded.chains[unit] = self._chain(unit)
             loaded.fingerprints[unit] = self.fingerprint(unit)
+
+    def _hidden(self) -> frozenset[str]:
+        rulebook = self._context.rulebook
+        return frozenset() if self._context.parameters.text(CIPHERS) == EC_CIPHERS else rulebook.ec_identities
 
     def _chain(self, unit: str) -> tuple[bytes, ...]:
         """The identity and its issuers; a root goes along, as the product's key stores have it. [ASSUMED]."""

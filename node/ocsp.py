@@ -11,6 +11,7 @@ What an answer does not say is whether the certificate exists, or is within its 
 
 import warnings
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Literal
 
 import msgspec
@@ -135,7 +136,7 @@ def _read(
     others = (each for each in designated if each.der != certificate.der and _counts(each, wall))
     if dtm_failed and not any(_has_signed(each, loaded) for each in others):
         raise Unbelievable("untrusted_signer", "no certificate in tomcat-trust signed it", dtm_failed=dtm_failed)
-    this_update = _check_fresh(single, wall, limits)
+    this_update, _ = check_fresh(single.this_update_utc, single.next_update_utc, wall=wall, limits=limits)
     return Answer(
         status=_STATUSES[single.certificate_status],
         detail=_detail(single),
@@ -215,14 +216,19 @@ def _verifies(public: rsa.RSAPublicKey | ec.EllipticCurvePublicKey, loaded: ocsp
     return True
 
 
-def _check_fresh(single: ocsp.OCSPSingleResponse, wall: int, limits: RevocationLimits) -> int:
-    start = from_datetime(single.this_update_utc)
-    end = start + limits.longest if single.next_update_utc is None else from_datetime(single.next_update_utc)
+def check_fresh(begins: datetime, ends: datetime | None, *, wall: int, limits: RevocationLimits) -> tuple[int, int]:
+    """From when until when an answer or a list counts, microseconds; what says no end counts so long.
+
+    Raises:
+        Unbelievable: `not_yet` or `stale` by a clock that shows `wall`.
+    """
+    start = from_datetime(begins)
+    end = start + limits.longest if ends is None else from_datetime(ends)
     if start > wall + limits.skew:
         raise Unbelievable("not_yet", f"it counts from {rfc3339(start)}")
     if end < wall - limits.skew:
         raise Unbelievable("stale", f"it counted until {rfc3339(end)}")
-    return start
+    return start, end
 
 
 def _detail(single: ocsp.OCSPSingleResponse) -> str:

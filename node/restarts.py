@@ -25,6 +25,17 @@ _PLACES: dict[Nodes, str] = {
 }
 
 
+class ConditionRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Under which rows hold. One that names neither parameter nor service is of something that is not built: never."""
+
+    text: str
+    """How it is told."""
+    parameter: str = ""
+    """A flag that must be set."""
+    service: str = ""
+    """A service that must run on the node."""
+
+
 class _AfterChange(RuleRow, frozen=True, kw_only=True):
     """A row that holds after a change of one of its units."""
 
@@ -78,8 +89,7 @@ AnyServing = TypeVar("AnyServing", bound=_Serving)
 class RestartRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The rows: of all releases as read from the file, or of one."""
 
-    conditions: dict[Condition, str]
-    """How each is told."""
+    conditions: dict[Condition, ConditionRow]
     advice: tuple[Advice, ...]
     restart: tuple[Restart, ...]
     reload: tuple[Reload, ...]
@@ -123,7 +133,7 @@ class RestartRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def _told(self, row: Restart) -> str:
         what = row.command or ", ".join(row.services)
         where = f"{what} {_PLACES[row.nodes]}"
-        return where if row.when is None else f"{where}, if {self.conditions[row.when]}"
+        return where if row.when is None else f"{where}, if {self.conditions[row.when].text}"
 
 
 def to_restart(

@@ -213,6 +213,11 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         }
 
     @cached_property
+    def ec_identities(self) -> frozenset[str]:
+        """Identity units with EC keys (R-007)."""
+        return frozenset(made.unit for made in self.identities.values() if made.family == "ec")
+
+    @cached_property
     def listeners_of(self) -> dict[str, tuple[Listener, ...]]:
         """Service to its listeners."""
         services = dict.fromkeys(listener.service for listener in self.listeners.values())
@@ -223,6 +228,11 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Services that others connect to, or that connect to others with a certificate of their own."""
         callers = (client.service for client in self.clients.values() if client.presents)
         return frozenset((*(listener.service for listener in self.listeners.values()), *callers))
+
+    @cached_property
+    def decisive_services(self) -> frozenset[str]:
+        """Services that decide by running whether a condition of the restart tables holds."""
+        return frozenset(row.service for row in self.after_change.conditions.values() if row.service)
 
     @cached_property
     def restarts_elsewhere(self) -> frozenset[str]:

@@ -21,14 +21,13 @@ from ucmlab.node.context import Context
 from ucmlab.node.events import ServiceTroubled
 from ucmlab.node.loaded import NOTHING, Loaded
 from ucmlab.node.loading import Loader
-from ucmlab.node.restarts import Condition, Verb
+from ucmlab.node.restarts import Condition, ConditionRow, Verb
 from ucmlab.node.service_uses import Uses
 from ucmlab.node.slots import Order, Slot, State
 from ucmlab.node.status import ServiceStatus
 
 ACTIONS = ("start", "stop", "restart", "enable", "disable")
 CHANGE_NOTIFICATION = "Cisco Certificate Change Notification"
-TFTP = "Cisco Tftp"
 REMEMBERED_ORDERS = 4096
 
 
@@ -131,14 +130,16 @@ class Services:
         return sum(slot.order is not None for slot in self._slots.values())
 
     def conditions(self) -> frozenset[Condition]:
-        """Those of the restart tables that hold here and now. Mixed mode and SAML SSO are not built: neither is on."""
+        """Those of the restart tables that hold here and now."""
         if self._held is None:
-            held: dict[Condition, bool] = {
-                "sip_oauth": self._context.parameters.flag("SIP OAuth Mode"),
-                "tftp": self.running(TFTP),
-            }
-            self._held = frozenset(condition for condition, holds in held.items() if holds)
+            rows = self._context.rulebook.after_change.conditions
+            self._held = frozenset(condition for condition, row in rows.items() if self._holds(row))
         return self._held
+
+    def _holds(self, row: ConditionRow) -> bool:
+        if row.parameter:
+            return self._context.parameters.flag(row.parameter)
+        return bool(row.service) and self.running(row.service)
 
     # -- what was changed under a service that runs
 
@@ -420,7 +421,7 @@ class Services:
             self._context.ask(LayDown(slot.rule.name))
 
     def _move(self, slot: Slot, state: State) -> None:
-        if slot.rule.name == TFTP:
+        if slot.rule.name in self._context.rulebook.decisive_services:
             self._held = None
         slot.state = state
         slot.since = self._context.now.lab

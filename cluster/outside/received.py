@@ -7,7 +7,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from ucmlab.node.instant import from_rfc3339
+from ucmlab.node.instant import from_rfc3339, rfc3339
+from ucmlab.node.syslog import SyslogMessage
 
 MAIL = "mail"
 SYSLOG = "syslog"
@@ -45,6 +46,20 @@ class Logged(msgspec.Struct, frozen=True):
     text: str
     written: str
     """Its timestamp, by the node's clock; RFC 3339."""
+
+
+def logged(message: SyslogMessage, *, at: str, node: str, protocol: str) -> Logged:
+    """A message as the collector keeps it; `at` is the lab's clock, RFC 3339."""
+    return Logged(
+        at=at,
+        node=node,
+        protocol=protocol,
+        severity=message.severity,
+        application=message.application,
+        message_id=message.message_id,
+        text=message.text,
+        written=rfc3339(message.wall),
+    )
 
 
 Item = TypeVar("Item")

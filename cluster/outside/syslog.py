@@ -12,8 +12,7 @@ from collections.abc import Callable
 
 from ucmlab.cluster.outside.hangup import HangUp, reset_when_left
 from ucmlab.cluster.outside.place import Holding, Place
-from ucmlab.cluster.outside.received import SYSLOG, Kept, Logged, node_of
-from ucmlab.node.instant import rfc3339
+from ucmlab.cluster.outside.received import SYSLOG, Kept, Logged, logged, node_of
 from ucmlab.node.syslog import FrameReader, Unreadable, read_message
 
 LARGEST_DATAGRAM = 65_535
@@ -97,16 +96,7 @@ class SyslogCollector(Place):
 
     def _read(self, protocol: str, octets: bytes) -> Logged:
         read = read_message(octets)
-        return Logged(
-            at=self._now(),
-            node=node_of(read.host),
-            protocol=protocol,
-            severity=read.severity,
-            application=read.application,
-            message_id=read.message_id,
-            text=read.text,
-            written=rfc3339(read.wall),
-        )
+        return logged(read, at=self._now(), node=node_of(read.host), protocol=protocol)
 
 
 class _Connection(asyncio.Protocol):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from ucmlab.cluster.outside.place import Manner, fact_of
-from ucmlab.cluster.outside.received import DOMAIN, MAIL, SYSLOG, Kept, Logged, Mail, is_address
+from ucmlab.cluster.outside.received import DOMAIN, MAIL, SYSLOG, Kept, Logged, Mail, is_address, logged
 from ucmlab.cluster.sim.exchanges import Answering
 from ucmlab.node.commands import SendMail, SendSyslog
 from ucmlab.node.events import Sent
@@ -131,16 +131,7 @@ class SimOutside:
 
     def _logged(self, now: int, node: str, protocol: str, message: SyslogMessage) -> Logged:
         read = read_message(message.write())
-        return Logged(
-            at=rfc3339(self._world.wall_start + now),
-            node=node,
-            protocol=protocol,
-            severity=read.severity,
-            application=read.application,
-            message_id=read.message_id,
-            text=read.text,
-            written=rfc3339(read.wall),
-        )
+        return logged(read, at=rfc3339(self._world.wall_start + now), node=node, protocol=protocol)
 
     @property
     def _now(self) -> str:

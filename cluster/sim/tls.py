@@ -61,7 +61,7 @@ class SimTls:
         if found is None or target.core is None or target.life != "up":
             return TlsOpened(token, "unreachable", text="nobody listens there")
         service, endpoint = found
-        unit = _unit(endpoint, ec_only=command.ec_only)
+        unit = self._unit(endpoint, ec_only=command.ec_only)
         if unit is None:
             self._world.handle(target, PeerShown("", service, endpoint.name, (), "no shared cipher"))
             return TlsOpened(token, "failed", text="no shared cipher")
@@ -80,18 +80,19 @@ class SimTls:
         admitted = self._admissions.pop((target.name, peer), False)
         return TlsOpened(token, "open" if admitted else "rejected", chain, trouble)
 
+    def _unit(self, endpoint: Endpoint, *, ec_only: bool) -> str | None:
+        """What is shown: of two identities the EC one, as OpenSSL's own list of suites begins with it."""
+        ec = self._world.rulebook.ec_identities
+        families = {unit in ec: unit for unit in endpoint.chains}
+        return families.get(True) or (None if ec_only else families.get(False))
+
     def _endpoint(self, target: "SimNode", listener: str) -> tuple[str, Endpoint] | None:
         row = self._world.rulebook.listeners.get(listener)
         loaded = target.core.services.loaded(row.service) if target.core is not None and row is not None else None
         if row is None or loaded is None:
             return None
-        return next(((row.service, each) for each in loaded.endpoints() if each.name == listener), None)
-
-
-def _unit(endpoint: Endpoint, *, ec_only: bool) -> str | None:
-    """What is shown: of two identities the EC one, as OpenSSL's own list of suites begins with it."""
-    families = {unit.endswith("-ECDSA"): unit for unit in endpoint.chains}
-    return families.get(True) or (None if ec_only else families.get(False))
+        endpoint = loaded.endpoint_named(listener)
+        return None if endpoint is None else (row.service, endpoint)
 
 
 def _refused(endpoint: Endpoint, shown: Shown) -> str:

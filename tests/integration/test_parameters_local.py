@@ -1,8 +1,6 @@
 """Parameters in a lab of real processes: set on one node, read on all, kept through a kill."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -11,15 +9,6 @@ from tests.integration.test_cli_lab import CommandLine
 pytestmark = pytest.mark.slow
 
 CIPHERS, ALL = "HTTPS Ciphers", "All Supported EC and RSA Ciphers"
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[CommandLine]:
-    made = CommandLine(tmp_path)
-    try:
-        yield made
-    finally:
-        made.run("down")
 
 
 def read(lab: CommandLine, name: str) -> list[str]:

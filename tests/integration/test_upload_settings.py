@@ -1,6 +1,5 @@
 """What a real lab accepts in an upload: chosen when it is made, kept when it is started again."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,15 +10,6 @@ from tests.integration.test_cli_lab import CommandLine
 from tests.unit.node.certificate_factory import certificate
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[CommandLine]:
-    made = CommandLine(tmp_path)
-    try:
-        yield made
-    finally:
-        made.run("down")
 
 
 def der_chain(folder: Path, name: str) -> Path:

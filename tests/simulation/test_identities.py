@@ -9,7 +9,7 @@ from ucmlab.cluster.ca.requests import read_request
 from ucmlab.cluster.topology import Settings
 from ucmlab.node.certificates import parse
 from ucmlab.node.instant import DAY, from_datetime
-from ucmlab.scenarios import Lab
+from ucmlab.scenarios import CA, Lab, Leaf
 
 STORES = {
     "tomcat": {"tomcat-trust"},
@@ -149,15 +149,20 @@ def test_not_every_unit_has_multi_server_certificates(unit: str) -> None:
     told(story)
 
 
+async def for_several(lab: Lab, unit: str) -> tuple[Leaf, CA]:
+    """A CA-signed certificate for all nodes that have the unit; its CA, which is where it belongs."""
+    pub, root = lab.node("pub"), await lab.ca("Corp Root CA")
+    (await pub.upload(f"{unit}-trust", root.pem)).must_be("done")
+    await lab.converged("5m")
+    return await root.sign((await pub.generate_csr(unit, distribution="multi-server")).pem), root
+
+
 @pytest.mark.rule("B.8")
 def test_who_is_away_misses_it_and_the_reply_says_so() -> None:
     async def story(lab: Lab) -> None:
         pub, sub1, _ = lab.nodes
-        root = await lab.ca("Corp Root CA")
-        (await pub.upload("CallManager-trust", root.pem)).must_be("done")
-        await lab.converged("5m")
-        made = await pub.generate_csr("CallManager", distribution="multi-server")
-        leaf, before = await root.sign(made.pem), sub1.identity("CallManager")
+        before = sub1.identity("CallManager")
+        leaf, _ = await for_several(lab, "CallManager")
         await sub1.stop()
         done = await pub.upload("CallManager", leaf.pem)
         done.must_be("done")
@@ -193,11 +198,8 @@ def test_a_paused_node_holds_nobody_up_for_long() -> None:
 def test_what_a_paused_node_missed_it_does_not_take_when_it_goes_on() -> None:
     async def story(lab: Lab) -> None:
         pub, sub1, _ = lab.nodes
-        root = await lab.ca("Corp Root CA")
-        (await pub.upload("CallManager-trust", root.pem)).must_be("done")
-        await lab.converged("5m")
-        made = await pub.generate_csr("CallManager", distribution="multi-server")
-        leaf, before = await root.sign(made.pem), sub1.identity("CallManager")
+        before = sub1.identity("CallManager")
+        leaf, root = await for_several(lab, "CallManager")
         await sub1.pause()
         done = await pub.upload("CallManager", leaf.pem)
         made = await pub.generate_csr("tomcat", distribution="multi-server")

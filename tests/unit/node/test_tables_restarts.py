@@ -93,6 +93,8 @@ CONDITIONS = {
     "tftp": "TFTP runs on the node",
     "key_mismatch": "nodes have different keys, and that was mended",
 }
+DECIDED = {"sip_oauth": ("SIP OAuth Mode", ""), "tftp": ("", "Cisco Tftp")}  # A.21, X-20
+"""By a parameter, or by a service that runs."""
 ADVICE = {
     "regenerate": "You must restart services related to {unit} for the regenerated certificates to become active.",
     "upload": "Please restart services related to {unit} for the new certificate to become active.",
@@ -187,6 +189,8 @@ def test_what_is_out_of_date_then_is_as_the_documents_say() -> None:
 @pytest.mark.rule("B.9")
 def test_what_is_said_is_as_the_documents_say() -> None:
     for _, _, book in books():
-        assert book.after_change.conditions == CONDITIONS
+        assert {name: row.text for name, row in book.after_change.conditions.items()} == CONDITIONS
+        deciding = {name: (row.parameter, row.service) for name, row in book.after_change.conditions.items()}
+        assert {name: by for name, by in deciding.items() if any(by)} == DECIDED
         told = [(verb, row.text) for row in book.after_change.advice for verb in row.verbs]
         assert sorted(told) == sorted(ADVICE.items())
