@@ -9,6 +9,7 @@ import msgspec
 from ucmlab.broker.access import Account
 from ucmlab.broker.bus import BusEndpoint
 from ucmlab.broker.server import ClientCounters
+from ucmlab.cluster.ports import Ports
 from ucmlab.node.clock import ClockSetting
 from ucmlab.node.commands import Reply
 from ucmlab.node.config import NodeConfig
@@ -127,6 +128,8 @@ class StatusTold(_Message, frozen=True):
 
     number: int
     status: NodeStatus
+    addresses: dict[str, str] = {}
+    """Where its listeners are, by name: of a node that runs on its own; the others have said so by `Moved`."""
 
 
 class Crashed(_Message, frozen=True):
@@ -247,6 +250,8 @@ class NodeSpec(_Message, frozen=True):
     endpoint: BusEndpoint
     host: str
     """The address at which its services listen."""
+    ports: Ports
+    """And at which ports of it."""
     clock: ClockSetting
     stalled: bool
     replication_broken: bool

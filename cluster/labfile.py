@@ -7,12 +7,13 @@ import msgspec
 
 from ucmlab.broker.codec import UNREADABLE
 from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.ports import AUTO
 from ucmlab.cluster.topology import Topology
 from ucmlab.node.privatefile import read_private, write_private
 from ucmlab.node.sealing import Secret
 
 SCHEMA = 1
-OPTION_DEFAULTS = {"broker": "embedded", "listen": "its own loopback address", "speed": "1"}
+OPTION_DEFAULTS = {"broker": "embedded", "listen": "its own loopback address", "ports": AUTO, "speed": "1"}
 """What holds where `LabFile.options` says nothing."""
 _Value = TypeVar("_Value")
 

@@ -14,6 +14,7 @@
     broker = "embedded"          # embedded, mosquitto, or a broker's URL
     broker_ca = "ca.pem"         # beside this file
     listen = "127.0.0.1"         # the broker's address
+    ports = "auto"               # of the services: auto, real, offset:10000
 
 Every key may be left out. Here each is judged by itself; whether they make a lab is judged where options are, and
 `LabToml.place` then says which line to look at.
@@ -89,6 +90,7 @@ KEYS: dict[str, Accepted] = {
     "broker": _text_like("embedded"),
     "broker_ca": _text_like("ca.pem"),
     "listen": _text_like("127.0.0.1"),
+    "ports": _text_like("auto"),
 }
 
 

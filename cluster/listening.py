@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from ucmlab.cluster.greetings import HEAD_LIMIT, speak
+from ucmlab.cluster.ports import Ports
 from ucmlab.cluster.tls_contexts import Identity, server_context
 from ucmlab.cluster.tls_ends import HANDSHAKE_S, speak_as_the_product, told
 from ucmlab.cluster.tls_peers import chain_of_peer
@@ -29,8 +30,6 @@ CONNECTIONS = 256
 REST_S = 1.0
 """Machine time in which nobody is let in at a port when the process has no descriptor for him."""
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
-FALLBACK = 10_000
-"""Added to a port that cannot be had (design 6)."""
 _ASKED: dict[ClientCertificate, Literal["unasked", "optional", "required"]] = {
     "none": "unasked",
     "optional": "optional",
@@ -53,9 +52,10 @@ class _Door:
 class Listeners:
     """The listeners of one node, and the keys of its services."""
 
-    def __init__(self, host: str, ring: KeyRing, rulebook: RuleBook) -> None:
+    def __init__(self, host: str, ring: KeyRing, rulebook: RuleBook, ports: Ports | None = None) -> None:
         """Nothing is open; `attach` must follow."""
         self._host = host
+        self._ports = ports or Ports()
         self._ring = ring
         self._units = rulebook.units
         self._doors: dict[str, _Door] = {}
@@ -151,7 +151,7 @@ class Listeners:
         asyncio.get_running_loop().add_reader(sock.fileno(), self._accept, door)
 
     def _bind(self, port: int) -> socket.socket | None:
-        for wanted in (port, port + FALLBACK, 0):
+        for wanted in self._ports.candidates(port):
             try:
                 return self._listening(wanted)
             except OSError:

@@ -138,6 +138,8 @@ class LocalLab:
             ProcessCrashed: a bug of ours.
         """
         self._block = take_block(self.home.path)
+        hosts = [self._block.node(number) for number, _ in enumerate(self.names)]
+        self.home.ports.see_that_they_can_be_had(hosts, self.home.topology.rulebook.ports)
         self._put_together(self._block)
         if self.home.carrier.kind == "url":
             await reach(self.roster.endpoint(self.names[0]))

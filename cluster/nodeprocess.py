@@ -91,7 +91,7 @@ class Node:
             fact = Record(f"{config.name}.{self.image.boot}.disk.{number}", "disk_warning", "", "", {"text": text})
             self.journal.write(fact, self.clock.now())
         core = (PublisherCore if config.is_publisher else NodeCore)(config, rulebook, codec)
-        self.listeners = Listeners(spec.host, ring, rulebook)
+        self.listeners = Listeners(spec.host, ring, rulebook, spec.ports)
         self.lasting = LastingConnections()
         calls: dict[type[Exchange], Performer] = {
             OpenTls: Caller(self.listeners, self.lasting).open_tls,

@@ -29,6 +29,7 @@ from ucmlab.cluster.carriers.keeping import keep, kept_carrier, through
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.homebuild import OBSERVER, build_home, issue_for_broker
 from ucmlab.cluster.labfile import OPTION_DEFAULTS, SCHEMA, Credentials, KeptCa, LabFile, read_json
+from ucmlab.cluster.ports import Ports
 from ucmlab.cluster.topology import Topology
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.keyring import KeyRing
@@ -61,6 +62,11 @@ class LabHome:
     def carrier(self) -> Carrier:
         """What carries its bus."""
         return kept_carrier(self.path, self.lab.options.get("broker", OPTION_DEFAULTS["broker"]))
+
+    @property
+    def ports(self) -> Ports:
+        """At which ports its services listen."""
+        return Ports(self.lab.options.get("ports", OPTION_DEFAULTS["ports"]))
 
     @property
     def logs(self) -> Path:

@@ -233,6 +233,7 @@ class Roster:
             logs=str(self._home.logs),
             endpoint=self._endpoints[node.config.name],
             host=self._hosts[node.config.name],
+            ports=self._home.ports,
             clock=self._setting_for(node),
             stalled=node.stalled,
             replication_broken=node.replication_broken,

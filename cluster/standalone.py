@@ -30,6 +30,7 @@ class Reception:
         self._listener = listen(self._path)
         self._visitors: set[_Visitor] = set()
         self._waiting: dict[str, _Visitor] = {}
+        self._addresses: dict[str, str] = {}
         asyncio.get_running_loop().add_reader(self._listener.fileno(), self._accept)
 
     def close(self) -> None:
@@ -39,6 +40,10 @@ class Reception:
         self._path.unlink(missing_ok=True)
         for visitor in self._visitors:
             visitor.channel.close()
+
+    def moved(self, addresses: dict[str, str]) -> None:
+        """What is open where, by name; whoever asks how the node is hears it."""
+        self._addresses = addresses
 
     def replied(self, reply: Reply) -> None:
         """See `Observer`."""
@@ -58,7 +63,7 @@ class Reception:
         """Take in what a visitor says."""
         match _decoder.decode(body):
             case AskStatus(number=number):
-                visitor.send(StatusTold(number, self._shell.status()))
+                visitor.send(StatusTold(number, self._shell.status(), self._addresses))
             case Act() as message if isinstance(event := act_event(message), OPERATIONS):
                 self._waiting[event.op_id] = visitor
                 self._shell.act(event)

@@ -21,8 +21,9 @@ from ucmlab.cluster.provision import LabHome
 from ucmlab.cluster.requests import Glanced, Presence
 from ucmlab.node.clock import LabClock
 from ucmlab.node.commands import Reply
+from ucmlab.node.connections import listener_name
+from ucmlab.node.events import Connect
 from ucmlab.node.instant import SECOND, Instant
-from ucmlab.node.status import NodeStatus
 
 PATIENCE_S = 60.0
 """Machine time, which here is lab time, after which an operator gives up on a node that does not answer."""
@@ -42,7 +43,7 @@ class StandaloneNodes:
     def dump(self) -> dict[str, object]:
         """The state (design 7.2)."""
         now, statuses = self._look()
-        views = [_seen(view_at_rest(self._home, name, lab=now.lab), status) for name, status in statuses.items()]
+        views = [_seen(view_at_rest(self._home, name, lab=now.lab), told) for name, told in statuses.items()]
         return state.dump_of(self._facts(now, statuses), views, lab=now.lab)
 
     def outline(self) -> dict[str, object]:
@@ -54,7 +55,7 @@ class StandaloneNodes:
     def glance(self, nodes: Iterable[str]) -> Glanced:
         """Everybody's life, and what the services of `nodes` have loaded."""
         wanted = set(nodes)
-        statuses = {name: self._status(name) for name in self._home.topology.names}
+        statuses = {name: self._told(name) for name in self._home.topology.names}
         seen = {name: _present(status, told=name in wanted) for name, status in statuses.items()}
         return Glanced(broker_down=False, nodes=seen)
 
@@ -64,6 +65,8 @@ class StandaloneNodes:
         if sock is None:
             text = self._home.topology.rulebook.refusal_text("node_down", node=node)
             return Reply(operation.op_id, "refused", "node_down", text)
+        if isinstance(operation, Connect):
+            operation = self._directed(operation)
         match _ask(sock, act(operation)):
             case Replied(reply=reply):
                 return reply
@@ -124,24 +127,32 @@ class StandaloneNodes:
         """Not from here."""
         raise Unusable("nobody supervises these nodes; end them where they run (docker compose down)")
 
-    def _look(self) -> tuple[Instant, dict[str, NodeStatus | None]]:
+    def _directed(self, connect: Connect) -> Connect:
+        """A connection with the address of its other end; whether the network lets it through shows itself."""
+        target = self._told(connect.node) if connect.node else None
+        if target is None:
+            return connect
+        listener = listener_name(self._home.topology.rulebook, connect)
+        return msgspec.structs.replace(connect, address=target.addresses.get(listener, ""))
+
+    def _look(self) -> tuple[Instant, dict[str, StatusTold | None]]:
         """The time, and what each node says of itself; None of one that is not there."""
         clock = ClockFile(self._home.path).resume(wall_zero=self._home.lab.wall_start, speed=1.0, stepped=False)
         now = LabClock(clock).now()
-        return now, {name: self._status(name) for name in self._home.topology.names}
+        return now, {name: self._told(name) for name in self._home.topology.names}
 
-    def _facts(self, now: Instant, statuses: Mapping[str, NodeStatus | None]) -> LabFacts:
+    def _facts(self, now: Instant, statuses: Mapping[str, StatusTold | None]) -> LabFacts:
         first = statuses[self._home.topology.publisher]
         return msgspec.structs.replace(
             facts_at_rest(self._home, wall=now.wall),
             broker={"kind": "url", "url": self._home.lab.options["broker"], "pid": None},
-            head=first.head if first is not None else None,
+            head=first.status.head if first is not None else None,
         )
 
-    def _status(self, node: str) -> NodeStatus | None:
+    def _told(self, node: str) -> StatusTold | None:
         sock = _connect(self._home, node)
         told = _ask(sock, AskStatus(1)) if sock is not None else None
-        return told.status if isinstance(told, StatusTold) else None
+        return told if isinstance(told, StatusTold) else None
 
 
 def reach(home: LabHome) -> StandaloneNodes | None:
@@ -155,10 +166,11 @@ def reach(home: LabHome) -> StandaloneNodes | None:
     return StandaloneNodes(home) if found else None
 
 
-def _seen(view: Seen, status: NodeStatus | None) -> Seen:
+def _seen(view: Seen, told: StatusTold | None) -> Seen:
     """What the disk shows, with what the node itself says."""
-    if status is None:
+    if told is None:
         return view
+    status = told.status
     services = {
         name: ServiceView(each.state, each.kind, each.enabled, each.since, each.loaded, each.pending)
         for name, each in status.services.items()
@@ -167,6 +179,7 @@ def _seen(view: Seen, status: NodeStatus | None) -> Seen:
         view,
         state="up" if status.connected else "isolated",
         services=services,
+        addresses=told.addresses,
         open_operations=status.open_operations,
         replication_broken=status.replication_broken,
         files_agree=status.files_agree,
@@ -174,9 +187,10 @@ def _seen(view: Seen, status: NodeStatus | None) -> Seen:
     )
 
 
-def _present(status: NodeStatus | None, *, told: bool) -> Presence:
-    if status is None:
+def _present(answer: StatusTold | None, *, told: bool) -> Presence:
+    if answer is None:
         return Presence("down", None)
+    status = answer.status
     loaded = {name: each.loaded for name, each in status.services.items()} if told else None
     return Presence("up" if status.connected else "isolated", loaded)
 

@@ -223,6 +223,11 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         services = dict.fromkeys(listener.service for listener in self.listeners.values())
         return {name: tuple(each for each in self.listeners.values() if each.service == name) for name in services}
 
+    @property
+    def ports(self) -> frozenset[int]:
+        """Every port at which a service may listen."""
+        return frozenset(each.port for each in self.listeners.values())
+
     @cached_property
     def outward(self) -> frozenset[str]:
         """Services that others connect to, or that connect to others with a certificate of their own."""

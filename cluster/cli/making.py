@@ -17,11 +17,13 @@ from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.keycache import users_keys
 from ucmlab.cluster.labclock import ClockFile
 from ucmlab.cluster.labtoml import SPEED_LIMIT
+from ucmlab.cluster.ports import read_ports
 from ucmlab.cluster.provision import LabHome, provision
 from ucmlab.cluster.topology import DEFAULT_NODES, DEFAULT_RELEASE, Profile, Settings, Topology, topology
 from ucmlab.node.clock import machine_wall
 from ucmlab.node.config import Policy, Timing
 from ucmlab.node.instant import from_rfc3339, rfc3339
+from ucmlab.node.rulebook import RuleBook
 
 Command = TypeVar("Command", bound=Callable[..., object])
 SETTINGS = frozenset(Settings.__struct_fields__)
@@ -49,6 +51,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     authority: bytes | None = None
     """What the certificate of somebody else's broker is checked with, PEM."""
     listen: str | None = None
+    ports: str | None = None
 
     def cluster(self, base: Settings) -> Topology:
         """The cluster of `base`, with what was said instead.
@@ -64,7 +67,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         """The options that are no settings of the topology, as `lab.json` keeps them."""
         speed = None if self.speed is None else f"{self.speed:g}"
         broker = None if self.carrier is None else self.carrier.text
-        said = {"broker": broker, "listen": self.listen, "speed": speed}
+        said = {"broker": broker, "listen": self.listen, "ports": self.ports, "speed": speed}
         return {name: value for name, value in said.items() if value is not None}
 
 
@@ -90,6 +93,7 @@ def lab_options(command: Command) -> Command:
         click.option("--broker", metavar="B", help="embedded, mosquitto, or a broker's URL.  [default: embedded]"),
         click.option("--broker-ca", type=click.Path(path_type=Path), help="What its certificate is checked with."),
         click.option("--listen", metavar="ADDR", help="The broker's address; TLS when it is not loopback."),
+        click.option("--ports", metavar="P", help="Of the services: auto, real, or offset:N.  [default: auto]"),
         click.option("--fresh", is_flag=True, help="Discard the lab that is there."),
     )
     for option in reversed(options):  # so that --help lists them in this order
@@ -112,11 +116,14 @@ def asked_for(*, phones: int, **options: object) -> Asked:
         carrier = _carrier(values.get("broker"))
     with said.telling("listen", "broker"):
         _check_listen(values.get("listen"), carrier)
+    with said.telling("ports"):
+        ports = _ports(values.get("ports"))
     with said.telling("broker_ca", "broker"):
         authority = _authority(values.get("broker_ca"), carrier)
     with said.telling("at"):
         start = _start(values.get("at"))
-    return msgspec.convert(values | {"said": said, "carrier": carrier, "authority": authority, "start": start}, Asked)
+    found = {"said": said, "carrier": carrier, "authority": authority, "start": start, "ports": ports}
+    return msgspec.convert(values | found, Asked)
 
 
 def planned(asked: Asked) -> Topology:
@@ -196,6 +203,10 @@ def _carrier(said: object) -> Carrier | None:
 def _check_listen(said: object, carrier: Carrier | None) -> None:
     if said is not None and carrier is not None and carrier.kind == "url":
         raise Unusable(f"--listen goes with a broker that ucmlab runs; {carrier.text} listens where it does already")
+
+
+def _ports(said: object) -> str | None:
+    return None if said is None else read_ports(str(said), RuleBook.load(DEFAULT_RELEASE).ports).text
 
 
 def _authority(said: object, carrier: Carrier | None) -> bytes | None:

@@ -3,11 +3,13 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
 import click
 
+from ucmlab.cluster.addresses import free_port
 from ucmlab.cluster.cli.places import read_url
 from ucmlab.cluster.control_messages import NodeSpec
 from ucmlab.cluster.errors import Unusable
@@ -25,7 +27,11 @@ from ucmlab.node.events import StopRequested
 )
 @click.option("--name", required=True, metavar="N", help="Which node to be.")
 @click.option(
-    "--listen", default="127.0.0.1", metavar="ADDR", show_default=True, help="The address of its services' listeners."
+    "--listen",
+    default="127.0.0.1",
+    metavar="ADDR",
+    show_default=True,
+    help="Address or name of this machine at which its services listen.",
 )
 def node(*, config: Path, name: str, listen: str) -> None:
     """Run one node of a lab that `ucmlab init --broker URL` made, until SIGTERM."""
@@ -37,7 +43,7 @@ def spec_of(home: LabHome, name: str, listen: str = "127.0.0.1") -> NodeSpec:
     """What a node is told that nobody supervises.
 
     Raises:
-        Unusable: there is no such node, or the lab's broker is one of its own processes.
+        Unusable: there is no such node, the lab's broker is one of its own processes, or `listen` is elsewhere.
     """
     node_home = home.node_home(name)
     url = home.lab.options.get("broker", "")
@@ -52,11 +58,24 @@ def spec_of(home: LabHome, name: str, listen: str = "127.0.0.1") -> NodeSpec:
         home=str(node_home),
         logs=str(home.logs),
         endpoint=home.endpoint(name, host=address.host, port=address.port, tls=address.tls),
-        host=listen,
+        host=_own_address(listen),
+        ports=home.ports,
         clock=clock_of(home),
         stalled=False,
         replication_broken=False,
     )
+
+
+def _own_address(listen: str) -> str:
+    """The IP address of a name, which others are told: in a container its service's name is its own."""
+    try:
+        host = socket.gethostbyname(listen)
+        free_port(host, 0)
+    except (OSError, UnicodeError, Unusable) as error:
+        raise Unusable(
+            f"--listen {listen}: this machine has no such address; say one of its own, like 127.0.0.1"
+        ) from error
+    return host
 
 
 def clock_of(home: LabHome) -> ClockSetting:
@@ -71,7 +90,7 @@ async def _live(home: LabHome, spec: NodeSpec) -> None:
     alone = Node(spec)
     reception = Reception(home.path, spec.config.name, alone.shell)
     alone.shell.attach(alone.bus, reception)
-    alone.listeners.attach(alone.shell.offer, lambda addresses: None)
+    alone.listeners.attach(alone.shell.offer, reception.moved)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: alone.shell.act(StopRequested()))
     click.echo(f"{spec.config.name} runs as process {os.getpid()}, bus {spec.endpoint.host}:{spec.endpoint.port}")
     sys.stdout.flush()

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ PATIENCE_S = 30.0
 def test_there_is_one_service_a_node_one_broker_and_one_that_makes_the_lab() -> None:
     assert set(SERVICES) == {"init", "broker", *NODES}
     assert all(
-        SERVICES[name]["command"] == ["node", "--config", "/lab/home/lab.json", "--name", name] for name in NODES
+        SERVICES[name]["command"] == ["node", "--config", "/lab/home/lab.json", "--name", name, "--listen", name]
+        for name in NODES
     )
 
 
@@ -115,7 +117,11 @@ class Services:
 
     def _words(self, words: object) -> list[str]:
         assert isinstance(words, list)
-        return [self._here(word) for word in words]
+        # A container's name is its address; here all nodes share one, and take other ports of it.
+        return [
+            self._here("127.0.0.1" if before == "--listen" and word in NODES else word)
+            for before, word in pairwise(["", *words])
+        ]
 
     def _here(self, text: str) -> str:
         text = re.sub(r"mqtts://broker\b", "mqtts://localhost", text)
@@ -161,6 +167,15 @@ def test_its_commands_make_a_cluster_that_replicates_over_tls(services: Services
     assert {name: parse(root).fingerprint in trusted(node) for name, node in state["nodes"].items()} == dict.fromkeys(
         NODES, True
     )
+
+    status, said = services.ucmlab("tls", "sub1", "Cisco", "Tomcat", "--from", "pub", "--json")
+    shown = json.loads(said)
+    assert (status, shown["verdict"], shown["address"]) == (
+        0,
+        "trusted",
+        state["nodes"]["sub1"]["addresses"]["https_alt"],
+    )
+    assert shown["fingerprint"] == state["nodes"]["sub1"]["identities"]["tomcat"]["fingerprint"]
 
     assert services.ended("sub2", stop=True) == 0, services.log("sub2")
     status, said = services.ucmlab("cert", "upload", "sub2", "tomcat-trust", "-", given=pem(root).encode())

@@ -32,6 +32,7 @@ at = 2027-01-31T08:00:00Z
 speed = 1.5
 broker = "embedded"
 listen = "127.0.0.1"
+ports = "offset:10000"
 """
 WORDS = [
     word.encode() for word in (*KEYS, "pub", "sub1", '"', "'''", "[", "]", "{", "=", ",", "#", "\n", "\\", "1", ".")
@@ -210,7 +211,7 @@ def test_options_go_before_the_file(folder: Path) -> None:
     assert made.topology.names == ("pub", "sub1", "tftp1", "imp1")
     assert (made.topology.release, made.topology.timing, made.topology.domain) == ("15", "product", "corp.example")
     assert (made.topology.der_pkcs7, made.topology.strict_uploads) == (True, True)
-    assert made.lab.options == {"broker": "embedded", "listen": "127.0.0.1", "speed": "2"}
+    assert made.lab.options == {"broker": "embedded", "listen": "127.0.0.1", "ports": "offset:10000", "speed": "2"}
     assert made.lab.wall_start == 1_830_297_600_000_000
 
 

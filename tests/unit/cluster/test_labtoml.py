@@ -81,7 +81,7 @@ def test_a_password_in_a_brokers_url_does_not_show() -> None:
 
 def test_every_key_is_an_option_of_init_and_none_is_forgotten() -> None:
     assert KEYS.keys() >= set(Settings.__struct_fields__)
-    assert KEYS.keys() - set(Settings.__struct_fields__) == {"at", "speed", "broker", "broker_ca", "listen"}
+    assert KEYS.keys() - set(Settings.__struct_fields__) == {"at", "speed", "broker", "broker_ca", "listen", "ports"}
 
 
 KNOWN = ", ".join(KEYS)
