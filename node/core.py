@@ -225,6 +225,7 @@ class NodeCore:
             upload=self.operations.ask,
             chain=self.identity_changes.chain,
             away=self._is_away,
+            running=self.services.running,
         )
         self.unlisted_files = self.unlisted_files_class(
             self.context,

@@ -4,6 +4,10 @@ A request is made on one node and copied, with its key, to the others. The certi
 which hands the file on; each of the others judges and installs it as if it had been uploaded there, and says how it
 went. A node that is away misses it, as in the product: the reply says so, and it is uploaded there again.
 
+In the product each of the others is called at its web service, so a node that is there and does not have that service
+started takes nothing either (C-50): it says `service_stopped`. Which services those are is in `services.toml`. Whether
+they run on the node that was asked is no matter: it calls, nobody calls it. [ASSUMED]
+
 The operator's reply waits for the others, for `PATIENCE` at most; what was done on this node stays done. Whoever hears
 of it later than that has missed it, as its operator was told so and may have made something newer meanwhile.
 """
@@ -60,6 +64,7 @@ class MultiServer:
         upload: Callable[[Upload], None],
         chain: Callable[[str], bytes],
         away: Callable[[str], bool],
+        running: Callable[[str], bool],
     ) -> None:
         """Nothing is under way.
 
@@ -70,6 +75,7 @@ class MultiServer:
             upload: takes an upload as if an operator had asked.
             chain: an identity of this node with its issuers, PEM.
             away: whether a member is known to be away.
+            running: whether a service of this node is started.
         """
         self._context = context
         self._requests = requests
@@ -78,6 +84,7 @@ class MultiServer:
         self._upload = upload
         self._chain = chain
         self._away = away
+        self._running = running
         self._expected: dict[str, _Request] = {}
         self._shares: dict[str, _Share] = {}
         self._installing: dict[str, tuple[str, str]] = {}
@@ -215,11 +222,23 @@ class MultiServer:
         self._context.cancel_timer(TIMER + op_id)
         members = [member.name for member in self._context.config.members if member.name in share.nodes]
         nodes = {name: share.nodes[name] for name in members}
-        left = [_told(share, name, word) for name, word in nodes.items() if word != "done"]
+        left = [self._told(share, name, word) for name, word in nodes.items() if word != "done"]
         warnings = (*share.reply.warnings, *left)
         self._context.record("shared", op_id, unit=share.unit, nodes=", ".join(nodes))
         self._context.ask(msgspec.structs.replace(share.reply, nodes=nodes, warnings=warnings))
         return True
+
+    def _told(self, share: _Share, name: str, word: str) -> str:
+        """What people are to do about a node where it is not done."""
+        reason = share.reasons.get(name, "")
+        how = f"{name}: {word}, {reason}" if word == "refused" else f"{name}: {word}"
+        if word == "refused" and reason != "service_stopped":
+            return how
+        services = " and ".join(self._context.rulebook.multi_server_services)
+        when = f"{services} are started there" if reason == "service_stopped" else "the node is there"
+        if share.uploaded:
+            return f"{how}; upload it there when {when}, or make a new request if it has none"
+        return f"{how}; make a new {'request' if share.kind == 'request' else 'certificate'} when {when}"
 
     # -- on the others
 
@@ -269,7 +288,11 @@ class MultiServer:
             self._context.record("shared", told.op_id, unit=told.unit, sender=sender, outcome="expired")
             return True
         if known is None and {sender, self._context.config.name} <= set(participants(self._context, told.unit)):
-            return False
+            if all(map(self._running, self._context.rulebook.multi_server_services)):
+                return False
+            # Remembered as any refusal: who was told that this node went without finds that it did, whenever it starts.
+            known = PeerAnswer(told.op_id, "refused", "service_stopped")
+            self._context.record("shared", told.op_id, unit=told.unit, sender=sender, outcome=known.reason)
         self._answer(sender, known or PeerAnswer(told.op_id, "refused", "wrong_purpose"))
         return True
 
@@ -279,13 +302,3 @@ class MultiServer:
         while len(self._answers) > REMEMBERED:
             del self._answers[next(iter(self._answers))]
         self._context.publish(self._context.topics.peer(self._context.config.name, sender), answer)
-
-
-def _told(share: _Share, name: str, word: str) -> str:
-    """What people are to do about a node where it is not done."""
-    if word == "refused":
-        return f"{name}: refused, {share.reasons.get(name, '')}"
-    if not share.uploaded:
-        what = "request" if share.kind == "request" else "certificate"
-        return f"{name}: {word}; make a new {what} when the node is there"
-    return f"{name}: {word}; upload it there when the node is there, or make a new request if it has none"

@@ -237,6 +237,8 @@ class Service(RuleRow, frozen=True, kw_only=True):
     """Services without which it does not run."""
     command: str = ""
     """What the platform's command line restarts it with, where Control Center does not list it (R-104)."""
+    multi_server: bool = False
+    """Whether requests and certificates of several nodes come to a node through it, while it is started (B.8)."""
     can_stop: bool = True
 
 

@@ -235,6 +235,11 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return frozenset((*(listener.service for listener in self.listeners.values()), *callers))
 
     @cached_property
+    def multi_server_services(self) -> tuple[str, ...]:
+        """Services without which nothing that is for several nodes comes to a node (B.8, C-50)."""
+        return tuple(service.name for service in self.services.values() if service.multi_server)
+
+    @cached_property
     def decisive_services(self) -> frozenset[str]:
         """Services that decide by running whether a condition of the restart tables holds."""
         return frozenset(row.service for row in self.after_change.conditions.values() if row.service)

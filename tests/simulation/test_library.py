@@ -37,6 +37,7 @@ PROVES = {
     "leaf_without_a_csr": ("C-41", "R-020", "R-029"),
     "link_outlives_its_certificate": ("C-59", "R-192", "R-193"),
     "mic_roots_leave_callmanager_trust": ("B.2", "R-080"),
+    "node_misses_the_multi_server_request": ("C-50", "B.8"),
     "older_ca_of_the_same_name": ("C-46", "B.10"),
     "one_certificate_for_the_cluster": ("R-044", "B.8"),
     "paused_node": ("R-022",),

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from tests.playbook import TOPICS, Playbook, config, row
 from ucmlab.broker.messages import Answer, PeerAnswer, PeerCertificate, PeerKey, Proposal
 from ucmlab.node.commands import MakeCsr, MakeIdentity, OpenShared, Reply
-from ucmlab.node.events import Age, DiskImage, GenerateCsr, Regenerate, Upload
+from ucmlab.node.events import Age, DiskImage, GenerateCsr, OrderService, Regenerate, Upload
 from ucmlab.node.instant import DAY, SECOND
 
 NODES = ("pub", "sub1", "imp1")
@@ -14,9 +14,17 @@ WORDS = {True: "format", False: "wrong_purpose"}
 """Why a request is refused that was opened, or not even that."""
 
 
-def node(name: str, *, release: str = "14SU2") -> Playbook:
-    made = Playbook(replace(config(name, nodes=NODES), release=release), image=DiskImage(boot=0))
-    return made.up()
+def node(name: str) -> Playbook:
+    """One whose services are started."""
+    made = Playbook(config(name, nodes=NODES), image=DiskImage(boot=0, installed=True)).up()
+    made.wait(0)
+    made.commands.clear()
+    return made
+
+
+def new_node(name: str, *, release: str = "14SU2") -> Playbook:
+    """One that has made its identities, and is not installed yet."""
+    return Playbook(replace(config(name, nodes=NODES), release=release), image=DiskImage(boot=0)).up()
 
 
 def replies(on: Playbook) -> list[Reply]:
@@ -82,6 +90,57 @@ def test_a_key_says_until_when_it_counts_however_often_it_is_repeated() -> None:
     assert {each.not_after for each in said} == {began + 30 * SECOND}
 
 
+@pytest.mark.rule("B.8", "C-50")
+@pytest.mark.parametrize("service", ["Cisco Tomcat", "Cisco Platform Administrative Web Service"])
+@pytest.mark.parametrize(
+    "said", [KEY, replace(KEY, kind="identity"), CERTIFICATE], ids=["request", "self-signed", "certificate"]
+)
+def test_nothing_comes_to_a_node_whose_web_service_is_not_started(
+    said: PeerKey | PeerCertificate, service: str
+) -> None:
+    sub = node("sub1")
+    sub.does(OrderService("op-stop", "sub1", service, "stop"))
+    sub.hears("pub", TOPICS.peer("pub", "sub1"), said)
+    sub.does(OrderService("op-start", "sub1", service, "start"))
+    sub.wait(SECOND)
+    assert sub.core.services.running("Cisco Platform Administrative Web Service")
+    # The operator was told that this node went without: so it stays.
+    sub.hears("pub", TOPICS.peer("pub", "sub1"), said)
+    assert [(each.outcome, each.reason) for each in sub.said(PeerAnswer)] == [("refused", "service_stopped")] * 2
+    assert not sub.all(OpenShared)
+    told = [each.fields for each in sub.records("shared")]
+    assert told == [{"unit": "CallManager", "sender": "pub", "outcome": "service_stopped"}]
+    newer = replace(KEY, op_id="op-2", not_after=sub.lab)
+    assert any(isinstance(each, OpenShared) for each in sub.hears("pub", TOPICS.peer("pub", "sub1"), newer))
+
+
+@pytest.mark.rule("B.8", "C-50")
+def test_what_runs_on_the_node_that_was_asked_is_no_matter() -> None:
+    pub = node("pub")
+    pub.hears_birth("sub1", "up")
+    pub.does(OrderService("op-stop", "pub", "Cisco Tomcat", "stop"))
+    pub.does(GenerateCsr("op-1", "CallManager", multi_server=True))
+    assert len(pub.said(PeerKey)) == 1
+
+
+STARTED = "Cisco Tomcat and Cisco Platform Administrative Web Service are started there"
+
+
+@pytest.mark.rule("B.8", "C-50")
+@pytest.mark.parametrize(
+    ("reason", "advice"),
+    [("service_stopped", f"; make a new request when {STARTED}"), ("format", "")],
+)
+def test_who_asked_is_told_why_a_node_went_without(reason: str, advice: str) -> None:
+    pub = node("pub")
+    pub.hears_birth("sub1", "up")
+    pub.does(GenerateCsr("op-1", "CallManager", multi_server=True))
+    pub.hears("sub1", TOPICS.peer("sub1", "pub"), PeerAnswer("op-1", "refused", reason))
+    (reply,) = replies(pub)
+    assert (reply.outcome, reply.nodes) == ("done", {"pub": "done", "sub1": "refused"})
+    assert reply.warnings == (f"sub1: refused, {reason}{advice}",)
+
+
 def test_asked_for_again_while_it_is_shared_it_is_the_same_and_answered_once() -> None:
     pub = node("pub")
     for name in ("sub1", "imp1"):
@@ -111,7 +170,6 @@ def test_a_newer_request_ends_the_way_of_the_one_before() -> None:
 
 def test_what_stands_in_line_behind_a_change_that_fails_is_begun() -> None:
     sub = node("sub1")
-    sub.core.installation.complete = True
     first, second = row("Corp Root CA"), row("Other Root CA")
     sub.does(Upload("op-1", "tomcat-trust", first.der))
     sub.does(Regenerate("op-2", "tomcat"))
@@ -124,7 +182,7 @@ def test_what_stands_in_line_behind_a_change_that_fails_is_begun() -> None:
 
 
 def test_an_age_that_no_certificate_can_have_is_refused() -> None:
-    pub = node("pub")
+    pub = new_node("pub")
     before = pub.disk.image()
     for days in (4_000_000, -40_000):
         pub.does(Age(f"op-{days}", "tomcat", days * DAY))
@@ -133,7 +191,7 @@ def test_an_age_that_no_certificate_can_have_is_refused() -> None:
 
 
 def test_capf_ages_on_the_publisher_alone() -> None:
-    sub = node("sub1", release="12.5")
+    sub = new_node("sub1", release="12.5")
     before = dict(sub.disk.identities)
     sub.does(Age("op-1", "CAPF", DAY))
     assert [each.reason for each in replies(sub)] == ["publisher_only"]

@@ -14,6 +14,7 @@ NETWORK = """
     A Cisco DB                             PSTI   20-60   -         -                               # W2.2
     A Cisco DB Replicator                  PSTI   5-15    -         -                               # W2.2
     Cisco Tomcat                           PSTI   60-180  -         tomcat tomcat-ECDSA             # R-100, R-141
+    Cisco Platform Administrative Web Service  PSTI  5-15  -        -                               # B.8
     Cisco Certificate Change Notification  PSTI   3-10    -         -                               # B.6
     Cisco Certificate Expiry Monitor       PSTI   3-10    -         -                               # R-173
     Cisco Database Layer Monitor           PSTI   3-10    -         -                               # W2.2
@@ -97,6 +98,7 @@ NEEDS = {
     "Cisco AXL Web Service": ("Cisco Tomcat",),  # R-100 has both: it runs in it
     "Cisco UXL Web Service": ("Cisco Tomcat",),
     "Cisco Extension Mobility": ("Cisco Tomcat",),
+    "Cisco Platform Administrative Web Service": ("Cisco Tomcat",),
     "A Cisco DB Replicator": ("A Cisco DB",),  # ours
     **{  # B.7: restarted, the Router takes them along
         f"Cisco XCP {name}": ("Cisco XCP Router",)
@@ -120,6 +122,8 @@ STOPS = {  # ours; 1 to 5 seconds for the rest
 }
 PLATFORM = {"IPsec": "utils ipsec restart"}
 """Services of no list of the product's, and what restarts them (R-104)."""
+MULTI_SERVER = ("Cisco Tomcat", "Cisco Platform Administrative Web Service")
+"""What must run on all nodes that are to have a part (B.8, C-50)."""
 KEPT_RUNNING = ("System SSH", "Cluster Manager", "A Cisco DB", "A Cisco DB Replicator")
 """Not to be stopped; ours."""
 
@@ -140,6 +144,7 @@ def service(row: dict[str, str], kind: str, units: frozenset[str]) -> dict[str, 
         "activated": () if activated == "tftp" else roles(activated),
         "activation": "tftp" if activated == "tftp" else "",
         "loads": tuple(unit for unit in row["loads"].split() if unit in units),
+        "multi_server": name in MULTI_SERVER,
         "can_stop": name not in KEPT_RUNNING,
     }
 
@@ -152,7 +157,7 @@ def services(release: str, units: frozenset[str]) -> dict[str, dict[str, object]
     return {row["name"]: service(row, kind, units) for kind, row in rows if in_release(release, row["releases"])}
 
 
-@pytest.mark.rule("R-071", "R-156", "B.1", "B.12", "B.18", "X-14")
+@pytest.mark.rule("R-071", "R-156", "B.1", "B.8", "B.12", "B.18", "X-14")
 def test_every_service_of_every_release_is_as_the_documents_say() -> None:
     for release, _, book in books():
         assert differences(book.services, services(release, frozenset(book.units))) == []
