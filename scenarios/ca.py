@@ -62,6 +62,10 @@ class Leaf(Chained):
         super().__init__(chain)
         self._key = key
 
+    def alone(self) -> "Leaf":
+        """The same without what is above it: whoever presents it sends no issuers, and others must have them."""
+        return Leaf(self._chain[:1], self._key)
+
     def _presented(self) -> tuple[tuple[bytes, ...], bytes]:
         if self._key is None:
             raise Unusable(

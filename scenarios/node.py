@@ -13,6 +13,7 @@ from ucmlab.cluster.probing import listener_of, look, seen
 from ucmlab.node import commands
 from ucmlab.node.certificates import parse, pem
 from ucmlab.node.csr import csr_pem
+from ucmlab.node.dependants import Held, concerned, dependants
 from ucmlab.node.events import (
     Age,
     Connect,
@@ -82,6 +83,14 @@ class Node:
         if unit not in identities:
             raise LookupError(f"{self._name} has no identity {unit!r}; it has {', '.join(sorted(identities))}")
         return fingerprint_of(identities[unit])
+
+    def dependants(self, unit: str, fingerprint: str) -> frozenset[tuple[str, str]]:
+        """Unit and fingerprint of what depends on a trust certificate here: a delete names it, then asks (R-076)."""
+        facts, listed = self._port.facts(), entries_of(self._view())
+        held = [Held(each.unit, each.certificate) for each in listed]
+        gone = [each.certificate for each in held if (each.unit, each.certificate.fingerprint) == (unit, fingerprint)]
+        below = dependants(gone, unit, concerned(RuleBook.load(facts.release, facts.profile), unit, held))
+        return frozenset((each.unit, each.certificate.fingerprint) for each in below)
 
     def loaded(self, service: str) -> Mapping[str, str]:
         """What a service loaded at its last start: unit to fingerprint.

@@ -28,7 +28,7 @@ PROVES = {
     "ec_ciphers_one_node_forgotten": ("C-21", "R-008", "R-009", "R-010"),
     "expiry_monitoring_cadence": ("C-54", "R-085", "R-181", "R-182", "R-183", "R-184"),
     "four_bad_files": ("C-45", "B.10"),
-    "intermediate_deleted_while_in_use": ("C-48", "R-076", "R-078", "R-080"),
+    "intermediate_deleted_while_in_use": ("C-48", "R-075", "R-076", "R-078", "R-080"),
     "ipsec_trust_is_local": ("C-15", "R-023", "R-081", "R-104"),
     "killed_between_file_and_database": ("B.6",),
     "partial_restart_after_multi_server": ("C-19",),

@@ -71,6 +71,7 @@ def test_a_request_is_signed_and_the_chain_verifies_at_lab_time(tmp_path: Path) 
         whole = [each.public_bytes(Encoding.DER) for each in x509.load_pem_x509_certificates(leaf.chain_pem)]
         assert whole == [leaf.der, issuing.der, root.der]
         assert issuing.chain_pem == issuing.pem + root.pem
+        assert (leaf.alone().chain_pem, leaf.alone().fingerprint) == (leaf.pem, leaf.fingerprint)
         assert names_in(leaf) == list(NAMES)
         assert repr(leaf) == f"<Leaf pub.lab.test {leaf.fingerprint[:12]}>"
         assert repr(root) == f"<CA Corp Root CA {root.fingerprint[:12]}>"
