@@ -51,6 +51,8 @@ class Caller:
         except OSError as error:  # OpenSSL presents no certificate that was signed with SHA-1, and says so only here
             return TlsOpened(command.token, "unreachable", text=f"{command.unit} cannot be presented: {error}")
         host, _, port = command.address.rpartition(":")
+        if not port:  # of another node, whose listener is closed or which is down: it has no address now
+            return TlsOpened(command.token, "unreachable", text="nobody listens there")
         try:
             async with asyncio.timeout(PATIENCE_S):
                 with told(troubles.append, heard.append):

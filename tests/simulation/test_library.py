@@ -44,6 +44,7 @@ PROVES = {
     "publisher_down": ("C-08", "R-072", "B.6"),
     "publisher_killed_after_append": ("R-022",),
     "responder_down_in_common_criteria_mode": ("C-57", "R-164", "R-166", "R-170"),
+    "restart_takes_a_while": ("R-150", "R-155", "R-157"),
     "revoked_on_upload": ("R-159", "R-168", "R-186"),
     "scheduled_check_without_a_responder": ("R-164", "R-190", "R-191"),
     "secure_directory_sync": ("R-024",),

@@ -7,6 +7,7 @@ from ucmlab.cluster.calling import Caller
 from ucmlab.cluster.simkeys import sim_key
 from ucmlab.cluster.tls_contexts import Identity
 from ucmlab.node.commands import OpenTls
+from ucmlab.node.events import TlsOpened
 
 
 class Keys:
@@ -20,23 +21,32 @@ class Keys:
         return self._identity
 
 
-async def test_an_identity_that_openssl_does_not_present_is_told() -> None:
-    ca = issue("Old CA", sim_key(1, "rsa-2048"))
-    leaf = issue("pub.lab.test", sim_key(2, "rsa-2048"), ca, ca=False)
-    sha1 = Identity(chain=(leaf.der.replace(SHA256_RSA, SHA1_RSA),), key=key_pem(leaf.key))
-    command = OpenTls(
+def to(address: str) -> OpenTls:
+    return OpenTls(
         "t",
         service="Cisco CallManager",
         unit="CallManager",
         node="",
         listener="",
-        address="127.0.0.1:5061",
+        address=address,
         name="sub1.lab.test",
         checks_name=False,
         trusted=(),
         ec_only=False,
         speaks="sip",
     )
-    opened = await Caller(Keys(sha1)).open_tls(command)
+
+
+async def test_an_identity_that_openssl_does_not_present_is_told() -> None:
+    ca = issue("Old CA", sim_key(1, "rsa-2048"))
+    leaf = issue("pub.lab.test", sim_key(2, "rsa-2048"), ca, ca=False)
+    sha1 = Identity(chain=(leaf.der.replace(SHA256_RSA, SHA1_RSA),), key=key_pem(leaf.key))
+    opened = await Caller(Keys(sha1)).open_tls(to("127.0.0.1:5061"))
     assert opened.outcome == "unreachable"
     assert opened.text.startswith("CallManager cannot be presented: ")
+
+
+async def test_a_listener_that_is_closed_has_no_address_and_is_told_as_in_virtual_time() -> None:
+    key = sim_key(1, "rsa-2048")
+    identity = Identity(chain=(issue("pub.lab.test", key).der,), key=key_pem(key))
+    assert await Caller(Keys(identity)).open_tls(to("")) == TlsOpened("t", "unreachable", text="nobody listens there")
