@@ -69,4 +69,11 @@ async def responder_down_in_common_criteria_mode(lab: Lab) -> None:
         (await pub.set_parameter("OCSP Configured URI", spare.url)).must_be("done")
         await all_end("", "it connects")
         lab.check(len(spare.queries) == len(CLIENTS), "the other responder was asked", len(spare.queries))
+
+    await ocsp.start()
+    async with lab.step("The first responder is up again, and configured again", expect="they connect, and ask there"):
+        (await pub.set_parameter("OCSP Configured URI", ocsp.url)).must_be("done")
+        before = len(ocsp.queries)
+        await all_end("", "it connects as at first")
+        lab.check(len(ocsp.queries) - before == len(CLIENTS), "the first responder was asked", len(ocsp.queries))
     await lab.converged(within="31m")

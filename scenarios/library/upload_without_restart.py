@@ -21,7 +21,8 @@ async def upload_without_restart(lab: Lab) -> None:
         (await sub1.upload("tomcat-trust", root.pem)).must_be("done")
         leaf = await root.sign((await sub1.generate_csr("tomcat")).pem)
         (await sub1.upload("tomcat", leaf.pem)).must_be("done")
-        lab.check(sub1.identity("tomcat") == leaf.fingerprint, "the list has the new certificate")
+        listed = [each.certificate.fingerprint for each in sub1.certificates("tomcat")]
+        lab.check(listed == [leaf.fingerprint], "the list has the new certificate", listed)
         await lab.holds(
             lambda: sub1.loaded(TOMCAT)["tomcat"] == before, during="61m", text="Tomcat goes on with what it loaded"
         )
