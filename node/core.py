@@ -155,13 +155,7 @@ class NodeCore:
             reported=self._service_reported,
         )
         self.context.parameter_changed = self.services.parameter_changed
-        self.service_changes = ServiceChanges(
-            self.context,
-            self.services,
-            self.filing,
-            rows=lambda unit: self.replica.of_unit(unit),  # noqa: PLW0108  there is no replica yet
-            files_agree=lambda: self.change_notification.agrees(),  # noqa: PLW0108  likewise
-        )
+        self.service_changes = ServiceChanges(self.context, self.services, self.filing)
         self.installation = Installation(
             self.context,
             self.identities,
@@ -244,7 +238,6 @@ class NodeCore:
             caught_up=self._caught_up,
         )
         self.services.take(enabled=image.enabled, done_orders=image.done_orders)
-        self.service_changes.cluster_stands = image.installed
         self.fips = FipsMode(
             self.context,
             carried_out=image.fips,
@@ -324,8 +317,8 @@ class NodeCore:
             self._dispatch(event)
         if self.filing.gone:
             tell_broken_chains(self.context, self.filing, self.identities)
-        if self.filing.touched or not self.service_changes.cluster_stands:
-            self.service_changes.look(installed=self.installation.complete)
+        if self.filing.touched:
+            self.service_changes.look()
         return context.commands
 
     def _dispatch(self, event: AnyEvent) -> None:  # noqa: C901, PLR0912, PLR0915  one case for each event, nothing else
@@ -581,7 +574,7 @@ class NodeCore:
     def _applied(self, entry: LogEntry, new: tuple[RowKey, ...], live: bool) -> None:  # noqa: FBT001  # a callback
         """An entry came into the replica: what does not wait for Change Notification, then its notice."""
         self.unlisted_files.applied(entry, new)
-        self.service_changes.applied(entry)
+        self.service_changes.applied(entry, live=live)
         if entry.settings:
             self.parameters_changed()
             self.fips.look()
@@ -604,6 +597,7 @@ class NodeCore:
         """
         if first:
             self.unlisted_files.installed(tuple(self.replica.rows))
+            self.service_changes.installed(self.replica.rows.values())
         self.parameters_changed()
         self.fips.look()
 

@@ -51,8 +51,8 @@ class Filing:
         """How many names of a unit and stem are known to be taken from the first on: hundreds may have one stem."""
         self.gone: list[Gone] = []
         """Files removed since somebody last asked; whoever takes note of them empties it."""
-        self.touched: dict[tuple[str, Verb], None] = {}
-        """Units of files written (`upload`) or removed (`delete`) since somebody last asked, who empties it."""
+        self.touched: dict[RowKey, Verb] = {}
+        """Files written (`upload`) or removed (`delete`) since somebody last asked, who empties it."""
         self._contents: dict[str, tuple[bytes, ...]] = {}
         self._taken: tuple[FileImage, ...] | None = None
         """What was read last, while nothing has been asked for since: reading the very same again is no news."""
@@ -120,7 +120,7 @@ class Filing:
         self._units.setdefault(row.unit, {})[row.fingerprint] = TrustFile(name, row.der, row.description, op_id)
         self._context.ask(WriteFile(row.unit, name, row.der, row.description, op_id))
         self._context.record("file_written", op_id, unit=row.unit, fingerprint=row.fingerprint)
-        self._touch(row.unit, "upload")
+        self._touch(row.key, "upload")
 
     def remove(self, unit: str, fingerprint: str, *, op_id: str = "") -> None:
         """Take the certificate's file away, if it is there."""
@@ -133,7 +133,7 @@ class Filing:
                 self._context.ask(RemoveFile(unit, name))
             self._context.record("file_removed", op_id, unit=unit, fingerprint=fingerprint)
             self.gone.append(Gone(unit, file.der, op_id, self._context.cause))
-            self._touch(unit, "delete")
+            self._touch((unit, fingerprint), "delete")
 
     def settle(self, unit: str, fingerprint: str) -> None:
         """Forget the operation id beside a file: the log has it, or has refused it."""
@@ -143,9 +143,9 @@ class Filing:
             self._units[unit][fingerprint] = TrustFile(file.name, file.der, file.description, "")
             self._context.ask(SettleFile(unit, file.name))
 
-    def _touch(self, unit: str, verb: Verb) -> None:
-        self._contents.pop(unit, None)
-        self.touched[unit, verb] = None
+    def _touch(self, key: RowKey, verb: Verb) -> None:
+        self._contents.pop(key[0], None)
+        self.touched[key] = verb
 
     def _free_name(self, row: Row) -> str:
         """`<CN>.pem` or `<CN>_<serial>.pem` by release; a suffix counts up on a collision, as for the hash links."""

@@ -6,6 +6,7 @@ from ucmlab.node.certificates import parse
 from ucmlab.node.chains import complete
 from ucmlab.node.context import Context
 from ucmlab.node.filing import Filing
+from ucmlab.node.found import Lying
 from ucmlab.node.loaded import NOTHING, Loaded
 from ucmlab.node.restarts import Condition
 from ucmlab.node.rulebook import Service
@@ -22,7 +23,10 @@ class Loader:
         self._context = context
         self._filing = filing
         self._identities = identities
-        self._kept = context.rulebook.uses(context.config.role).kept
+        uses = context.rulebook.uses(context.config.role)
+        self._kept = uses.kept
+        self._listed = uses.listed
+        self._units = tuple((unit.name, unit.kind) for unit in context.rulebook.units_of(context.config.role))
         self._fingerprints: dict[str, tuple[bytes, str]] = {}
 
     def fingerprint(self, unit: str) -> str:
@@ -50,6 +54,18 @@ class Loader:
             hidden=self._hidden() if listeners else frozenset(),
             listeners=listeners,
         )
+
+    def lies(self, unit: str) -> Lying:
+        """What a unit holds on disk now."""
+        trust = self._context.rulebook.units[unit].kind == "trust"
+        return self._filing.contents(unit) if trust else self.fingerprint(unit)
+
+    def found(self, service: Service) -> dict[str, Lying]:
+        """What a service that starts now finds; nothing of one that is never to be restarted for a certificate."""
+        if service.name not in self._listed:
+            return {}
+        filing, fingerprint = self._filing, self.fingerprint
+        return {unit: filing.contents(unit) if kind == "trust" else fingerprint(unit) for unit, kind in self._units}
 
     def trusted(self, loaded: Loaded, unit: str) -> tuple[bytes, ...]:
         """What a service trusts by a unit: its copy, or the files where it keeps none (`ucmlab.node.service_uses`)."""

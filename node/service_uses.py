@@ -40,6 +40,8 @@ class Uses:
             name: self._keeps(row, listeners.get(name, ())) for name, row in services.items()
         }
         """Service to the trust units that it keeps a copy of."""
+        self.listed = frozenset(name for row in rules.restart for name in row.services)
+        """Services that are to be restarted for something."""
         self._users: dict[str, dict[str, None]] = {}
         for name, row in services.items():
             shown = (unit for each in listeners.get(name, ()) for unit in each.presents)

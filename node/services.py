@@ -19,10 +19,11 @@ from ucmlab.broker.messages import ServiceReport
 from ucmlab.node.commands import LayDown, RecordOrder, SetEnabled, TakeUp
 from ucmlab.node.context import Context
 from ucmlab.node.events import ServiceTroubled
+from ucmlab.node.found import News
 from ucmlab.node.loaded import NOTHING, Loaded
 from ucmlab.node.loading import Loader
-from ucmlab.node.restarts import Condition, ConditionRow, Verb
-from ucmlab.node.service_uses import Uses
+from ucmlab.node.restarts import AUTHZ, Condition, ConditionRow, Verb
+from ucmlab.node.service_uses import Plan, Uses
 from ucmlab.node.slots import Order, Slot, State
 from ucmlab.node.status import ServiceStatus
 
@@ -123,7 +124,7 @@ class Services:
 
     def status(self) -> dict[str, ServiceStatus]:
         """Everything about every service."""
-        return {name: slot.status(self._loader.fingerprint) for name, slot in self._slots.items()}
+        return {name: slot.status(self._loader.lies) for name, slot in self._slots.items()}
 
     def busy(self) -> int:
         """Orders being carried out."""
@@ -143,41 +144,69 @@ class Services:
 
     # -- what was changed under a service that runs
 
-    def unit_changed(self, unit: str, verb: Verb, *, here: bool = True) -> None:
-        """A unit was changed, on this node (its files) or on another one.
+    def unit_changed(self, unit: str, verb: Verb) -> None:
+        """A unit was changed on this node.
 
-        Who has to be restarted goes on with what it loaded, and that is pending; who uses it otherwise takes it up now.
+        Who has to be restarted goes on with what it loaded, and that is pending while another one lies there; who uses
+        it otherwise takes it up now. The OAuth keys lie in no unit: they are pending until the restart.
         """
-        if not here and unit not in self._context.rulebook.restarts_elsewhere:
-            return
-        plan = self._uses.plan(
-            unit, verb, here=here, publisher=self._context.config.is_publisher, conditions=self.conditions()
-        )
+        plan = self._plan(unit, verb, here=True)
         for name in plan.wait:
             if self._slots[name].state == "started":
-                self._slots[name].pending[unit] = None
+                self._slots[name].pending.setdefault(unit, unit == AUTHZ)
         for name in plan.follow:
             slot = self._slots[name]
             if unit in slot.loaded.trusted or unit in slot.loaded.fingerprints:
                 self._reload(slot, unit, verb)
 
-    def unit_arrived(self, unit: str) -> None:
-        """Something that this node did not have before, as its cluster is being installed: who uses it takes it up."""
+    def changed_elsewhere(self, unit: str, verb: Verb, news: News) -> None:
+        """A unit was changed on another node: whom the table has restarted on all nodes is, unless that was done since.
+
+        It may use nothing of that here (B.7, B.18), so nothing here tells that the change was undone.
+        """
+        for name in self._plan(unit, verb, here=False).wait:
+            slot = self._slots[name]
+            if slot.state == "started" and not news.is_older(found=slot.found, since=slot.since):
+                slot.pending[unit] = True
+
+    def _plan(self, unit: str, verb: Verb, *, here: bool) -> Plan:
+        return self._uses.plan(
+            unit, verb, here=here, publisher=self._context.config.is_publisher, conditions=self.conditions()
+        )
+
+    def identity_arrived(self, unit: str) -> None:
+        """An identity that this node did not have before: who uses it takes it up."""
         for name in self._uses.users(unit):
             if self._slots[name].state == "started":
-                self._loader.renew(self._slots[name].loaded, unit)
+                self._renew(self._slots[name], unit)
+                self._take_up(self._slots[name])
+
+    def trust_arrived(self, unit: str, certificates: tuple[bytes, ...]) -> None:
+        """Trust certificates (DER) came as a member was installed: who uses them takes up these, and nothing else."""
+        for slot in self._slots.values():
+            for held in (slot.loaded.trusted, slot.found):
+                known = held.get(unit)
+                if isinstance(known, tuple):
+                    held[unit] = (*known, *(der for der in certificates if der not in known))
+        for name in self._uses.users(unit):
+            if self._slots[name].state == "started":
                 self._take_up(self._slots[name])
 
     def parameter_changed(self, name: str) -> None:
-        """A parameter was set that its services read when they start (R-010)."""
+        """A parameter was set that its services read when they start: until then, were it set back (R-010)."""
         self._held = None
         for service in self._context.rulebook.parameters[name].restart:
             slot = self._slots.get(service)
             if slot is not None and slot.state == "started":
-                slot.pending[name] = None
+                slot.pending[name] = True
+
+    def _renew(self, slot: Slot, unit: str) -> None:
+        self._loader.renew(slot.loaded, unit)
+        if unit in slot.found:
+            slot.found[unit] = self._loader.lies(unit)
 
     def _reload(self, slot: Slot, unit: str, verb: Verb) -> None:
-        self._loader.renew(slot.loaded, unit)
+        self._renew(slot, unit)
         name, reloads = slot.rule.name, self._context.rulebook.reloads(unit, verb)
         if unit in slot.loaded.chains:
             by_itself = any(row.what == "certificate" and name in row.services for row in reloads)
@@ -342,6 +371,7 @@ class Services:
     def _started(self, slot: Slot) -> None:
         """It loads the certificates that are on disk now, and keeps them until its next start."""
         slot.loaded = self._loader.take_up(slot.rule, self.conditions)
+        slot.found = self._loader.found(slot.rule)
         slot.pending.clear()
         slot.why = ""
         self._take_up(slot)

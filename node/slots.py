@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from ucmlab.node.found import Lying, is_same
 from ucmlab.node.loaded import NOTHING, Loaded
 from ucmlab.node.rulebook import Service
 from ucmlab.node.status import ServiceState, ServiceStatus
@@ -29,6 +30,7 @@ class Slot:
         "_activated",
         "enabled",
         "fell_with",
+        "found",
         "loaded",
         "order",
         "pending",
@@ -54,8 +56,11 @@ class Slot:
         self.why: Why = ""
         self.since = 0
         self.loaded: Loaded = NOTHING
-        self.pending: dict[str, None] = {}
-        """Units, or parameters, that were changed since its start and take effect at its next one, in order."""
+        self.found: dict[str, Lying] = {}
+        """What lay on disk when it started, by unit; of what it took up by itself since, what lay there then."""
+        self.pending: dict[str, bool] = {}
+        """Units, or parameters, that were changed since its start and take effect at its next one, in order; and
+        whether they do so whatever lies there by now."""
         self.fell_with = ""
         """The service with which it stopped, or for which it waits: it comes up after that one."""
         self.unasked = False
@@ -73,16 +78,23 @@ class Slot:
             return "not activated"
         return self.state
 
-    def status(self, on_disk: Callable[[str], str]) -> ServiceStatus:
-        """As others read it; `on_disk` tells the fingerprint of the identity that lies there now."""
+    def status(self, lies: Callable[[str], Lying]) -> ServiceStatus:
+        """As others read it; `lies` tells what a unit holds on disk now.
+
+        Of a unit that holds what it held at the start nothing is pending: the change was undone, and R-118 has services
+        restarted for what they would take up then.
+        """
         loaded = self.loaded.fingerprints
-        old = (unit for unit, fingerprint in loaded.items() if on_disk(unit) != fingerprint)
+        waiting = (
+            unit for unit, lasts in self.pending.items() if lasts or not is_same(self.found.get(unit), lies(unit))
+        )
+        old = (unit for unit, fingerprint in loaded.items() if lies(unit) != fingerprint)
         return ServiceStatus(
             state=self.shown,
             kind=self.rule.kind,
             enabled=self.enabled,
             since=self.since,
             loaded=dict(loaded),
-            pending=tuple(dict.fromkeys((*self.pending, *old))),
+            pending=tuple(dict.fromkeys((*waiting, *old))),
             reason=self.why if self.state == "stopped" else "",
         )

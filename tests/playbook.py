@@ -159,6 +159,7 @@ class LogBook:
         origin: str = "pub",
         kind: str = "upload",
         settings: tuple[Setting, ...] = (),
+        at: int = WALL,
     ) -> LogEntry:
         """Append an entry."""
         seq = self.replica.seq + 1
@@ -171,7 +172,7 @@ class LogBook:
             kind=kind,
             removes=removes,
             adds=adds,
-            at=WALL,
+            at=at,
             settings=settings,
         )
         payload = self._codec.seal(TOPICS.log_binding(), entry)
