@@ -48,7 +48,7 @@ class Caller:
         troubles: list[ssl.SSLError] = []
         try:
             context = self._context(command)
-        except OSError as error:  # OpenSSL presents no certificate that was signed with SHA-1, and says so only here
+        except OSError as error:  # OpenSSL makes nothing of the certificate, or of its key
             return TlsOpened(command.token, "unreachable", text=f"{command.unit} cannot be presented: {error}")
         host, _, port = command.address.rpartition(":")
         if not port:  # of another node, whose listener is closed or which is down: it has no address now

@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from ucmlab.node.certificates import pem
+from ucmlab.node.handshake import is_weak
 
 NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME, which `ssl` has no name for."""
@@ -24,6 +25,11 @@ NO_COMPRESSED_CERTIFICATES = 1 << 32 | 1 << 33
 """SSL_OP_NO_TX_ and _RX_CERTIFICATE_COMPRESSION of OpenSSL 3.2: `tls_peers` reads chains as they are."""
 SECURITY_LEVEL = 1
 """OpenSSL's own until 3.2: 80 bits, as the product offers RSA keys of 1024 bits (B.4). Level 0 would take MD5."""
+PRESENT_ANYTHING = 0
+"""The level of an end whose own identity is below the other: the product, whose OpenSSL has no levels, presents what a
+CA signed with SHA-1, and who connects says what becomes of it. OpenSSL has one level for what it presents and for what
+it accepts, so what such an end is shown is judged after the handshake, with the dates (`handshake.date_verdict`). Who
+is below the level as well is refused all the same, but by a closed connection instead of an alert."""
 Family = Literal["", "rsa", "ec"]
 """Kind of key: of both, or one alone."""
 _SUITES: dict[Family, str] = {"": "ECDHE", "rsa": "ECDHE+aRSA", "ec": "ECDHE+aECDSA"}
@@ -108,13 +114,16 @@ _ASKED = {"unasked": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": s
 def _set(context: ssl.SSLContext, trusted: Iterable[bytes], identities: Iterable[Identity], only: Family) -> Made:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.maximum_version = ssl.TLSVersion.TLSv1_2 if only else ssl.TLSVersion.TLSv1_3
-    context.set_ciphers(_CIPHERS.format(suites=_SUITES[only], level=SECURITY_LEVEL))
+    held, own = tuple(trusted), tuple(identities)
+    weak = any(is_weak(identity.chain, held) for identity in own)
+    level = PRESENT_ANYTHING if weak else SECURITY_LEVEL
+    context.set_ciphers(_CIPHERS.format(suites=_SUITES[only], level=level))
     context.verify_flags = FLAGS
     # A session that is resumed from a ticket presents no chain, so its dates could not be judged.
     context.options |= ssl.OP_NO_TICKET | NO_COMPRESSED_CERTIFICATES
-    for identity in identities:
+    for identity in own:
         _load(context, identity)
-    return Made(context, tuple(der for der in trusted if not _trusts(context, der)))
+    return Made(context, tuple(der for der in held if not _trusts(context, der)))
 
 
 def _trusts(context: ssl.SSLContext, der: bytes) -> bool:

@@ -14,7 +14,7 @@ from ucmlab.node.commands import Admit, GiveUp, OpenTls, Reply
 from ucmlab.node.context import Context
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import NO_CERTIFICATE, REJECTED, Connect, ListenerFailed, PeerShown, TlsOpened
-from ucmlab.node.handshake import Shown, Standard, Verdict, date_verdict, judge
+from ucmlab.node.handshake import Shown, Standard, Verdict, date_verdict, judge, undated_verdict
 from ucmlab.node.instant import SECOND, rfc3339
 from ucmlab.node.link_keeping import LinkKeeping
 from ucmlab.node.listeners import Speaks
@@ -248,6 +248,11 @@ def reason_of(shown: Shown, standard: Standard, opened: TlsOpened) -> tuple[str,
     if opened.outcome == "failed" and not shown.chain:
         return "no_shared_cipher", opened.text  # a server presents nothing only if there is nothing in common
     if opened.outcome == "rejected":
+        # An end that presents what is below the security level accepts anything (`tls_contexts`): its own judgement,
+        # which comes first in a handshake, is made up for here.
+        verdict = undated_verdict(shown, standard)
+        if shown.chain and not verdict.trusted:
+            return verdict.reason, verdict.text
         return REJECTED, "The server did not accept the certificate that it was shown"
     verdict = date_verdict(shown, standard) if opened.outcome == "open" else judge(shown, standard)
     if opened.outcome == "failed" and verdict.trusted:

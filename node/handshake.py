@@ -105,6 +105,23 @@ def sent(own: tuple[bytes, ...], trusted: tuple[bytes, ...]) -> Shown:
     return Shown((own[0], *(each.certificate.der for each in path.chain[1:])))
 
 
+def is_weak(own: tuple[bytes, ...], trusted: tuple[bytes, ...]) -> bool:
+    """Whether what an end presents is below the security level: OpenSSL would judge it so, and not present it either.
+
+    The product's OpenSSL knows no such level and serves what it was given; those who connect judge for themselves.
+
+    Args:
+        own: DER of its certificate, and of issuers that it was given with it.
+        trusted: DER of what it trusts; see `sent`.
+    """
+    try:
+        chain = own if see(own[0]).self_signed else sent(own, trusted).chain
+        seen = [see(der) for der in chain]
+    except Refusal:
+        return False  # nobody presents what he cannot read
+    return any(each.weak_key or (each.weak_signature and not each.self_signed) for each in seen)
+
+
 def _verdict(shown: Shown, standard: Standard, wall: int | None) -> Verdict:
     if not shown.chain:
         return Verdict(reason="no_certificate")

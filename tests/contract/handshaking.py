@@ -24,16 +24,27 @@ TURNS = 12
 OTHER_END = issue("other.lab.test", 700, ca=False)
 
 
-def openssl_says(chain: Sequence[bytes], key: PrivateKey, standard: Standard, only: Family = "") -> int:
-    """The verify code of a whole handshake; 0, it came about, -1, the peer presented nothing."""
+def openssl_says(
+    chain: Sequence[bytes], key: PrivateKey, standard: Standard, only: Family = "", *, own: bool = False
+) -> int:
+    """The verify code of a whole handshake; 0, it came about, -1, the peer presented nothing.
+
+    `own`: the end that presents is a node as well, and the chain is its service's identity.
+    """
     if standard.usage == "server":
         verifying = client_context(standard.trusted, check_name=bool(standard.name), only=only).context
-        presenting = presenter(ssl.PROTOCOL_TLS_SERVER, chain, key)
+        presenting = (
+            server_context([identity(chain, key)]).context if own else presenter(ssl.PROTOCOL_TLS_SERVER, chain, key)
+        )
         client, server = ends(verifying, presenting, standard.name)
         return verify_code(client, server, client)
-    own = Identity(chain=(OTHER_END.der,), key=key_pem(OTHER_END.key))
-    verifying = server_context([own], trusted=standard.trusted, client="required", only=only).context
-    presenting = presenter(ssl.PROTOCOL_TLS_CLIENT, chain, key)
+    other = [identity([OTHER_END.der], OTHER_END.key)]
+    verifying = server_context(other, trusted=standard.trusted, client="required", only=only).context
+    presenting = (
+        client_context([OTHER_END.der], identity=identity(chain, key), check_name=False).context
+        if own
+        else presenter(ssl.PROTOCOL_TLS_CLIENT, chain, key)
+    )
     client, server = ends(presenting, verifying)
     return verify_code(client, server, server)
 
@@ -45,8 +56,12 @@ def presenter(side: int, chain: Sequence[bytes], key: PrivateKey) -> ssl.SSLCont
     context.verify_mode = ssl.CERT_NONE
     context.set_ciphers("ALL:@SECLEVEL=0")
     if chain:
-        tls_contexts._load(context, Identity(chain=tuple(chain), key=key_pem(key)))
+        tls_contexts._load(context, identity(chain, key))
     return context
+
+
+def identity(chain: Sequence[bytes], key: PrivateKey) -> Identity:
+    return Identity(chain=tuple(chain), key=key_pem(key))
 
 
 @lru_cache(maxsize=64)

@@ -41,13 +41,13 @@ def agree(verdict: Verdict, code: int) -> bool:
     return verdict.trusted == (code == 0) and (verdict.trusted or code in reasons()[verdict.reason].openssl)
 
 
-def compared(seeds: Iterable[int]) -> tuple[Counter[Reason], list[str]]:
-    """How often each reason was given, and what OpenSSL said otherwise."""
+def compared(seeds: Iterable[int], *, own: bool = False) -> tuple[Counter[Reason], list[str]]:
+    """How often each reason was given, and what OpenSSL said otherwise; `own` as in `openssl_says`."""
     seen, differences = Counter[Reason](), list[str]()
     for seed in seeds:
         case = case_of(seed)
         verdict = undated_verdict(Shown(case.chain), case.standard)
-        code = openssl_says(case.chain, case.key, case.standard)
+        code = openssl_says(case.chain, case.key, case.standard, own=own)
         seen[verdict.reason] += 1
         if not agree(verdict, code):
             differences.append(told(seed, verdict, code))
@@ -82,6 +82,14 @@ def test_handshakes_are_judged_as_openssl_judges_them() -> None:
     seen, differences = compared(range(0, SLICE * STRIDE, STRIDE))
     assert differences == [], ssl.OPENSSL_VERSION
     assert min(seen[reason] for reason in OFTEN) > 0, "it is worth nothing unless each occurs"
+
+
+@pytest.mark.slow
+@pytest.mark.rule("R-141", "B.4", "S9")
+def test_what_a_node_presents_is_judged_alike_however_crooked_or_weak_it_is() -> None:
+    seen, differences = compared(range(2, SLICE * STRIDE, STRIDE), own=True)
+    assert differences == [], ssl.OPENSSL_VERSION
+    assert min(seen[reason] for reason in (*OFTEN, "weak_signature", "weak_key")) > 0
 
 
 @pytest.mark.slow

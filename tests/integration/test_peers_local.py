@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.real_lab import make_home, opened
+from tests.old_identities import identities_of_an_old_ca
 from tests.peers import links_that_end, servers_outside
 from tests.unit.scenarios.told import as_story
 from ucmlab.cluster.ca.keys import simulation_keys
@@ -26,6 +27,12 @@ async def holds(script: Callable[[Lab], Awaitable[None]], folder: Path) -> None:
 @pytest.mark.rule("R-004", "B.20")
 async def test_a_server_outside_behaves_as_in_virtual_time(tmp_path: Path) -> None:
     await holds(servers_outside, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.rule("R-141", "B.4")
+async def test_what_an_old_ca_signed_is_presented_and_refused_for_it(tmp_path: Path) -> None:
+    await holds(identities_of_an_old_ca, tmp_path)
 
 
 @pytest.mark.slow

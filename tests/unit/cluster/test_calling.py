@@ -1,6 +1,5 @@
 """How a real node opens a connection: whatever stands in the way is told, and ends nothing but the connection."""
 
-from tests.contract.handshake_cases import SHA1_RSA, SHA256_RSA
 from tests.contract.handshaking import key_pem
 from tests.unit.node.authorities import issue
 from ucmlab.cluster.calling import Caller
@@ -38,10 +37,10 @@ def to(address: str) -> OpenTls:
 
 
 async def test_an_identity_that_openssl_does_not_present_is_told() -> None:
-    ca = issue("Old CA", sim_key(1, "rsa-2048"))
+    ca = issue("Corp Root CA", sim_key(1, "rsa-2048"))
     leaf = issue("pub.lab.test", sim_key(2, "rsa-2048"), ca, ca=False)
-    sha1 = Identity(chain=(leaf.der.replace(SHA256_RSA, SHA1_RSA),), key=key_pem(leaf.key))
-    opened = await Caller(Keys(sha1)).open_tls(to("127.0.0.1:5061"))
+    mixed_up = Identity(chain=(leaf.der,), key=key_pem(ca.key))
+    opened = await Caller(Keys(mixed_up)).open_tls(to("127.0.0.1:5061"))
     assert opened.outcome == "unreachable"
     assert opened.text.startswith("CallManager cannot be presented: ")
 
