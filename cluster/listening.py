@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable
 from typing import Literal
 
+from ucmlab.cluster.doors import Door, make_room
 from ucmlab.cluster.greetings import HEAD_LIMIT, speak
 from ucmlab.cluster.ports import Ports
 from ucmlab.cluster.tls_contexts import Identity, server_context
@@ -25,8 +26,6 @@ from ucmlab.node.listeners import ClientCertificate, Endpoint
 from ucmlab.node.privatefile import read_private
 from ucmlab.node.rulebook import RuleBook
 
-CONNECTIONS = 256
-"""At once, of one node; more are closed unheard."""
 REST_S = 1.0
 """Machine time in which nobody is let in at a port when the process has no descriptor for him."""
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -35,18 +34,6 @@ _ASKED: dict[ClientCertificate, Literal["unasked", "optional", "required"]] = {
     "optional": "optional",
     "required": "required",
 }
-
-
-class _Door:
-    """One open port."""
-
-    def __init__(self, service: str, endpoint: Endpoint, sock: socket.socket) -> None:
-        self.service = service
-        self.endpoint = endpoint
-        self.sock = sock
-        self.context: ssl.SSLContext | None = None
-        """Made for the first connection that sees this endpoint."""
-        self.inside: set[asyncio.Task[None]] = set()
 
 
 class Listeners:
@@ -58,7 +45,7 @@ class Listeners:
         self._ports = ports or Ports()
         self._ring = ring
         self._units = rulebook.units
-        self._doors: dict[str, _Door] = {}
+        self._doors: dict[str, Door] = {}
         self._loaded: dict[str, dict[str, Identity]] = {}
         self._keys: dict[bytes, bytes] = {}
         self._admissions: dict[str, asyncio.Future[bool]] = {}
@@ -147,7 +134,7 @@ class Listeners:
         if sock is None:
             self._offer(ListenerFailed(service, endpoint.name, f"no port can be had on {self._host}"))
             return
-        door = self._doors[endpoint.name] = _Door(service, endpoint, sock)
+        door = self._doors[endpoint.name] = Door(service, endpoint, sock)
         asyncio.get_running_loop().add_reader(sock.fileno(), self._accept, door)
 
     def _bind(self, port: int) -> socket.socket | None:
@@ -174,39 +161,36 @@ class Listeners:
         door = self._doors.pop(name)
         asyncio.get_running_loop().remove_reader(door.sock.fileno())
         door.sock.close()
-        for task in list(door.inside):
-            task.cancel()
+        door.clear()
 
     def _tell(self) -> None:
         self._moved({name: "{}:{}".format(*door.sock.getsockname()) for name, door in sorted(self._doors.items())})
 
     # -- clients
 
-    def _accept(self, door: _Door) -> None:
+    def _accept(self, door: Door) -> None:
         try:
             sock, _ = door.sock.accept()
         except OSError as error:
             if error.errno in _EXHAUSTED:
                 self._rest(door)
             return  # else it went away before we came
-        if sum(len(each.inside) for each in self._doors.values()) >= CONNECTIONS:
+        if not make_room(self._doors.values(), door):
             sock.close()
             return
-        task = self._tasks.create_task(self._receive(door, sock), name=f"node.{door.endpoint.name}")
-        door.inside.add(task)
-        task.add_done_callback(door.inside.discard)
+        door.come(self._tasks.create_task(self._receive(door, sock), name=f"node.{door.endpoint.name}"))
 
-    def _rest(self, door: _Door) -> None:
+    def _rest(self, door: Door) -> None:
         # Whoever waits there still waits, and would be reported again at every turn of the loop.
         loop = asyncio.get_running_loop()
         loop.remove_reader(door.sock.fileno())
         loop.call_later(REST_S, self._listen_again, door)
 
-    def _listen_again(self, door: _Door) -> None:
+    def _listen_again(self, door: Door) -> None:
         if self._doors.get(door.endpoint.name) is door:
             asyncio.get_running_loop().add_reader(door.sock.fileno(), self._accept, door)
 
-    async def _receive(self, door: _Door, sock: socket.socket) -> None:
+    async def _receive(self, door: Door, sock: socket.socket) -> None:
         sock.setblocking(False)
         reader = asyncio.StreamReader(limit=HEAD_LIMIT)
         protocol = asyncio.StreamReaderProtocol(reader)
@@ -230,6 +214,7 @@ class Listeners:
                 transport, _ = await loop.connect_accepted_socket(
                     lambda: protocol, sock, ssl=context, ssl_handshake_timeout=HANDSHAKE_S, ssl_shutdown_timeout=1.0
                 )
+            door.let_in(asyncio.current_task())
             writer = asyncio.StreamWriter(transport, protocol, reader, loop)
             shown = chain_of_peer(writer.get_extra_info("ssl_object"))
             if await self._admitted(door, shown):
@@ -241,13 +226,13 @@ class Listeners:
             if transport is not None:
                 transport.close()
 
-    def _failed(self, door: _Door, heard: list[Shown], error: Exception) -> None:
+    def _failed(self, door: Door, heard: list[Shown], error: Exception) -> None:
         shown = heard[-1] if heard else Shown()
         text = str(getattr(error, "reason", None) or type(error).__name__)
         trouble = REJECTED if "ALERT" in text and not shown.chain else text
         self._offer(PeerShown("", door.service, door.endpoint.name, shown.chain, trouble))
 
-    async def _admitted(self, door: _Door, shown: Shown) -> bool:
+    async def _admitted(self, door: Door, shown: Shown) -> bool:
         self._shown += 1
         token = f"peer {self._shown}"
         waiting: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
@@ -258,7 +243,7 @@ class Listeners:
         finally:
             self._admissions.pop(token, None)
 
-    def _context(self, door: _Door) -> ssl.SSLContext:
+    def _context(self, door: Door) -> ssl.SSLContext:
         # It takes 8 ms with sixty trusted certificates, so all clients of an endpoint share one.
         if door.context is None:
             endpoint = door.endpoint

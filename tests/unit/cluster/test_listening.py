@@ -4,11 +4,12 @@ import asyncio
 import errno
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
+from ucmlab.cluster import doors
 from ucmlab.cluster.listening import Listeners
 from ucmlab.node.commands import LayDown, TakeUp
 from ucmlab.node.events import AnyEvent, ListenerFailed
@@ -19,6 +20,8 @@ from ucmlab.node.rulebook import RuleBook
 
 TVS = Listener(rule="ours", name="tvs", service="TVS", port=0, presents=())
 STARTED = TakeUp("TVS", Loaded(listeners=(TVS,)))
+CAPF = Listener(rule="ours", name="capf", service="TVS", port=0, presents=())
+BOTH = TakeUp("TVS", Loaded(listeners=(TVS, CAPF)))
 
 
 class Told:
@@ -65,6 +68,78 @@ async def test_without_descriptors_a_port_rests(tmp_path: Path, monkeypatch: pyt
             assert len(tried) == 1
             listeners.lay_down(LayDown("TVS"))
     assert told.addresses == {}
+
+
+# -- who says nothing
+
+
+class Guests:
+    """Clients that dial and say nothing."""
+
+    def __init__(self, addresses: dict[str, str], stack: AsyncExitStack) -> None:
+        self._addresses = addresses
+        self._stack = stack
+
+    async def dial(self, name: str) -> asyncio.StreamReader:
+        host, _, port = self._addresses[name].partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        self._stack.callback(writer.close)
+        await turns(20)
+        return reader
+
+
+async def turned_away(reader: asyncio.StreamReader) -> bool:
+    """Whether its connection ends; nothing else would end it for ten seconds."""
+    async with asyncio.timeout(5):
+        return await reader.read(1) == b""
+
+
+async def test_who_came_first_and_says_nothing_goes_for_who_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors, "AT_A_PORT", 3)
+    told = Told()
+    async with listening(told, tmp_path) as listeners, AsyncExitStack() as stack:
+        listeners.take_up(BOTH)
+        guests = Guests(told.addresses, stack)
+        readers = [await guests.dial("tvs") for _ in range(5)]
+        other = await guests.dial("capf")
+        assert [await turned_away(each) for each in readers[:2]] == [True, True]
+        assert [each.at_eof() for each in (*readers[2:], other)] == [False] * 4
+
+
+async def test_who_is_silent_at_one_port_goes_for_who_comes_to_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors, "CONNECTIONS", 4)
+    told = Told()
+    async with listening(told, tmp_path) as listeners, AsyncExitStack() as stack:
+        listeners.take_up(BOTH)
+        guests = Guests(told.addresses, stack)
+        silent = [await guests.dial("tvs") for _ in range(4)]
+        others = [await guests.dial("capf") for _ in range(2)]
+        assert [await turned_away(each) for each in silent[:2]] == [True, True]
+        assert [each.at_eof() for each in (*silent[2:], *others)] == [False] * 4
+
+
+async def test_who_was_let_in_stays_and_there_is_no_room_for_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doors, "AT_A_PORT", 2)
+    with socket.socket() as sock:
+        door = doors.Door("TVS", Loaded(listeners=(TVS,)).endpoint(TVS), sock)
+        async with asyncio.TaskGroup() as tasks:
+            inside, knocking = [tasks.create_task(asyncio.sleep(60)) for _ in range(2)]
+            for each in (inside, knocking):
+                door.come(each)
+            door.let_in(inside)
+            assert doors.make_room([door], door)
+            await turns(2)
+            assert (inside.done(), knocking.cancelled(), len(door)) == (False, True, 1)
+            late = tasks.create_task(asyncio.sleep(60))
+            door.come(late)
+            door.let_in(late)
+            assert (doors.make_room([door], door), door.knocking, len(door)) == (False, 0, 2)
+            door.clear()
+        assert len(door) == 0
 
 
 async def test_a_port_that_cannot_be_had_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
