@@ -62,7 +62,7 @@ class Filing:
         if images is self._taken:
             return
         self._taken = images
-        self._units = {}
+        before, self._units = self._units, {}
         self._twins = {}
         self._names = {}
         self._counts = {}
@@ -76,6 +76,15 @@ class Filing:
                 self._twins.setdefault((image.unit, fingerprint), []).append(held[fingerprint].name)
             held[fingerprint] = TrustFile(image.name, image.der, image.description, image.op_id)
             self._names.setdefault(unit, set()).add(image.name)
+        self._take_note(before)
+
+    def _take_note(self, before: dict[str, dict[str, TrustFile]]) -> None:
+        """What people, or a disk, did to the files is a change like any other."""
+        for unit in dict.fromkeys((*before, *self._units)):
+            old, new = before.get(unit, NO_FILES), self._units.get(unit, NO_FILES)
+            for fingerprint in dict.fromkeys((*old, *new)) if old.keys() != new.keys() else ():
+                if (fingerprint in old) != (fingerprint in new):
+                    self.touched[unit, fingerprint] = "upload" if fingerprint in new else "delete"
 
     def get(self, unit: str, fingerprint: str) -> TrustFile | None:
         """The file of that certificate, if there is one."""

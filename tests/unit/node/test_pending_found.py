@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.playbook import WALL, LogBook, Playbook, config, row
+from tests.playbook import WALL, LogBook, Playbook, config, file_of, row
 from tests.unit.node.test_pending import CALLMANAGER, TFTP, TOMCAT, UNITS, loaded, pending, renew
 from tests.unit.node.test_pending import node as sub1
 from tests.unit.node.test_services import order
@@ -90,6 +90,18 @@ def test_other_oauth_keys_are_pending_until_the_restart() -> None:
     assert pending(imp) == {XCP_AUTH: ("AUTHZ",)}
     order(imp, "op-1", "restart", XCP_AUTH)
     assert pending(imp) == {}
+
+
+@pytest.mark.rule("R-118", "B.6")
+def test_a_file_that_somebody_put_there_or_took_away_is_pending_once_it_is_seen() -> None:
+    sub = sub1()
+    sub.does(LogBook().head())
+    sub.disk.files["tomcat-trust", "by-hand.pem"] = file_of(CA, name="by-hand.pem")
+    sub.wait(31 * MINUTE)
+    assert pending(sub) == {TOMCAT: ("tomcat-trust",)}
+    del sub.disk.files["tomcat-trust", "by-hand.pem"]
+    sub.wait(31 * MINUTE)
+    assert pending(sub) == {}
 
 
 # -- news that comes late
