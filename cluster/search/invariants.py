@@ -60,6 +60,9 @@ _ROWS = (
     Invariant("S7", "digest sound: at equal positions, equal rows"),
     Invariant("S8", "isolation: what concerns one unit changes no file of another"),
     Invariant("S10", "presented: a service keeps what it loaded at its last start until the next one"),
+    Invariant(
+        "pending", "a restart is pending for what a service holds and what lies otherwise there, and for no more"
+    ),
     Invariant("S11", "once: an order to a service takes effect once, on the node it was given for, and in time"),
     Invariant("S12", "custody: no private key in the clear in a message, a journal line or a file"),
     Invariant("S14", "floor: a deletion is forgotten only when every member has acknowledged past it"),

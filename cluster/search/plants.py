@@ -166,6 +166,10 @@ PLANTS = {
     ),
     "hot-reload": _mixed("a service takes up a new identity without a start", "S10", running.ReloadingNode),
     "reload-forgotten": _all("a restart loads nothing new", "S10", services_class=running.LoyalServices),
+    "change-unnoticed": _all(
+        "no restart is pending for what was changed", "pending", services_class=running.HeedlessServices
+    ),
+    "undone-pending": _all("a restart is pending for what was undone", "pending", services_class=running.FussyServices),
     "orders-repeated": _all(
         "an order that comes twice takes effect twice", "S11", services_class=running.RepeatingServices
     ),

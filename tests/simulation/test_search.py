@@ -48,6 +48,8 @@ SOON = (
     "no-backoff",
     "divergence-untold",
     "settings-stick",
+    "change-unnoticed",
+    "undone-pending",
 )
 """One bug for each invariant, found within few seeds. `make mutants` and the soak plant them all."""
 

@@ -12,6 +12,7 @@ from ucmlab.cluster.search.judges.files import FilesJudge
 from ucmlab.cluster.search.judges.floor import FloorJudge
 from ucmlab.cluster.search.judges.log import LogJudge
 from ucmlab.cluster.search.judges.parameters import ParametersJudge
+from ucmlab.cluster.search.judges.pending import PendingJudge
 from ucmlab.cluster.search.judges.rows import RowsJudge
 from ucmlab.cluster.search.judges.services import ServicesJudge
 from ucmlab.cluster.sim.world import SimNode, World
@@ -42,6 +43,7 @@ class Monitor:
         self._services = ServicesJudge(facts, images)
         self._floor = FloorJudge(facts, images)
         self._parameters = ParametersJudge(facts, images)
+        self._pending = PendingJudge(facts)
         self._end = EndJudge(facts)
         self._records: dict[str, Callable[[SimNode, Record], None]] = {
             "alarm": self._log.alarm,
@@ -149,3 +151,4 @@ class Monitor:
         publisher = self._world.nodes[self._facts.publisher].core
         for node in self._world.nodes.values():
             self._parameters.check(node, publisher)
+            self._pending.check(node)

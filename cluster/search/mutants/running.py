@@ -10,6 +10,7 @@ from ucmlab.node.events import FilesRead, IdentityMade
 from ucmlab.node.instant import MILLISECOND
 from ucmlab.node.loaded import Loaded
 from ucmlab.node.operations import Operations
+from ucmlab.node.restarts import Verb
 from ucmlab.node.services import Services
 from ucmlab.node.slots import Order, Slot
 from ucmlab.node.unlisted_files import UnlistedFiles
@@ -56,6 +57,26 @@ class LoyalServices(Services):
         first: dict[str, Loaded] = self.__dict__.setdefault("_first", {})
         super()._started(slot)
         slot.loaded = first.setdefault(slot.rule.name, slot.loaded)
+
+
+class HeedlessServices(Services):
+    """Takes no note of a change that it is to be restarted for."""
+
+    def unit_changed(self, unit: str, verb: Verb) -> None:
+        """And that was all."""
+        super().unit_changed(unit, verb)
+        for slot in self._slots.values():
+            slot.pending.pop(unit, None)
+
+
+class FussyServices(Services):
+    """Is to be restarted for whatever was changed, whether it was undone or not."""
+
+    def unit_changed(self, unit: str, verb: Verb) -> None:
+        """Until then."""
+        super().unit_changed(unit, verb)
+        for slot in self._slots.values():
+            slot.pending.update(dict.fromkeys(slot.pending, True))
 
 
 class ReloadingNode(NodeCore):
