@@ -26,6 +26,7 @@ from ucmlab.node.certificates import pem
 from ucmlab.node.config import Policy
 from ucmlab.node.instant import MINUTE, SECOND
 from ucmlab.node.privatefile import TEMPORARY
+from ucmlab.node.rule_rows import Profile
 
 LISTED = ("tomcat-trust", "CallManager-trust")
 """Trust units that Change Notification moves and that every node has."""
@@ -64,9 +65,10 @@ def make_home(
     replication: Policy = "faithful",
     seed: int = 1,
     broker: str = "embedded",
+    profile: Profile = "seed",
 ) -> LabHome:
     """A lab's home, with keys from the user's cache."""
-    cluster = topology(Settings(nodes=nodes, replication=replication))
+    cluster = topology(Settings(nodes=nodes, replication=replication, profile=profile))
     home = provision(
         folder / "lab",
         cluster,

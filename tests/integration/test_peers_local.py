@@ -10,14 +10,17 @@ from tests.old_identities import identities_of_an_old_ca
 from tests.peers import links_that_end, servers_outside
 from tests.unit.scenarios.told import as_story
 from ucmlab.cluster.ca.keys import simulation_keys
+from ucmlab.node.rule_rows import Profile
 from ucmlab.scenarios import Lab
 from ucmlab.scenarios.result import Options
 from ucmlab.scenarios.runner import tell
 from ucmlab.scenarios.telling import Check
 
 
-async def holds(script: Callable[[Lab], Awaitable[None]], folder: Path) -> None:
-    async with opened(make_home(folder, "pub,sub1")) as lab:
+async def holds(
+    script: Callable[[Lab], Awaitable[None]], folder: Path, nodes: str = "pub,sub1", profile: Profile = "seed"
+) -> None:
+    async with opened(make_home(folder, nodes, profile=profile)) as lab:
         result = await tell(as_story(script), Options(), port=lab, keys=simulation_keys(), listener=lambda *_: None)
     failed = [each.text for each in result.entries if isinstance(each, Check) and not each.held]
     assert (result.verdict, result.trouble, failed) == ("held", None, [])

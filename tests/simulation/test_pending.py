@@ -6,7 +6,9 @@ from typing import get_args
 
 import pytest
 
+from tests.pending_restarts import what_a_restart_would_change
 from tests.playbook import row
+from tests.simulation.stories import told as play
 from ucmlab.cluster.sim.lab import SimLab
 from ucmlab.cluster.sim.loop import VirtualLoop
 from ucmlab.cluster.topology import Settings, topology
@@ -37,6 +39,11 @@ def test_nothing_is_pending_in_a_new_cluster(timing: str, replication: Policy) -
         assert {name: pending(lab, name) for name in lab.names} == {name: {} for name in lab.names}
 
     told(Settings(nodes="pub,sub1,tftp1,imp1", replication=replication, timing=timing), story)  # type: ignore[arg-type]
+
+
+@pytest.mark.rule("R-118", "B.18")
+def test_what_a_restart_would_change_is_pending_and_nothing_else() -> None:
+    play(what_a_restart_would_change, Settings(nodes="pub,sub1,sub2", profile="tac"))
 
 
 @pytest.mark.rule("R-118", "R-141", "C-04")
