@@ -408,7 +408,7 @@ class Halt(Command, frozen=True):
     text: str
 
 
-class Record(Command, frozen=True):
+class Record(Command, frozen=True, gc=False):
     """A fact for the journal and the log. `id` is unique in the lab, `cause` is the id that led to it."""
 
     id: str

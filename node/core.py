@@ -44,6 +44,7 @@ from ucmlab.node.commands import (
     SealShared,
     Subscribe,
 )
+from ucmlab.node.comparison import Comparison
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.connections import TIMER as CONNECT_TIMER
 from ucmlab.node.connections import Connections
@@ -138,6 +139,7 @@ class NodeCore:
     services_class = Services
     change_notification_class = ChangeNotification
     unlisted_files_class = UnlistedFiles
+    comparison_class = Comparison
     """Which machines are put together; a planted bug takes another one."""
 
     def __init__(self, config: NodeConfig, rulebook: RuleBook, codec: BusCodec) -> None:
@@ -236,6 +238,15 @@ class NodeCore:
             propose_mapping=self.operations.propose_mapping,
             occupied=self.operations.occupied,
             caught_up=self._caught_up,
+        )
+        self.comparison = self.comparison_class(
+            self.context,
+            self.replica,
+            identities=self.identities,
+            change_notification=self.change_notification,
+            unlisted_files=self.unlisted_files,
+            operations=self.operations,
+            up_to_date=self._is_as_told,
         )
         self.services.take(enabled=image.enabled, done_orders=image.done_orders)
         self.fips = FipsMode(
@@ -605,9 +616,7 @@ class NodeCore:
         if event.token == RELOAD:
             self.filing.take(event.files)
         elif event.token == COMPARE:
-            self.change_notification.compare(event)
-            self.unlisted_files.mend()
-            self.operations.propose_identities()
+            self.comparison.make(event)
             self.follower.acknowledge_soon()
 
     def _may_acknowledge(self) -> bool:

@@ -102,7 +102,7 @@ class TimerFired(Event, frozen=True, gc=False):
     token: str
 
 
-class FilesRead(Event, frozen=True):
+class FilesRead(Event, frozen=True, gc=False):
     """The answer to `ReadFiles`."""
 
     token: str

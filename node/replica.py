@@ -21,6 +21,8 @@ class Replica:
         """(epoch, seq) of the last entry applied."""
         self.hash = image.hash
         self.floor = image.floor
+        self.version = 0
+        """Another number whenever rows or tombstones may be others than before."""
         self.tombstones: dict[RowKey, int] = {(unit, fingerprint): seq for unit, fingerprint, seq in image.tombstones}
         self.table: RowTable
         self.rows: dict[RowKey, Row]
@@ -82,6 +84,7 @@ class Replica:
         if floor <= self.floor:
             return False
         self.floor = floor
+        self.version += 1
         if self.tombstones:
             self.tombstones = {key: seq for key, seq in self.tombstones.items() if seq > floor}
         return True
@@ -97,6 +100,7 @@ class Replica:
     def _take(self, table: RowTable) -> None:
         self.table = table
         self.rows = table.rows
+        self.version += 1
 
     def _set(self, settings: Settings) -> None:
         self.settings = settings

@@ -251,6 +251,8 @@ class Playbook:
         self.keeps_answers = False
         """Whether the disk's answers wait (`answer`), instead of coming at once."""
         self._answers: list[AnyEvent] = []
+        self.reads_anew = True
+        """Whether files are read as a real disk's are; else what is read is the same value until one changes."""
         self.fails: type[c.Command] | None = None
         """A kind of command that cannot be performed; what follows it in its list is dropped."""
         self.dies_after: type[c.Command] | None = None
@@ -456,9 +458,10 @@ class Playbook:
             case c.SetFips(enabled):
                 disk.fips = enabled
             case c.ReadFiles(token):
-                answers.append(FilesRead(token, tuple(disk.files.values())))
-            case c.SyncDisk(token, files):
-                disk.sync(files=files)
+                files = tuple(disk.files.values()) if self.reads_anew else disk.read_files()
+                answers.append(FilesRead(token, files))
+            case c.SyncDisk(token):
+                disk.sync(files=command.files)
                 answers.append(DiskSynced(token))
             case (
                 c.MakeIdentity()

@@ -17,6 +17,8 @@ MIB = 1 << 20
 SIZES = (5, 21)
 AIM_MIB = 8.0
 AIM_DAY_S = 1.0
+AIM_YEAR_S = 10.0
+YEAR_DAYS = 365
 AIM_IDLE_PERCENT = 3.0
 SETTLING_S = 5.0
 """Until what follows a start is over: acknowledgements, the last pulses, the first collection of garbage."""
@@ -51,13 +53,15 @@ def measure_memory(say: Say, *, sizes: tuple[int, int] = SIZES, settling: float 
 
 
 def measure_idle(say: Say, *, size: int = 21, seconds: float = 20.0, settling: float = SETTLING_S) -> Figure:
-    """A virtual day of a simulated cluster; some seconds of a real one.
+    """A virtual day and a virtual year of a simulated cluster; some seconds of a real one.
 
     Raises:
         Unusable: the lab did not start, or did not end.
     """
     say(f"idle: a virtual day of {size} nodes")
-    day, events = virtual_day(size)
+    day, events = virtual_days(size, 1)
+    say(f"idle: a virtual year of {size} nodes")
+    year, _ = virtual_days(size, YEAR_DAYS)
     say(f"idle: {seconds:g} s of {size} real nodes")
     with bench_folder() as folder:
         keys = KeyStore(folder / "keys", cluster_of(size), cores())
@@ -70,17 +74,19 @@ def measure_idle(say: Say, *, size: int = 21, seconds: float = 20.0, settling: f
         "nodes": size,
         "virtual_day_seconds": round(day, 4),
         "virtual_day_events": events,
+        "virtual_year_seconds": round(year, 2),
         "real_percent_of_a_core": round(used, 2),
     }
     aims = (
         Aim(f"a virtual day of {size} nodes", day, AIM_DAY_S, "s", at_most=True),
+        Aim(f"a virtual year of {size} nodes", year, AIM_YEAR_S, "s", at_most=True),
         Aim(f"a lab of {size} nodes, of a core", used, AIM_IDLE_PERCENT, "%", at_most=True),
     )
     return Figure("idle", measured, aims)
 
 
-def virtual_day(size: int) -> tuple[float, int]:
-    """Processor seconds and events of a day of virtual time, in which nobody touches the cluster."""
+def virtual_days(size: int, days: int) -> tuple[float, int]:
+    """Processor seconds and events of days of virtual time, in which nobody touches the cluster."""
     image = cluster_image(names_of(size), beyond_product=True)
     world = World(image.configs, image.disks, seed=1, wall=image.wall, memo=dict(image.memo))
     world.broker.start()
@@ -88,7 +94,7 @@ def virtual_day(size: int) -> tuple[float, int]:
         world.start_node(name)
     world.run_until(10 * MINUTE)
     before, began = world.events_handled, time.process_time()
-    world.run_until(world.now + DAY)
+    world.run_until(world.now + days * DAY)
     return time.process_time() - began, world.events_handled - before
 
 

@@ -57,7 +57,7 @@ Cores = tuple[MakeCore, MakeCore]
 Step = Callable[["SimNode", AnyEvent, list[c.AnyCommand]], None]
 
 
-class Journaled(msgspec.Struct, frozen=True, array_like=True):
+class Journaled(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One line of the journal: when (lab microseconds), where, and what."""
 
     lab: int

@@ -100,7 +100,7 @@ def test_a_further_node_is_the_difference_between_two_labs() -> None:
 @pytest.mark.slow
 def test_idleness_is_told_of_a_virtual_day_and_of_a_real_lab() -> None:
     figure = measure_idle(silent, size=3, seconds=0.5, settling=0.1)
-    assert all_positive(figure, "virtual_day_seconds", "virtual_day_events")
+    assert all_positive(figure, "virtual_day_seconds", "virtual_day_events", "virtual_year_seconds")
     used = figure.measured["real_percent_of_a_core"]
     assert isinstance(used, float)
     assert 0 <= used < 100
