@@ -5,7 +5,9 @@ The core judges what comes of it (`ucmlab.node.connections`); here it is only tr
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Protocol
 
 from ucmlab.cluster.greetings import GET, HEAD_LIMIT, OPTIONS
@@ -37,10 +39,16 @@ class Identities(Protocol):
 class Caller:
     """Opens connections for one node."""
 
-    def __init__(self, identities: Identities, lasting: LastingConnections | None = None) -> None:
-        """Whose keys are used, and who keeps what stays open."""
+    def __init__(
+        self,
+        identities: Identities,
+        lasting: LastingConnections | None = None,
+        places: Mapping[str, tuple[str, int]] = MappingProxyType({}),
+    ) -> None:
+        """Whose keys are used, who keeps what stays open, and where servers are whose names only the lab knows."""
         self._identities = identities
         self._lasting = lasting
+        self._places = places
 
     async def open_tls(self, command: OpenTls) -> TlsOpened:
         """Perform one; see `OpenTls`."""
@@ -50,20 +58,25 @@ class Caller:
             context = self._context(command)
         except OSError as error:  # OpenSSL makes nothing of the certificate, or of its key
             return TlsOpened(command.token, "unreachable", text=f"{command.unit} cannot be presented: {error}")
-        host, _, port = command.address.rpartition(":")
-        if not port:  # of another node, whose listener is closed or which is down: it has no address now
+        if not command.address:  # of another node, whose listener is closed or which is down: it has no address now
             return TlsOpened(command.token, "unreachable", text="nobody listens there")
         try:
+            host, port = self._where(command.address)
             async with asyncio.timeout(PATIENCE_S):
                 with told(troubles.append, heard.append):
                     reader, writer = await asyncio.open_connection(
-                        host, int(port), ssl=context, server_hostname=command.name, limit=HEAD_LIMIT
+                        host, port, ssl=context, server_hostname=command.name, limit=HEAD_LIMIT
                     )
                 shown = chain_of_peer(writer.get_extra_info("ssl_object"))
                 trouble = await self._greet(command, reader, writer)
         except (OSError, ValueError, asyncio.IncompleteReadError) as error:
             return _ended(command.token, heard, troubles[0] if troubles else error)
         return TlsOpened(command.token, "rejected" if trouble else "open", shown.chain, trouble)
+
+    def _where(self, address: str) -> tuple[str, int]:
+        """A name of the lab's leads to its server, whatever the port: in the lab each has one."""
+        host, _, port = address.rpartition(":")
+        return self._places.get(host) or (host, int(port))
 
     async def _greet(self, command: OpenTls, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
         kept = False

@@ -45,6 +45,12 @@ class SetTime(_Message, frozen=True):
     lab: int
 
 
+class Places(_Message, frozen=True):
+    """Where servers outside the cluster are from now on, by name. Not an act."""
+
+    places: dict[str, tuple[str, int]]
+
+
 class Fire(_Message, frozen=True):
     """Act. Stepped: let the timers fire that are due."""
 
@@ -104,7 +110,7 @@ class AskStatus(_Message, frozen=True):
     number: int
 
 
-ToNode = SetClock | SetTime | Fire | Act | Stall | Prod | Suffer | Recover | Detour | Probe | AskStatus
+ToNode = SetClock | SetTime | Places | Fire | Act | Stall | Prod | Suffer | Recover | Detour | Probe | AskStatus
 
 
 # From a node.

@@ -365,7 +365,11 @@ class LocalLab:
         self, name: str, *, chain: Sequence[bytes], key: bytes, trusted: Sequence[bytes]
     ) -> ServedPeer:
         """Open a TLS server outside the cluster; see `LabPort`."""
-        return await self.outside.serve_peer(name, identity=Identity(chain=tuple(chain), key=key), trusted=trusted)
+        identity = Identity(chain=tuple(chain), key=key)
+        served = await self.outside.serve_peer(name, identity=identity, trusted=trusted)
+        host, _, port = served.address.rpartition(":")
+        self.roster.place_outside(name, (host, int(port)))
+        return served
 
     async def _outside_acted(self, name: str, act: str, delay: int | None) -> None:
         self.note("fault", fault=act, target=name, delay_us=delay)

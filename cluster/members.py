@@ -25,6 +25,7 @@ from ucmlab.cluster.control_messages import (
     HoldWills,
     Listening,
     Moved,
+    Places,
     Probe,
     Prod,
     Published,
@@ -239,8 +240,8 @@ class LocalNode(Process):
             self.asked += 1
             self._send(message)
 
-    def tell(self, message: SetClock | SetTime) -> None:
-        """Tell it the time, which is no act."""
+    def tell(self, message: SetClock | SetTime | Places) -> None:
+        """Tell it the time, or where things are: which is no act."""
         self._send(message)
 
     def probe(self, number: int, *, echo: bool = False, written: bool = False) -> None:

@@ -28,6 +28,7 @@ from ucmlab.cluster.control_messages import (
     FromNode,
     Moved,
     NodeSpec,
+    Places,
     Probe,
     Prod,
     Pulsed,
@@ -93,12 +94,14 @@ class Node:
         core = (PublisherCore if config.is_publisher else NodeCore)(config, rulebook, codec)
         self.listeners = Listeners(spec.host, ring, rulebook, spec.ports)
         self.lasting = LastingConnections()
+        self.places = dict(spec.outside)
+        """Where servers outside are, by the names that only the lab's nodes know."""
         calls: dict[type[Exchange], Performer] = {
-            OpenTls: Caller(self.listeners, self.lasting).open_tls,
+            OpenTls: Caller(self.listeners, self.lasting, self.places).open_tls,
             CloseLink: self.lasting.close_link,
         }
         calls |= LazilyAsking(config.name).performers
-        self.exchanges = TaskExchanges(calls | Senders(config.fqdn, spec.outside).performers())
+        self.exchanges = TaskExchanges(calls | Senders(config.fqdn, self.places).performers())
         self.shell = NodeShell(
             core=core,
             disk=self.disk,
@@ -179,6 +182,8 @@ class LabLink:
             case SetClock(setting=setting):
                 self._node.shell.set_clock(setting)
                 self._tell()
+            case Places(places=places):
+                self._node.places.update(places)
             case Probe(number=number, echo=echo, written=written):
                 self._answer_probe(number, echo=echo, written=written)
             case AskStatus(number=number):

@@ -21,6 +21,7 @@ from ucmlab.cluster.control_messages import (
     Fire,
     MosquittoSpec,
     NodeSpec,
+    Places,
     Prod,
     SetClock,
     SetTime,
@@ -367,6 +368,12 @@ class Roster:
         self.acts += 1
         node.clock_offset = offset
         node.tell(SetClock(self._setting_for(node)))
+
+    def place_outside(self, name: str, address: tuple[str, int]) -> None:
+        """A server outside the cluster is there: all nodes find it by its name."""
+        self.outside[name] = address
+        for node in self._with_clones():
+            node.tell(Places({name: address}))
 
     async def end_all(self) -> None:
         """Kill every process, and wait until they are gone."""

@@ -50,6 +50,9 @@ from ucmlab.node.connections import TIMER as CONNECT_TIMER
 from ucmlab.node.connections import Connections
 from ucmlab.node.context import Context, Fact
 from ucmlab.node.csr_requests import CsrRequests
+from ucmlab.node.directory_sync import SERVICE as DIRECTORY_SYNC
+from ucmlab.node.directory_sync import TIMER as DIRECTORY_TIMER
+from ucmlab.node.directory_sync import DirectorySync
 from ucmlab.node.events import (
     Age,
     AnyEvent,
@@ -212,6 +215,7 @@ class NodeCore:
             keeping=self.link_keeping,
             answer=self._reply,
         )
+        self.directory_sync = DirectorySync(self.context, self.link_keeping, connect=self.connections.ask)
         self.operations = self._make_operations()
         self.multi_server = MultiServer(
             self.context,
@@ -420,17 +424,18 @@ class NodeCore:
         else:
             self.context.ask(Halt(f"{event.command} failed: {event.text}"))
             return
-        for each in (self.revocation, self.revocation_checks, self.links):
+        for each in (self.revocation, self.revocation_checks, self.links, self.directory_sync):
             each.ask_again()
 
     def parameters_changed(self) -> None:
         """What an administrator has set is otherwise than before, or known only now: what runs by it runs anew."""
         self.revocation_checks.parameters_changed()
         self.links.parameters_changed()
+        self.directory_sync.parameters_changed()
 
     def _reply(self, reply: Reply) -> None:
         """Answer the operator, unless other nodes come first, or it was the node itself that asked."""
-        if not self.multi_server.takes(reply) and not self.fips.takes(reply):
+        if not any(asked.takes(reply) for asked in (self.multi_server, self.fips, self.directory_sync)):
             self.context.ask(reply)
 
     def _is_shared(self, op_id: str) -> bool:
@@ -667,6 +672,8 @@ class NodeCore:
                 self.change_notification.stopped()
         elif service == EXPIRY_MONITOR:
             self.expiry_monitor.service_changed(running=running)
+        elif service == DIRECTORY_SYNC:
+            self.directory_sync.service_changed(running=running)
 
     def _alarm_raised(self, alarm: str, facts: Mapping[str, Fact]) -> None:
         # By way of the core: whoever takes a simulated world apart cuts its circles here.
@@ -742,6 +749,8 @@ class NodeCore:
         elif token.startswith((MONITOR_TIMER, SEND_TIMER)):
             machine = self.alarms if token.startswith(SEND_TIMER) else self.expiry_monitor
             machine.timer(token)
+        elif token == DIRECTORY_TIMER:
+            self.directory_sync.timer()
 
     def _revocation_timer(self, token: str) -> None:
         if token == LINKS_TIMER:

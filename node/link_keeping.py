@@ -31,6 +31,15 @@ class LinkKeeping:
         """All that stand, the oldest first."""
         return tuple(self._standing.values())
 
+    def stands(self, link_id: str) -> bool:
+        """Whether a connection is there, by its token."""
+        return link_id in self._standing
+
+    def close(self, link_id: str, why: str) -> None:
+        """Have a connection end that stands, as nobody needs it any more; `why` is a stable word."""
+        self._forget(link_id, why)
+        self.refused(link_id)
+
     def opened(self, link_id: str, link: LinkStatus, chain: tuple[bytes, ...]) -> None:
         """A connection has been trusted, and stays: its token, what it is, and what the other end showed (DER)."""
         self._standing[link_id] = link
@@ -44,8 +53,7 @@ class LinkKeeping:
     def service_stopped(self, service: str) -> None:
         """A service has stopped, and what it had opened ends."""
         for link_id in [link_id for link_id, link in self._standing.items() if link.service == service]:
-            self._forget(link_id, "service_stopped")
-            self.refused(link_id)
+            self.close(link_id, "service_stopped")
 
     def ended(self, event: LinkEnded) -> None:
         """The other end has gone; or the shell has closed it, which is no news."""

@@ -71,7 +71,7 @@ class SimPeer:
 
 
 class SimPeers:
-    """All of a world, by where they are."""
+    """All of a world, by their names."""
 
     def __init__(self, world: "World") -> None:
         """There are none: whoever connects is refused."""
@@ -81,12 +81,12 @@ class SimPeers:
     def open(self, host: str, *, chain: tuple[bytes, ...], trusted: tuple[bytes, ...]) -> SimPeer:
         """Open one at a name of its own."""
         place = SimPeer(self._world, host, chain=chain, trusted=trusted)
-        self._places[place.address] = place
+        self._places[host] = place
         return place
 
     def connect(self, node: "SimNode", command: OpenTls, presented: Shown) -> TlsOpened:
-        """Connect a node to where the command says."""
-        place = self._places.get(command.address)
+        """Connect a node to where the command says; a name leads to its server whatever the port, as each has one."""
+        place = self._places.get(command.address.rpartition(":")[0])
         return _nobody(command.token) if place is None else place.connect(node, command, presented)
 
     def forget(self, node: "SimNode") -> None:

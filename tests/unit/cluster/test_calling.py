@@ -1,5 +1,7 @@
 """How a real node opens a connection: whatever stands in the way is told, and ends nothing but the connection."""
 
+import pytest
+
 from tests.contract.handshaking import key_pem
 from tests.unit.node.authorities import issue
 from ucmlab.cluster.calling import Caller
@@ -49,3 +51,11 @@ async def test_a_listener_that_is_closed_has_no_address_and_is_told_as_in_virtua
     key = sim_key(1, "rsa-2048")
     identity = Identity(chain=(issue("pub.lab.test", key).der,), key=key_pem(key))
     assert await Caller(Keys(identity)).open_tls(to("")) == TlsOpened("t", "unreachable", text="nobody listens there")
+
+
+@pytest.mark.parametrize(
+    ("address", "found"), [("ldap.corp.test:636", ("127.1.2.3", 4242)), ("127.0.0.1:636", ("127.0.0.1", 636))]
+)
+def test_a_name_that_the_lab_knows_leads_to_its_server_whatever_the_port(address: str, found: tuple[str, int]) -> None:
+    caller = Caller(Keys(Identity(chain=(), key=b"")), None, {"ldap.corp.test": ("127.1.2.3", 4242)})
+    assert caller._where(address) == found

@@ -30,6 +30,7 @@ ALARMS = """
     service_crashed          2         UCMLAB_SERVICE  Cisco Service Manager         -      A service ended by itself                                         # B.17
     service_trouble          3         UCMLAB_SERVICE  Cisco Service Manager         -      A service does not start as it should                             # B.17
     listener_failed          3         UCMLAB_SERVICE  Cisco Service Manager         -      A service cannot listen where it should                           # ours
+    directory_sync_failed    3         UCMLAB_DIRECTORY  Cisco DirSync               -      The directory could not be connected to; it is tried again at the next synchronization  # R-024
     mode_not_carried_out     3         UCMLAB_NODE     Cisco Certificate Management  -      A mode of the platform was not carried out in full                # ours
     CRLChanged                     6         UC_CERT         Cisco Certificate Monitor     -      The certificate revocation list has changed                      # B.16
     crl_unavailable                4         UCMLAB_CERT     Cisco Certificate Monitor     -      The certificate revocation list cannot be had, or not be believed  # ours

@@ -38,6 +38,7 @@ PARAMETERS = """
     CRL Distribution Point URI               Certificate Revocation  side     text    -                              a text of one line, of 1024 characters at most                                                              14SU3.. # A.19
     LDAP Server                              LDAP Directory          cluster  text    -                              a text of one line, of 1024 characters at most                                                              -       # R-024
     Use TLS                                  LDAP Directory          cluster  flag    false                          true or false                                                                   -       # R-024
+    Perform a Re-sync Every                  LDAP Directory          cluster  number  168                            an integer from 6 to 8760 (hours)                                               -       # R-024
 """  # noqa: E501  a table
 RESTART = {
     "HTTPS Ciphers": ("Cisco Tomcat",),  # R-010
