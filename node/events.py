@@ -384,9 +384,10 @@ class Age(Event, frozen=True):
 
 
 class SetParameter(Event, frozen=True):
-    """An administrator sets a parameter and saves (R-206), on a page of this node or, for a mode, on its command line.
+    """An administrator saves a page of this node (R-206), or sets a mode on its command line: what was edited, at once.
 
     `place` is `cluster`, or this node: then the value is that of its side of the cluster, where each side has its own.
+    What is edited and not saved is nobody's but the administrator's: no node hears of it.
     """
 
     op_id: str
@@ -394,10 +395,17 @@ class SetParameter(Event, frozen=True):
     name: str
     value: str
     cause: str = ""
+    others: tuple[tuple[str, str], ...] = ()
+    """Names and values of what else was edited on the page: all of it is saved, or none."""
+
+    @property
+    def values(self) -> tuple[tuple[str, str], ...]:
+        """Everything that is saved: names and values."""
+        return ((self.name, self.value), *self.others)
 
     @property
     def unit(self) -> str:
-        """What must not be under another change meanwhile: the parameter, in whatever case it is written."""
+        """The first parameter, in whatever case it is written."""
         return self.name.casefold()
 
 

@@ -137,6 +137,8 @@ class Operations:
 
     def _units_of(self, request: Request) -> tuple[str, ...]:
         """The units that must not be under another change meanwhile."""
+        if isinstance(request, SetParameter):
+            return tuple(name.casefold() for name, _ in request.values)
         name = request.unit
         unit = self._context.rulebook.units.get(name)
         if unit is None or unit.kind != "identity" or isinstance(request, Delete):
@@ -217,13 +219,14 @@ class Operations:
         return unit is not None and unit.kind == "identity"
 
     def _set(self, request: SetParameter) -> None:
-        setting = judge_set(self._context, request)
-        made_anew = self._context.rulebook.parameters[setting.name].regenerates if setting.value == "true" else ()
+        settings = judge_set(self._context, request)
+        rows, turned_on = self._context.rulebook.parameters, [each.name for each in settings if each.value == "true"]
+        made_anew = [unit for name in turned_on for unit in rows[name].regenerates]
         text = "a CA signed its certificate, which gives way to a self-signed one; upload it again"  # B.16
         warnings = tuple(f"{unit}: {text}" for unit in self._identity_changes.ca_signed(made_anew))
-        if (setting.name, setting.value) == ("Enable OCSP", "true"):
+        if "Enable OCSP" in turned_on:
             warnings += precheck(self._filing)
-        self._propose(request.op_id, Wanted(PARAMETER, (), (), warnings, (setting,)), asked=True)
+        self._propose(request.op_id, Wanted(PARAMETER, (), (), warnings, settings), asked=True)
 
     def _plant(self, request: Plant) -> None:
         rows = planted_rows(self._context, request)
@@ -530,7 +533,7 @@ class Operations:
         rulebook = self._context.rulebook
         if operation.proposal.kind != PARAMETER:
             return product_text(rulebook, reason, operation.units[0])
-        name = operation.proposal.settings[0].name
+        name = " and ".join(each.name for each in operation.proposal.settings)
         if reason == "already_present":
             return f"{name} is set so already"
         detail = "nothing was changed" if outcome == "refused" else f"whether {name} was set is not known"

@@ -1,9 +1,10 @@
 """What an administrator may set, judged on the node that is asked and again by the publisher (A.21, B.16, R-174).
 
-A parameter is set where its page is: the cluster's anywhere, a side's on a node of it, a mode on the node itself.
+A parameter is set where its page is: the cluster's anywhere, a side's on a node of it, a mode on the node itself. What
+is edited on a page takes effect with its Save, all of it at once or, where one value will not do, none (R-206).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from ucmlab.broker.messages import Setting
@@ -14,7 +15,7 @@ from ucmlab.node.events import SetParameter
 from ucmlab.node.parameters import Parameter
 from ucmlab.node.rule_rows import Role
 from ucmlab.node.rulebook import RuleBook
-from ucmlab.node.settings import Settings
+from ucmlab.node.settings import Settings, after
 
 KIND = "parameter"
 """Of the proposal, and of the log's entry."""
@@ -22,20 +23,41 @@ CLUSTER = "cluster"
 FIPS, COMMON_CRITERIA = "FIPS Mode", "Common Criteria Mode"
 
 
-def judge_set(context: Context, request: SetParameter) -> Setting:
-    """What an administrator's request sets.
+def judge_set(context: Context, request: SetParameter) -> tuple[Setting, ...]:
+    """What an administrator's Save sets.
 
     Raises:
-        Refusal: there is no such parameter, it is set elsewhere, or may not have that value.
+        Refusal: there is no such parameter, it is set elsewhere, or may not have that value; of several, on which page
+            each of them is.
     """
     config = context.config
-    row = find(context.rulebook, request.name)
-    if request.place not in (CLUSTER, config.name):
-        raise Refusal("parameter_place", f"{row.name} of {request.place} is set on {request.place} itself")
-    place = place_of(row, request.place, {member.name: member.role for member in config.members})
-    setting = Setting(place, row.name, row.judge(request.value))
-    check_modes(context.set_parameters, setting)
-    return setting
+    roles = {member.name: member.role for member in config.members}
+    edited = edits(context.rulebook, request.values)
+    settings = list[Setting]()
+    for row, value in edited:
+        if request.place not in (CLUSTER, config.name):
+            raise Refusal("parameter_place", f"{row.name} of {request.place} is set on {request.place} itself")
+        settings.append(Setting(place_of(row, request.place, roles), row.name, row.judge(value)))
+    check_modes(context.set_parameters, settings)
+    return tuple(settings)
+
+
+def edits(rulebook: RuleBook, values: Iterable[tuple[str, str]]) -> list[tuple[Parameter, str]]:
+    """What is edited on one page: the parameters, and what was written there.
+
+    Raises:
+        Refusal: `parameter_place`, they are not on one page; `parameter_value`, one is there twice; as of `find`.
+    """
+    found = [(find(rulebook, name), value) for name, value in values]
+    first, names = found[0][0], list[str]()
+    for row, _ in found:
+        if row.page != first.page:
+            told = f"{first.name} is on the page {first.page}, {row.name} on {row.page}: save each page by itself"
+            raise Refusal("parameter_place", told)
+        if row.name in names:
+            raise Refusal("parameter_value", f"{row.name} is given twice; say which value it is to have")
+        names.append(row.name)
+    return found
 
 
 def place_of(row: Parameter, target: str, roles: Mapping[str, Role]) -> str:
@@ -65,24 +87,31 @@ def judge_again(
     role = {member.name: member.role for member in config.members}.get(origin)
     if role is None:
         raise Refusal("permission", f"{origin} is no member of this cluster")
-    wanted: dict[tuple[str, str], Setting] = {}
+    wanted, judged = dict[tuple[str, str], Setting](), list[Setting]()
     for each in proposed:
         row = find(rulebook, each.name)
         if each.place != row.place(origin, role):
             raise Refusal("parameter_place", f"{row.name} of {each.place} is not set on {origin}")
         setting = Setting(each.place, row.name, row.judge(each.value))
-        check_modes(settings, setting)
+        judged.append(setting)
         if settings.get((setting.place, setting.name), row.default) != setting.value:
             wanted[setting.place, setting.name] = setting
+    check_modes(settings, judged)
     return tuple(wanted.values())
 
 
-def check_modes(settings: Settings, setting: Setting) -> None:
-    """See that a node in Common Criteria mode is in FIPS mode (B.16).
+def check_modes(settings: Settings, wanted: Sequence[Setting]) -> None:
+    """See that a node in Common Criteria mode is in FIPS mode, before and when all of it is set (B.16).
 
     Raises:
         Refusal: `parameter_value`.
     """
+    for each in wanted:
+        _check_mode(settings, each)
+        _check_mode(after(settings, wanted), each)
+
+
+def _check_mode(settings: Settings, setting: Setting) -> None:
     on = {name for name in (FIPS, COMMON_CRITERIA) if settings.get((setting.place, name)) == "true"}
     if setting.name == COMMON_CRITERIA and setting.value == "true" and FIPS not in on:
         text = f"{COMMON_CRITERIA} needs {FIPS}; set {FIPS} of {setting.place} to true first"

@@ -23,6 +23,7 @@ from ucmlab.node.parameter_rules import CLUSTER
 from ucmlab.node.services import CHANGE_NOTIFICATION
 from ucmlab.scenarios.ca import CA, Chained, Founder, Leaf, presented
 from ucmlab.scenarios.node import Node
+from ucmlab.scenarios.page import Page
 from ucmlab.scenarios.parameters import parameter_of, parameter_value
 from ucmlab.scenarios.peer import Peer
 from ucmlab.scenarios.reply import Reply
@@ -296,6 +297,14 @@ class Lab:
         operation = SetParameter(self._telling.operation_id(), CLUSTER, name, parameter_value(value))
         what = f"set {name}"
         return Reply(self._telling, what, await self._telling.operate(publisher, operation, what))
+
+    def page(self, name: str) -> Page:
+        """Open a page of the publisher's administration, as in `Enterprise Parameters`: see `Page`.
+
+        Raises:
+            Unusable: the release has no such page.
+        """
+        return Page(self._telling, CLUSTER, name)
 
     def parameter(self, name: str) -> str:
         """What the publisher's replica has of a parameter of the whole cluster.

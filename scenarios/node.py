@@ -32,6 +32,7 @@ from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.status import LinkStatus
 from ucmlab.scenarios.handshake import Handshake
 from ucmlab.scenarios.names import fingerprint as fingerprint_of
+from ucmlab.scenarios.page import Page
 from ucmlab.scenarios.parameters import parameter_of, parameter_value
 from ucmlab.scenarios.peer import Peer
 from ucmlab.scenarios.reply import CsrReply, Reply
@@ -341,6 +342,14 @@ class Node:
         operation = SetParameter(self._telling.operation_id(), self._name, name, parameter_value(value))
         what = f"set {name} on {self._name}"
         return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
+
+    def page(self, name: str) -> Page:
+        """Open a page of this node's administration, as in `Certificate Revocation`: see `Page`.
+
+        Raises:
+            Unusable: the release has no such page.
+        """
+        return Page(self._telling, self._name, name)
 
     async def download(self, unit: str, name: str, encoding: str = "pem") -> bytes:
         """Download a certificate by its file name or fingerprint.

@@ -268,8 +268,8 @@ class FakeLab:
             case GenerateCsr():
                 it.csrs[operation.unit] = _request(node)
             case SetParameter():
-                setting = Setting(operation.place, operation.name, operation.value)
-                self.settings = (*(each for each in self.settings if each.name != setting.name), setting)
+                new = {name: Setting(operation.place, name, value) for name, value in operation.values}
+                self.settings = (*(each for each in self.settings if each.name not in new), *new.values())
             case (
                 RegenerateAuthz()
                 | Regenerate()

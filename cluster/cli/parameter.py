@@ -21,7 +21,7 @@ from ucmlab.cluster.provision import LabHome, open_lab
 from ucmlab.node.commands import Reply
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import SetParameter
-from ucmlab.node.parameter_rules import CLUSTER, find, parameter_text
+from ucmlab.node.parameter_rules import CLUSTER, edits, find, parameter_text
 
 COLUMNS = ("PARAMETER", "PLACE", "VALUE", "PAGE")
 TARGET = "NODE|cluster"
@@ -69,24 +69,26 @@ def get_parameter(target: str, name: str, *, directory: Path, as_json: bool) -> 
 
 @parameter.command("set")
 @click.argument("target", metavar=TARGET)
-@click.argument("name")
-@click.argument("value")
+@click.argument("values", nargs=-1, required=True, metavar="NAME VALUE [NAME VALUE]…")
 @directory_option
 @json_option
-def set_parameter(target: str, name: str, value: str, *, directory: Path, as_json: bool) -> None:
-    """Set a parameter; it is saved at once and reaches every node with the database."""
+def set_parameter(target: str, values: tuple[str, ...], *, directory: Path, as_json: bool) -> None:
+    """Set parameters of one page and save it: all of them, or none. They reach every node with the database."""
     home = open_lab(directory)
+    if len(values) % 2:
+        raise Unusable(f"{values[-1]!r} has no value; say NAME VALUE of each parameter")
     node = home.topology.publisher if target == CLUSTER else target
     home.node_home(node)
     with attaching.attach(home) as lab:
         try:
             # The release's own spelling goes to the node, whatever was typed: it may be no text at all.
-            row = find(home.topology.rulebook, name)
-            kept = row.judge(value)
+            edited = edits(home.topology.rulebook, zip(values[::2], values[1::2], strict=True))
+            (name, value), *others = [(row.name, row.judge(typed)) for row, typed in edited]
         except Refusal as refusal:
-            end_with(_refused(home, refusal, name), as_json=as_json, done="")
-        reply = lab.operate(node, SetParameter(operation_id(), target, row.name, kept))
-    end_with(reply, as_json=as_json, done=f"done: {row.name} of {target} is {kept!r}")
+            end_with(_refused(home, refusal, values[0]), as_json=as_json, done="")
+        reply = lab.operate(node, SetParameter(operation_id(), target, name, value, others=tuple(others)))
+    told = ", ".join(f"{name} of {target} is {kept!r}" for name, kept in ((name, value), *others))
+    end_with(reply, as_json=as_json, done=f"done: {told}")
 
 
 def _parameters(home: LabHome, target: str) -> ParameterList:

@@ -26,6 +26,7 @@ PROVES = {
     "deleting_what_may_not_be_deleted": ("C-47", "R-073", "R-074", "R-086", "X-11"),
     "demo": ("R-022", "R-080"),
     "ec_ciphers_one_node_forgotten": ("C-21", "R-008", "R-009", "R-010"),
+    "edited_and_not_saved": ("R-206",),
     "expiry_monitoring_cadence": ("C-54", "R-085", "R-181", "R-182", "R-183", "R-184"),
     "four_bad_files": ("C-45", "B.10"),
     "intermediate_deleted_while_in_use": ("C-48", "R-075", "R-076", "R-078", "R-080"),

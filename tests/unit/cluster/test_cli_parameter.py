@@ -89,6 +89,10 @@ def test_get_prints_the_value_and_nothing_else(lab: Bench) -> None:
         (["get", "sub9", START], 2, "there is no node 'sub9' in this lab; there are pub, sub1, imp1"),
         (["set", "sub9", START, "1"], 2, "there is no node 'sub9' in this lab; there are pub, sub1, imp1"),
         (["set", "pub", START, "0"], 1, "refused parameter_value: Notification Start Time takes an integer from 1 to"),
+        (["set", "pub", START, "9", "E-mail IDs"], 2, "'E-mail IDs' has no value; say NAME VALUE of each parameter"),
+        (["set", "pub", START, "9", "Notification Frequency", "x"], 1, "refused parameter_value: Notification Freq"),
+        (["set", "pub", START, "9", "Use TLS", "true"], 1, f"refused parameter_place: {START} is on the page"),
+        (["set", "pub", START, "9", START, "8"], 1, f"refused parameter_value: {START} is given twice"),
         (["set", "pub", "\udcff", "0"], 1, "refused not_found: There is no parameter '\\udcff'; there is none that is"),
         (["set", "pub", "E-mail IDs", "\udcff"], 1, "refused parameter_value: E-mail IDs takes a text of one line"),
     ],
@@ -119,6 +123,16 @@ def test_set_goes_through_the_node_that_is_named_and_for_the_cluster_through_the
     assert isinstance(operation, SetParameter)
     assert (node, operation.place, operation.name, operation.value) == (asked, target, "Use TLS", "true")
     assert (result.exit_code, result.stdout.splitlines()[0]) == (0, f"done: Use TLS of {target} is 'true'")
+
+
+@pytest.mark.rule("R-206")
+def test_several_of_a_page_are_one_operation(lab: Bench) -> None:
+    result = lab.run("parameter", "set", "pub", "enable ocsp", "TRUE", "Check Every", "06")
+    [(node, operation)] = lab.link.operations
+    assert isinstance(operation, SetParameter)
+    assert (node, operation.values) == ("pub", (("Enable OCSP", "true"), ("Check Every", "6")))
+    told = "done: Enable OCSP of pub is 'true', Check Every of pub is '6'"
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, told)
 
 
 def test_a_text_may_be_empty_and_a_refusal_is_told_with_its_reason(lab: Bench) -> None:

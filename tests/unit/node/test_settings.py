@@ -271,3 +271,89 @@ def test_a_node_sets_nothing_for_another() -> None:
     sub.does(SetParameter("op-1", "sub2", "FIPS Mode", "true"))
     (reply,) = sub.all(Reply)
     assert (reply.reason, reply.text) == ("parameter_place", "FIPS Mode of sub2 is set on sub2 itself")
+
+
+# -- a page's Save
+
+FIPS, CC = ("FIPS Mode", "true"), ("Common Criteria Mode", "true")
+
+
+def saved(op_id: str, *values: tuple[str, str], place: str = "sub1") -> SetParameter:
+    """Somebody saves a page."""
+    (name, value), *others = values
+    return SetParameter(op_id, place, name, value, others=tuple(others))
+
+
+@pytest.mark.rule("R-206")
+def test_what_is_saved_together_is_one_proposal_and_one_entry() -> None:
+    sub = fresh()
+    (told,) = sub.does(saved("op-1", ("check every", "07"), ("Enable OCSP", "TRUE")))
+    both = (EVERY, Setting("cucm", "Enable OCSP", "true"))
+    assert isinstance(told, Publish)
+    assert sub.opened(told) == proposal("op-1", *both)
+    pub = up("sub1")
+    pub.hears_proposal("sub1", proposal("op-1", *both))
+    assert [each.settings for each in pub.said(LogEntry)] == [both]
+    assert [each.fields["parameter"] for each in pub.records("parameter_set")] == ["Check Every", "Enable OCSP"]
+
+
+@pytest.mark.rule("R-206")
+@pytest.mark.parametrize(
+    ("values", "reason", "text"),
+    [
+        (
+            (("Enable OCSP", "true"), ("Check Every", "0")),
+            "parameter_value",
+            "Check Every takes an integer from 1 to 720, not '0'",
+        ),
+        (
+            (("Enable OCSP", "true"), ("Use TLS", "true")),
+            "parameter_place",
+            "Enable OCSP is on the page Certificate Revocation, Use TLS on LDAP Directory: save each page by itself",
+        ),
+        (
+            (("Check Every", "7"), ("check every", "8")),
+            "parameter_value",
+            "Check Every is given twice; say which value it is to have",
+        ),
+        ((("Check Every", "7"), ("Chek Every", "8")), "not_found", "There is no parameter 'Chek Every'; there is"),
+        ((FIPS, CC), "parameter_value", "Common Criteria Mode needs FIPS Mode; set FIPS Mode of sub1 to true first"),
+    ],
+)
+def test_where_one_value_will_not_do_nothing_of_the_page_is_saved(
+    values: tuple[tuple[str, str], ...], reason: str, text: str
+) -> None:
+    sub = fresh()
+    sub.does(saved("op-1", *values))
+    (reply,) = sub.all(Reply)
+    assert (reply.outcome, reply.reason, reply.text[: len(text)]) == ("refused", reason, text)
+    assert (sub.said(Proposal), sub.core.open_operations()) == ([], 0)
+
+
+@pytest.mark.rule("B.16")
+def test_a_mode_does_not_go_with_the_save_that_turns_on_what_needs_it() -> None:
+    pub = up("sub1")
+    pub.hears_proposal("sub1", proposal("op-1", Setting("sub1", *FIPS)))
+    pub.commands.clear()
+    pub.hears_proposal("sub1", proposal("op-2", Setting("sub1", "FIPS Mode", "false"), Setting("sub1", *CC)))
+    (answer,) = pub.said(Answer)
+    assert (answer.outcome, answer.reason) == ("refused", "parameter_value")
+
+
+@pytest.mark.rule("R-206")
+def test_a_save_waits_for_every_parameter_of_it_that_is_being_set() -> None:
+    sub = fresh()
+    sub.does(SetParameter("op-1", "sub1", "Check Every", "7"))
+    assert sub.does(saved("op-2", ("Enable OCSP", "true"), ("CHECK every", "8"))) == []
+    assert sub.does(SetParameter("op-3", "sub1", "enable ocsp", "false")) == []
+    assert [type(each) for each in sub.hears_answer("op-1")] == [Reply, Publish]
+    assert [type(each) for each in sub.hears_answer("op-2")] == [Reply, Publish]
+
+
+@pytest.mark.rule("R-206")
+def test_a_save_that_nobody_answers_tells_of_all_that_it_had() -> None:
+    sub = fresh()
+    sub.does(saved("op-1", ("Check Every", "7"), ("Enable OCSP", "true")))
+    sub.wait(2 * MINUTE)
+    text = "The publisher's database cannot be reached; whether Check Every and Enable OCSP was set is not known"
+    assert sub.all(Reply)[-1].text == text
