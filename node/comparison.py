@@ -12,6 +12,7 @@ from collections.abc import Callable
 from ucmlab.node.change_notification import ChangeNotification
 from ucmlab.node.context import Context
 from ucmlab.node.events import FileImage, FilesRead
+from ucmlab.node.filing import Filing
 from ucmlab.node.operations import Operations
 from ucmlab.node.replica import Replica
 from ucmlab.node.unlisted_files import UnlistedFiles
@@ -23,6 +24,7 @@ class Comparison:
     def __init__(
         self,
         context: Context,
+        filing: Filing,
         replica: Replica,
         *,
         identities: dict[str, bytes],
@@ -35,6 +37,7 @@ class Comparison:
 
         Args:
             context: whose node it is.
+            filing: its files.
             replica: its rows.
             identities: unit to certificate (DER); the node's own, read here.
             change_notification: compares listed units.
@@ -43,6 +46,7 @@ class Comparison:
             up_to_date: whether the replica has all that answers have told this node of.
         """
         self._context = context
+        self._filing = filing
         self._replica = replica
         self._identities = identities
         self._change_notification = change_notification
@@ -58,6 +62,7 @@ class Comparison:
         """Compare, unless nothing has changed since there was nothing to do."""
         running = self._change_notification.running
         if running and self._nothing_new(event.files):
+            self._filing.take(event.files)  # what was asked for since may have failed
             self._context.record("resync")
             return
         before = len(self._context.commands)

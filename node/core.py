@@ -245,6 +245,7 @@ class NodeCore:
         )
         self.comparison = self.comparison_class(
             self.context,
+            self.filing,
             self.replica,
             identities=self.identities,
             change_notification=self.change_notification,

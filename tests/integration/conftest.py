@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_cli_lab import CommandLine
+from tests.integration.test_cli_lab import CommandLine, Forked
 
 
 @pytest.fixture
 def lab(tmp_path: Path) -> Iterator[CommandLine]:
     """A home for a lab that is operated by commands; the lab is down in the end."""
-    made = CommandLine(tmp_path)
+    made = Forked(tmp_path)
     try:
         yield made
     finally:

@@ -19,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tests.integration.warm import warm
 from tests.openssl import new_request, verify
 from tests.unit.node.certificate_factory import certificate, ec_key
 from ucmlab.node.certificates import pem
@@ -67,9 +68,20 @@ class CommandLine:
         return [state["broker"]["pid"], *(node["pid"] for node in state["nodes"].values())]
 
 
+class Forked(CommandLine):
+    """The same, quicker: for tests of what a lab does, not of how commands begin. Its keys are the user's cache's."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.environment = {**os.environ, "UCMLAB_DIR": str(self.home)}
+
+    def run(self, *arguments: str | Path, stdin: bytes = b"") -> "subprocess.CompletedProcess[bytes]":
+        return warm().run([*map(str, arguments)], environment=self.environment, stdin=stdin)
+
+
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[CommandLine]:
-    lab = CommandLine(folder)
+def running(folder: Path, kind: type[CommandLine] = CommandLine) -> Iterator[CommandLine]:
+    lab = kind(folder)
     lab.must("up", "--detach")
     try:
         yield lab

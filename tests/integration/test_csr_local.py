@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_cli_lab import CommandLine, running
+from tests.integration.test_cli_lab import CommandLine, Forked, running
 
 FOLDER = "usr/local/platform/.security/tomcat/keys"
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    with running(tmp_path_factory.mktemp("requests")) as made:
+    with running(tmp_path_factory.mktemp("requests"), Forked) as made:
         yield made
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_cli_lab import CommandLine, running
+from tests.integration.test_cli_lab import CommandLine, Forked, running
 from tests.openssl import RSA, openssl, verify
 
 PLACES = ("platform/.security/tomcat-ECDSA", "cm/.security/CallManager-ECDSA")
@@ -18,7 +18,7 @@ FOLDER = "usr/local/platform/.security/tomcat"
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    with running(tmp_path_factory.mktemp("identities")) as made:
+    with running(tmp_path_factory.mktemp("identities"), Forked) as made:
         yield made
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_cli_lab import running
+from tests.integration.test_cli_lab import Forked, running
 from tests.integration.test_identity_local import Authority
 from tests.openssl import EC, openssl
 from tests.unit.node.disk_model import assert_linked
@@ -34,7 +34,7 @@ def verified(home: Path, leaf: Path) -> bool:
 def test_openssl_verifies_with_a_nodes_trust_folder_until_the_root_is_deleted(tmp_path: Path) -> None:
     authority = Authority(tmp_path, "Folder")
     leaf = leaf_of(authority)
-    with running(tmp_path) as lab:
+    with running(tmp_path, Forked) as lab:
         homes = {name: Path(node["home"]) for name, node in lab.json("dump")["nodes"].items()}
         for file in (authority.issuing, authority.root):
             lab.must("cert", "upload", "sub1", "tomcat-trust", file, "--wait")

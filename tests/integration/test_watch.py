@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from tests.integration.terminal import ALTERNATE, MAIN, Terminal, terminal
-from tests.integration.test_cli_lab import CommandLine, new_root, openssl_fingerprint, running
+from tests.integration.test_cli_lab import CommandLine, Forked, new_root, openssl_fingerprint, running
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    with running(tmp_path_factory.mktemp("watched")) as made:
+    with running(tmp_path_factory.mktemp("watched"), Forked) as made:
         yield made
 
 
