@@ -1,15 +1,30 @@
-"""What holds for every test: a `rule` marker names rules that there are; a soak test may take its time."""
+"""What holds for every test: a `rule` marker names rules that there are; a soak test may take its time.
 
+Files are made in memory, where there is room for them: homes of labs are hundreds of small synced files, and no test is
+of how quick a disk is. `TMPDIR`, where it is set, says where instead.
+"""
+
+import os
+import shutil
 import signal
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from tests.rules import known_names, why_unknown
 from tests.soak_sizes import TIMEOUT_S
 
+MEMORY = Path("/dev/shm")  # noqa: S108  a file system, in which pytest and labs make folders of their own
+ROOM = 4 << 30
+"""Bytes. A whole run needs a tenth of it."""
+
 
 def pytest_configure() -> None:
     """See that what tests start can be interrupted: a job in a script's background hands down that it cannot."""
+    if "TMPDIR" not in os.environ and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ["TMPDIR"] = str(MEMORY)
+        tempfile.tempdir = None  # whoever asks next finds it
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

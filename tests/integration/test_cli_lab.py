@@ -92,7 +92,7 @@ def running(folder: Path, kind: type[CommandLine] = CommandLine) -> Iterator[Com
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
     """A lab for tests that leave it as it was."""
-    with running(tmp_path_factory.mktemp("shared")) as made:
+    with running(tmp_path_factory.mktemp("shared"), Forked) as made:
         yield made
 
 

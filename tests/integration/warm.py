@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from ucmlab.cluster import cli
 from ucmlab.cluster.cli.root import root
+from ucmlab.scenarios.__main__ import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 _STREAMS = ("in", "out", "err")
@@ -76,8 +77,10 @@ def _be_command(arguments: list[str], environment: dict[str, str], folder: Path)
         os.dup2(file, descriptor)
         os.close(file)
     status: object = 0
+    group = root()
+    group.add_entries(COMMANDS)
     try:
-        root().main(arguments, prog_name="ucmlab")
+        group.main(arguments, prog_name="ucmlab")
     except SystemExit as ended:
         status = ended.code
     finally:
