@@ -1,5 +1,6 @@
 """Time that is the same on every machine: how many lines of Python something runs."""
 
+import gc
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -15,10 +16,13 @@ def lines_run(act: Callable[[], object]) -> int:
         count += event == "line"
         return step
 
-    before = sys.gettrace()
+    before, collecting = sys.gettrace(), gc.isenabled()
+    gc.disable()  # what other tests have left is finalized in lines of its own, whenever that may be
     sys.settrace(step)
     try:
         act()
     finally:
         sys.settrace(before)
+        if collecting:
+            gc.enable()
     return count

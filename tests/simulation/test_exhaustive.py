@@ -48,6 +48,6 @@ def test_every_schedule_holds(record_property: Callable[[str, object], None]) ->
 def test_the_command_tells_what_was_tried_and_ends_with_what_came_of_it() -> None:
     held = CliRunner().invoke(command, ["--operations", "1"], standalone_mode=False)
     assert (held.return_value, held.output.partition(":")[0]) == (0, "held")
-    arguments = ["--operations", "2", "--plant", "out-of-order", "--stop-at-first", "--json"]
+    arguments = ["--operations", "1", "--plant", "ack-before-append", "--stop-at-first", "--json"]
     failed = CliRunner().invoke(command, arguments, standalone_mode=False)
     assert (failed.return_value, len(json.loads(failed.output)["tried"]["found"])) == (1, 1)
