@@ -91,6 +91,14 @@ def test_a_file_that_somebody_removed_is_written_again() -> None:
     assert sub.files() == [CA.fingerprint]
 
 
+def test_a_file_that_was_not_removed_after_all_is_there_for_the_node_again() -> None:
+    _, sub = settled()
+    sub.core.filing.remove(*CA.key)
+    assert sub.core.filing.get(*CA.key) is None  # and on the disk it is: the command failed, or is still to come
+    assert looks(sub) == 0
+    assert sub.core.filing.get(*CA.key) is not None
+
+
 def test_files_that_were_read_anew_are_compared_though_they_are_equal() -> None:
     _, sub = settled()
     sub.reads_anew = True
