@@ -98,6 +98,8 @@ class Head(Message, frozen=True):
     floor: int
     settings: str = ""
     """As in `Ack`."""
+    release: str = ""
+    """The publisher's; a database is replicated between nodes of one release only."""
 
 
 class LogEntry(Message, frozen=True):

@@ -455,6 +455,8 @@ class Playbook:
                 disk.installed = True
             case c.SetFips(enabled):
                 disk.fips = enabled
+            case c.SetRelease():
+                disk.set_release(command)
             case c.ReadFiles(token):
                 answers.append(FilesRead(token, tuple(disk.files.values())))
             case c.SyncDisk(token, files):

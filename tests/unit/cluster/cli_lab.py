@@ -82,6 +82,7 @@ class FakeLink:
         self.glances: list[list[str]] = []
         self.loaded: dict[str, dict[str, dict[str, str]] | None] = {}
         self.extra: dict[str, dict[str, object]] = {}
+        self.upgrades: list[tuple[list[str], str]] = []
         self.mails: list[Mail] = []
         self.messages: list[Logged] = []
 
@@ -114,6 +115,10 @@ class FakeLink:
     def operate(self, node: str, operation: Operation) -> Reply:
         self.operations.append((node, operation))
         return msgspec.structs.replace(self.reply, op_id=operation.op_id)
+
+    def upgrade(self, nodes: Sequence[str], release: str, op_id: str) -> Reply:
+        self.upgrades.append((list(nodes), release))
+        return msgspec.structs.replace(self.reply, op_id=op_id)
 
     def mail(self, after: int = 0) -> MailTold:
         return MailTold(len(self.mails), self.mails[after:])

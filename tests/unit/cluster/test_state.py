@@ -35,6 +35,7 @@ def view(name: str = "sub1", *, state: NodeLife = "up", **changes: object) -> No
     made = NodeView(
         name=name,
         role="sub",
+        release="14SU2",
         fqdn=f"{name}.lab.test",
         state=state,
         pid=None,
