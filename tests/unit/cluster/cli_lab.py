@@ -83,6 +83,7 @@ class FakeLink:
         self.loaded: dict[str, dict[str, dict[str, str]] | None] = {}
         self.extra: dict[str, dict[str, object]] = {}
         self.upgrades: list[tuple[list[str], str]] = []
+        self.last_upgrade = ""
         self.mails: list[Mail] = []
         self.messages: list[Logged] = []
 
@@ -118,6 +119,7 @@ class FakeLink:
 
     def upgrade(self, nodes: Sequence[str], release: str, op_id: str) -> Reply:
         self.upgrades.append((list(nodes), release))
+        self.last_upgrade = op_id
         return msgspec.structs.replace(self.reply, op_id=op_id)
 
     def mail(self, after: int = 0) -> MailTold:

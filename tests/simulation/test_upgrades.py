@@ -1,0 +1,264 @@
+"""Upgrades of whole clusters in virtual time: every release to every next one, mixed clusters, deaths on the way."""
+
+from datetime import timedelta
+from functools import lru_cache
+from itertools import pairwise
+
+import pytest
+
+from tests.simulation.stories import told
+from ucmlab.cluster.search.image import ClusterImage, cluster_image
+from ucmlab.cluster.sim.world import SimNode, World
+from ucmlab.cluster.topology import Settings
+from ucmlab.node.certificates import parse
+from ucmlab.node.commands import AnyCommand, SetRelease
+from ucmlab.node.events import AnyEvent, Upgrade
+from ucmlab.node.instant import MINUTE
+from ucmlab.node.rulebook import RuleBook
+from ucmlab.scenarios import Lab
+
+OLD, NEW, NODES = "11.0", "14SU2", ("pub", "sub1")
+RELEASES = RuleBook.load("15").releases
+EXPIRED = {"CAP-RTP-001", "CAP-RTP-002", "VeriSign Class 3 Secure Server CA - G3"}
+"""Of the image of releases below 14: over since years when the lab begins."""
+DROPPING = RELEASES[RELEASES.index("14SU2") :]
+
+
+def names(lab: Lab, node: str, unit: str) -> set[str]:
+    return {entry.name for entry in lab.node(node).certificates(unit)}
+
+
+@pytest.mark.rule("B.19", "A.19", "B.2")
+@pytest.mark.parametrize(("before", "after"), [*pairwise(RELEASES), ("10.5", "15")])
+def test_a_cluster_of_every_release_becomes_one_of_the_next(before: str, after: str) -> None:
+    async def story(lab: Lab) -> None:
+        root = await lab.ca("Corp Root CA")
+        (await lab.node("sub1").upload("CallManager-trust", root.pem)).must_be("done")
+        await lab.converged(within="31m")
+        kept = {(node.name, unit): node.identity(unit) for node in lab.nodes for unit in ("tomcat", "ipsec")}
+        (await lab.upgrade(after)).must_be("done")
+        await lab.converged(within="31m")
+        for node in lab.nodes:
+            role = node.name.rstrip("12")
+            profiles = RuleBook.load(after).identity_profiles(role)  # type: ignore[arg-type]  # the nodes' names are roles
+            lab.check(all(node.identity(each.unit) for each in profiles), f"{node.name} has all identities")
+            lab.check(node.release == after, f"{node.name} runs {after}")
+        lab.check(kept == {key: lab.node(key[0]).identity(key[1]) for key in kept}, "what was there stays")
+        lab.check(all(root.fingerprint in lab.node(each).files("CallManager-trust") for each in ("pub", "sub1")), "too")
+        there = EXPIRED & {*names(lab, "sub1", "CallManager-trust"), *names(lab, "pub", "CAPF-trust")}
+        shipped = EXPIRED & RuleBook.load(before).default_cas.keys()
+        lab.check(bool(there) == bool(shipped and after not in DROPPING), "what has expired goes from 14SU2 on", there)
+        again = await lab.upgrade(after)
+        lab.check((again.outcome, again.reason) == ("refused", "release_not_later"), "once is enough", again)
+
+    told(story, Settings(nodes="pub,sub1,imp1", release=before))
+
+
+@pytest.mark.rule("X-09", "B.19")
+def test_from_11_on_a_delete_reaches_all_nodes_whatever_the_cluster_was_before() -> None:
+    async def story(lab: Lab) -> None:
+        pub, sub1 = lab.nodes
+        root = await lab.ca("Corp Root CA")
+        (await pub.upload("tomcat-trust", root.pem)).must_be("done")
+        await lab.converged(within="31m")
+        (await pub.delete("tomcat-trust", root.fingerprint)).must_be("done")
+        lab.check(root.fingerprint in sub1.files("tomcat-trust"), "in 10.5 a delete is one node's affair")
+        (await lab.upgrade("11.0")).must_be("done")
+        await lab.converged(within="62m")
+        lab.check(lab.dump()["replication"] == "faithful", "the policy is the release's", lab.dump()["replication"])
+        lab.check(root.fingerprint in pub.files("tomcat-trust"), "what one node had still is back with all")
+        (await pub.delete("tomcat-trust", root.fingerprint)).must_be("done")
+        await lab.converged(within="31m")
+        await lab.wait("62m")
+        lab.check(
+            not any(root.fingerprint in each.files("tomcat-trust") for each in lab.nodes), "now it goes everywhere"
+        )
+
+    told(story, Settings(nodes="pub,sub1", release="10.5"))
+
+
+@pytest.mark.rule("B.19")
+def test_in_the_middle_of_an_upgrade_each_side_keeps_to_itself_and_afterwards_all_have_everything() -> None:
+    async def story(lab: Lab) -> None:
+        pub, sub1 = lab.nodes
+        here, there = await lab.ca("New Side CA"), await lab.ca("Old Side CA")
+        (await pub.upgrade(NEW)).must_be("done")
+        (await pub.upload("tomcat-trust", here.pem)).must_be("done")
+        (await sub1.upload("tomcat-trust", there.pem)).must_be("partial", "publisher_unreachable")
+        await lab.converged(within="31m")
+        lab.check(
+            lab.dump()["converged_except"] == {"sub1": "release"}, "sub1 is left out", lab.dump()["converged_except"]
+        )
+        await lab.wait("2h")
+        lab.check(here.fingerprint not in sub1.database("tomcat-trust"), "nothing reaches sub1")
+        lab.check(there.fingerprint not in pub.database("tomcat-trust"), "and nothing leaves it")
+        differ = [(each["node"], each["publisher"]) for each in lab.events("releases_differ")]
+        lab.check(differ == [("sub1", NEW)], "sub1 says why", differ)
+        await sub1.stop()
+        await sub1.start()
+        await lab.wait("2h")
+        lab.check(here.fingerprint not in sub1.database("tomcat-trust"), "not after a boot either")
+        (await sub1.upgrade(NEW)).must_be("done")
+        await lab.converged(within="31m")
+        for node in lab.nodes:
+            both = node.files("tomcat-trust") & node.database("tomcat-trust")
+            lab.check({here.fingerprint, there.fingerprint} <= both, f"{node.name} has both")
+
+    told(story, Settings(nodes="pub,sub1", release=OLD))
+
+
+@pytest.mark.rule("B.19", "X-04")
+def test_a_node_whose_clock_runs_ahead_takes_nothing_away_from_the_others() -> None:
+    async def story(lab: Lab) -> None:
+        pub, sub1 = lab.nodes
+        root = await lab.ca("Corp Root CA", not_after=lab.now + timedelta(days=300))
+        (await pub.upload("tomcat-trust", root.pem)).must_be("done")
+        await lab.converged(within="31m")
+        (await pub.upgrade(NEW)).must_be("done")
+        await lab.inject("clock", sub1, offset="+400d")
+        (await sub1.upgrade(NEW)).must_be("done")
+        await lab.end_fault("clock", sub1)
+        await lab.converged(within="62m")
+        for node in lab.nodes:
+            lab.check(root.fingerprint in node.files("tomcat-trust"), f"{node.name} has it")
+
+    told(story, Settings(nodes="pub,sub1", release=OLD))
+
+
+def test_a_lab_that_is_not_all_there_is_not_upgraded() -> None:
+    async def story(lab: Lab) -> None:
+        pub, sub1 = lab.nodes
+        await sub1.stop()
+        refused = await lab.upgrade(NEW)
+        lab.check((refused.outcome, refused.reason) == ("refused", "node_down"), "sub1 is down", refused)
+        lab.check("sub1" in refused.text and pub.release == OLD, "and the publisher stays as it is", refused.text)
+        await sub1.start()
+        (await pub.upgrade("14")).must_be("done")
+        late = await lab.upgrade(NEW)
+        late.must_be("done")
+        lab.check(
+            late.nodes == {"pub": "done", "sub1": "done"}, "who was left behind catches up in one step", late.nodes
+        )
+
+    told(story, Settings(nodes="pub,sub1", release=OLD))
+
+
+# -- deaths
+
+
+@lru_cache(maxsize=1)
+def image() -> ClusterImage:
+    return cluster_image(NODES, OLD, "faithful")
+
+
+def running(*, publisher_is_new: bool) -> World:
+    """A cluster of the old release; its publisher has been upgraded, or not."""
+    made = image()
+    world = World(made.configs, dict(made.disks), seed=1, wall=made.wall)
+    world.broker.start()
+    for name in NODES:
+        world.start_node(name)
+    world.run_until(5 * MINUTE)
+    if publisher_is_new:
+        upgrade(world, "pub")
+        world.run_until(world.now + 5 * MINUTE)
+    return world
+
+
+def upgrade(world: World, name: str, *, lives: int | None = None) -> None:
+    """Upgrade a node; it dies after so many commands of the boot into the new release."""
+    node = world.nodes[name]
+    world.deliver(node, Upgrade(f"op-{name}", NEW))
+    world.stop_node(name)
+    node.commands_to_live = lives
+    world.start_node(name)
+
+
+def carried(world: World) -> object:
+    """What counts of the end of an upgrade, but for keys: those of an upgrade that was cut off are other ones."""
+    return {
+        name: (
+            node.config.release,
+            node.disk.former,
+            sorted(node.disk.identities),
+            sorted((file.unit, parse(file.der).common_name) for file in node.disk.files.values()),
+            sorted((row.unit, parse(row.der).common_name, row.holders) for row in node.disk.replica().rows),
+        )
+        for name, node in world.nodes.items()
+    }
+
+
+def commands_of_an_upgrade(name: str) -> int:
+    """How many commands a boot into the new release is long, up to the one that ends it."""
+    seen: list[AnyCommand] = []
+    world = running(publisher_is_new=name != "pub")
+
+    def step(node: SimNode, _event: AnyEvent, wanted: list[AnyCommand]) -> None:
+        if node.name == name:
+            seen.extend(wanted)
+
+    node = world.nodes[name]
+    world.deliver(node, Upgrade("op-1", NEW))
+    world.stop_node(name)
+    world.on_step.append(step)
+    world.start_node(name)
+    world.run_until(world.now + MINUTE)
+    return next(at for at, each in enumerate(seen) if isinstance(each, SetRelease)) + 2
+
+
+@pytest.mark.rule("B.19")
+@pytest.mark.parametrize("name", NODES)
+def test_a_node_killed_at_any_command_of_its_upgrade_ends_as_one_that_was_not(name: str) -> None:
+    whole = running(publisher_is_new=name != "pub")
+    upgrade(whole, name)
+    whole.run_until(whole.now + 40 * MINUTE)
+    expected = carried(whole)
+    points = commands_of_an_upgrade(name)
+    assert points > 10
+    for lives in range(points):
+        world = running(publisher_is_new=name != "pub")
+        upgrade(world, name, lives=lives)
+        world.run_until(world.now + MINUTE)
+        node = world.nodes[name]
+        assert (node.life, node.disk.release) == ("down", NEW), lives
+        world.start_node(name)
+        world.run_until(world.now + 40 * MINUTE)
+        assert carried(world) == expected, f"killed after {lives} commands"
+
+
+@pytest.mark.rule("B.19")
+@pytest.mark.parametrize("lives", range(5))
+def test_a_node_killed_before_the_step_keeps_its_release_and_after_it_has_the_new_one(lives: int) -> None:
+    world = running(publisher_is_new=False)
+    node = world.nodes["pub"]
+    done: list[str] = []
+    world.watch_performed(SetRelease, lambda _node, each: done.append(each.release))
+    node.commands_to_live = lives
+    world.deliver(node, Upgrade("op-1", NEW))
+    if node.life == "up":
+        world.kill_node("pub")
+    world.start_node("pub")
+    world.run_until(world.now + MINUTE)
+    core = node.core
+    assert core is not None
+    assert core.config.release == (done[0] if done else OLD)
+    assert core.status().installed
+
+
+@pytest.mark.rule("B.19")
+def test_a_backup_brings_the_release_back_that_it_was_made_of() -> None:
+    async def story(lab: Lab) -> None:
+        sub1 = lab.node("sub1")
+        (await lab.upgrade(NEW)).must_be("done")
+        await lab.converged(within="31m")
+        await lab.inject("restore-backup", sub1, of="installation")
+        await lab.wait("2h")
+        lab.check(sub1.release == OLD, "sub1 runs the old one", sub1.release)
+        lab.check(lab.dump()["converged_except"] == {"sub1": "release"}, "and hears nothing of the others")
+        (await sub1.upgrade(NEW)).must_be("done")
+        await lab.converged(within="31m")
+        lab.check(
+            sub1.files("CallManager-trust") == lab.node("pub").files("CallManager-trust"), "until it follows again"
+        )
+
+    told(story, Settings(nodes="pub,sub1", release=OLD))
