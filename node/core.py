@@ -750,9 +750,14 @@ class NodeCore:
         context.ask(Reply(event.op_id, "done"))
 
     def _judge_upgrade(self, release: str) -> None:
-        runs, away = self.follower.publisher_release, self._publisher_is_gone()
-        names = {"node": self.config.name, "publisher": self.config.publisher}
-        judge_upgrade(self.context.rulebook, release, runs=runs, away=away, **names)
+        judge_upgrade(
+            self.context.rulebook,
+            release,
+            node=self.config.name,
+            publisher=self.config.publisher,
+            runs=self.follower.publisher_release,
+            away=self._publisher_is_gone(),
+        )
 
     # -- keys
 

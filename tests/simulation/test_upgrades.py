@@ -125,20 +125,57 @@ def test_a_node_whose_clock_runs_ahead_takes_nothing_away_from_the_others() -> N
     told(story, Settings(nodes="pub,sub1", release=OLD))
 
 
-def test_a_lab_that_is_not_all_there_is_not_upgraded() -> None:
+@pytest.mark.rule("B.2", "B.19")
+def test_what_lies_in_a_unit_that_is_no_more_is_in_nobodys_way() -> None:
     async def story(lab: Lab) -> None:
         pub, sub1 = lab.nodes
-        await sub1.stop()
+        root, other = await lab.ca("Directory CA"), await lab.ca("Corp Root CA")
+        for unit, ca in (("directory-trust", root), ("tomcat-trust", other)):
+            (await sub1.upload(unit, ca.pem)).must_be("done")
+        await lab.converged(within="31m")
+        (await lab.upgrade("14SU2")).must_be("done")
+        await lab.converged(within="31m")
+        for node in (pub, sub1):
+            lab.check(
+                not node.files("directory-trust") | node.database("directory-trust"), f"{node.name} has no such unit"
+            )
+            await node.kill()
+            await node.start()
+        await lab.converged(within="31m")
+        (await sub1.delete("tomcat-trust", other.fingerprint)).must_be("done")
+        await lab.converged(within="31m")
+        lab.check(other.fingerprint not in pub.database("tomcat-trust"), "and replication goes on")
+        alarms = {each["alarm"] for each in lab.events("alarm")}
+        lab.check(not alarms & {"log_fork", "digest_mismatch"}, "nobody complains", alarms)
+
+    told(story, Settings(nodes="pub,sub1", release="10.5"))
+
+
+@pytest.mark.parametrize("how", ["stop", "pause", "isolate"])
+def test_a_lab_that_is_not_all_there_is_not_upgraded_at_all(how: str) -> None:
+    async def story(lab: Lab) -> None:
+        pub, sub1 = lab.nodes
+        await (lab.isolate(sub1) if how == "isolate" else getattr(sub1, how)())
         refused = await lab.upgrade(NEW)
-        lab.check((refused.outcome, refused.reason) == ("refused", "node_down"), "sub1 is down", refused)
-        lab.check("sub1" in refused.text and pub.release == OLD, "and the publisher stays as it is", refused.text)
-        await sub1.start()
+        refused.must_be("refused", "node_down")
+        lab.check(refused.text == f"sub1 is {sub1.state}, and nothing was changed", "it says who", refused.text)
+        lab.check(pub.release == OLD, "the publisher stays as it is")
+
+    told(story, Settings(nodes="pub,sub1", release=OLD))
+
+
+@pytest.mark.rule("B.19")
+def test_who_was_left_behind_catches_up_in_one_step() -> None:
+    async def story(lab: Lab) -> None:
+        pub, sub1 = lab.nodes
         (await pub.upgrade("14")).must_be("done")
         late = await lab.upgrade(NEW)
         late.must_be("done")
-        lab.check(
-            late.nodes == {"pub": "done", "sub1": "done"}, "who was left behind catches up in one step", late.nodes
-        )
+        lab.check(late.nodes == {"pub": "done", "sub1": "done"}, "both are upgraded", late.nodes)
+        steps = [(each["node"], each["former"]) for each in lab.events("upgraded")]
+        lab.check(steps == [("pub", OLD), ("pub", "14"), ("sub1", OLD)], "sub1 once", steps)
+        await lab.converged(within="31m")
+        lab.check(sub1.release == NEW, "sub1 runs what the publisher runs")
 
     told(story, Settings(nodes="pub,sub1", release=OLD))
 

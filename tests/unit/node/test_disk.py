@@ -402,8 +402,11 @@ def test_a_kill_at_any_call_of_the_step_to_another_release_leaves_the_old_one_or
         disk.load()
         disk.perform(SetRelease("12.5", ""))
 
+    def step() -> None:
+        disk.perform(SetRelease("14SU2", "12.5"))
+
     seen = set()
-    for _ in guillotine.cuts(prepare, lambda: disk.perform(SetRelease("14SU2", "12.5")) and None):
+    for _ in guillotine.cuts(prepare, step):
         image = reloaded(home, publisher=False)
         seen.add((image.release, image.former))
     disk.close()
