@@ -610,7 +610,7 @@ class NodeCore:
         if answer.op_id == self.installation.op_id and not self.installation.complete:
             self.installation.answered()
         elif self.upgrading.former and answer.op_id == self.upgrading.op_id:
-            self.upgrading.answered()
+            self.upgrading.answered((answer.epoch, answer.seq))
 
     def _is_as_told(self) -> bool:
         """Whether the replica has all that answers to this node named."""
@@ -631,6 +631,7 @@ class NodeCore:
         if live:
             self.change_notification.notice(entry, new)
         self.change_notification.replica_caught_up()
+        self.upgrading.look()
 
     def _settled_files(self) -> tuple[RowKey, ...]:
         """Files of listed units that had a row once; no operation waits beside them."""
@@ -650,6 +651,7 @@ class NodeCore:
             self.service_changes.installed(self.replica.rows.values())
         self.parameters_changed()
         self.fips.look()
+        self.upgrading.look()
 
     def _files_read(self, event: FilesRead) -> None:
         if event.token == RELOAD:

@@ -73,6 +73,7 @@ class Upgrading:
         self._carried_over = carried_over
         self._missing: set[str] = set()
         self._dropped: dict[RowKey, None] = {}
+        self._answered_at: tuple[int, int] | None = None
 
     @property
     def op_id(self) -> str:
@@ -97,8 +98,21 @@ class Upgrading:
             if not self._missing:
                 self._propose_rows()
 
-    def answered(self) -> None:
-        """The database has what was proposed."""
+    def answered(self, at: tuple[int, int]) -> None:
+        """The log has what was proposed, by that position."""
+        self._answered_at = at
+        self.look()
+
+    def look(self) -> None:
+        """End the upgrade when this node's replica has it too.
+
+        Not before: rows that are still there would bring the files back, and no notice would take them away again.
+        """
+        if self._answered_at is not None and self._replica.position >= self._answered_at:
+            self._answered_at = None
+            self._end()
+
+    def _end(self) -> None:
         config, units = self._context.config, self._new_units()
         self._context.ask(SetRelease(config.release, ""))
         self._context.record(
