@@ -3,17 +3,21 @@
 from datetime import timedelta
 from functools import lru_cache
 from itertools import pairwise
+from random import Random
 
 import pytest
 
+from tests.playbook import row
 from tests.simulation.stories import told
+from ucmlab.broker.messages import Row
 from ucmlab.cluster.search.image import ClusterImage, cluster_image
 from ucmlab.cluster.sim.world import SimNode, World
 from ucmlab.cluster.topology import Settings
 from ucmlab.node.certificates import parse
-from ucmlab.node.commands import AnyCommand, SetRelease
-from ucmlab.node.events import AnyEvent, Upgrade
-from ucmlab.node.instant import MINUTE
+from ucmlab.node.commands import AnyCommand, Reply, SetRelease
+from ucmlab.node.config import Policy
+from ucmlab.node.events import AnyEvent, FileImage, Upgrade, Upload
+from ucmlab.node.instant import MINUTE, SECOND
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.scenarios import Lab
 
@@ -299,3 +303,117 @@ def test_a_backup_brings_the_release_back_that_it_was_made_of() -> None:
         )
 
     told(story, Settings(nodes="pub,sub1", release=OLD))
+
+
+# -- anything at any time
+
+THREE = ("pub", "sub1", "sub2")
+ACTS = ("upload", "upload", "kill", "start", "start", "upgrade", "upgrade", "isolate", "heal", "doom")
+PAUSES = (SECOND // 10, SECOND, 10 * SECOND, MINUTE, 5 * MINUTE)
+
+
+class Muddle:
+    """A cluster under upgrade whose nodes are uploaded to, killed, cut off and upgraded in any order."""
+
+    def __init__(self, seed: int, release: str, policy: Policy) -> None:
+        made = cluster_image(THREE, release, policy)
+        self.random = Random(seed)
+        self.world = World(made.configs, dict(made.disks), seed=seed, wall=made.wall)
+        self.done: set[str] = set()
+        self.uploads: dict[str, Row] = {}
+        self.world.on_reply = self._replied
+        self.world.broker.start()
+        for name in THREE:
+            self.world.start_node(name)
+        self.world.run_until(5 * MINUTE)
+
+    def _replied(self, _node: str, reply: Reply) -> None:
+        if reply.outcome == "done":
+            self.done.add(reply.op_id)
+
+    def act(self, number: int) -> None:
+        world, name, what = self.world, self.random.choice(THREE), self.random.choice(ACTS)
+        node = world.nodes[name]
+        if what == "start" and node.life == "down":
+            world.start_node(name)
+        elif what == "isolate":
+            world.network.isolate(name)
+        elif what == "heal":
+            world.network.heal()
+        elif node.life == "up":
+            self._act_on(node, what, f"op-{number}")
+        world.reachability_changed()
+        world.run_until(world.now + self.random.choice(PAUSES))
+
+    def _act_on(self, node: SimNode, what: str, op_id: str) -> None:
+        if what == "upload":
+            self.uploads[op_id] = held = row(f"Root {op_id}")
+            unit = self.random.choice(("tomcat-trust", "CallManager-trust"))
+            self.world.deliver(node, Upload(op_id, unit, held.der))
+        elif what == "upgrade":
+            self.upgrade(node, op_id, self.random.choice((None, self.random.randrange(60))))
+        elif what == "kill":
+            self.world.kill_node(node.name)
+        elif what == "doom":
+            node.commands_to_live = self.random.randrange(40)
+
+    def upgrade(self, node: SimNode, op_id: str, lives: int | None) -> None:
+        self.world.deliver(node, Upgrade(op_id, NEW))
+        if op_id in self.done:
+            self.world.stop_node(node.name)
+            node.commands_to_live = lives
+            self.world.start_node(node.name)
+
+    def mend(self) -> None:
+        """Everybody is there again, and whoever was not upgraded is now."""
+        world = self.world
+        world.network.heal()
+        world.reachability_changed()
+        for node in world.nodes.values():
+            node.commands_to_live = None
+            if node.life == "down":
+                world.start_node(node.name)
+        world.run_until(world.now + 10 * MINUTE)
+        for node in world.nodes.values():
+            if node.config.release != NEW:
+                self.upgrade(node, f"last-{node.name}", None)
+                world.run_until(world.now + 5 * MINUTE)
+        world.run_until(world.now + 70 * MINUTE)
+
+    def lost(self) -> set[str]:
+        """Uploads that were acknowledged and are not everywhere."""
+        files = [{file.der for file in node.disk.files.values()} for node in self.world.nodes.values()]
+        done = {op_id: held for op_id, held in self.uploads.items() if op_id in self.done}
+        return {op_id for op_id, held in done.items() if not all(held.der in each for each in files)}
+
+
+@pytest.mark.rule("B.19", "B.6")
+@pytest.mark.parametrize(
+    ("seed", "release", "policy"),
+    [
+        *((seed, "12.5", "faithful") for seed in range(12)),
+        *((seed, "10.5", "legacy") for seed in range(12)),
+        *((seed, "11.0", "modern") for seed in range(12)),
+    ],
+)
+def test_whatever_happens_on_the_way_all_end_alike_with_nothing_expired_and_nothing_lost(
+    seed: int, release: str, policy: Policy
+) -> None:
+    muddle = Muddle(seed, release, policy)
+    for number in range(40):
+        muddle.act(number)
+    muddle.mend()
+    cores = [node.core for node in muddle.world.nodes.values() if node.core is not None]
+    statuses = [core.status() for core in cores]
+    assert [(each.installed, each.files_agree, each.open_operations) for each in statuses] == [(True, True, 0)] * 3
+    assert len({(each.epoch, each.seq, each.digest) for each in statuses}) == 1
+    assert muddle.lost() == set()
+    assert [
+        EXPIRED & {parse(file.der).common_name for file in _files(node)} for node in muddle.world.nodes.values()
+    ] == [set()] * 3
+    alarms = {line.record.fields["alarm"] for line in muddle.world.journal if line.record.name == "alarm"}
+    assert not alarms & {"log_fork", "digest_mismatch"}
+
+
+def _files(node: SimNode) -> list[FileImage]:
+    return list(node.disk.files.values())

@@ -192,6 +192,21 @@ def test_services_start_when_the_database_has_it_and_the_journal_tells_what_was_
     assert [each for each in Playbook(new.config, image=new.disk.image()).start() if isinstance(each, SetRelease)] == []
 
 
+@pytest.mark.rule("B.19", "B.6")
+def test_it_does_not_end_before_the_replica_has_what_the_log_answered() -> None:
+    node, book = running(rows=(OVER, VALID), at=NEW)
+    gone = book.delete(OVER, op_id="upgrade-pub-2")
+    new = booted(node)
+    new.start()
+    new.connect()
+    new.hears_answer(proposals(new)[-1].op_id, reason="already_present", seq=gone.seq)
+    assert (new.disk.former, new.core.status().installed) == (OLD, False)
+    new.does(head(book, NEW))
+    new.does(book.told(1))
+    assert (new.disk.former, new.core.status().installed) == ("", True)
+    assert OVER.key not in new.core.replica.rows
+
+
 @pytest.mark.rule("B.19")
 @pytest.mark.parametrize("dies_after", [RemoveFile, MakeIdentity, SetRelease])
 def test_a_node_that_dies_on_the_way_carries_over_again_what_is_left(dies_after: type[AnyCommand]) -> None:
