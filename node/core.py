@@ -319,6 +319,7 @@ class NodeCore:
     def _carried_over(self) -> None:
         """The upgrade is done: from here on the node lives as after any boot."""
         self.unlisted_files.mend()
+        self.filing.touched = {}  # as at any boot
         self._installed()
 
     def _propose_installation(self, op_id: str, rows: tuple[Row, ...]) -> None:

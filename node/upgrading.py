@@ -113,6 +113,7 @@ class Upgrading:
             self._end()
 
     def _end(self) -> None:
+        self._import_trust()
         config, units = self._context.config, self._new_units()
         self._context.ask(SetRelease(config.release, ""))
         self._context.record(
@@ -125,6 +126,17 @@ class Upgrading:
         )
         self.former = ""
         self._carried_over()
+
+    def _import_trust(self) -> None:
+        """What others have put into the database meanwhile, their new identities' copies above all, before services.
+
+        Later it would be Change Notification's, and services that have just started would have to be restarted for it.
+        """
+        config = self._context.config
+        for unit in self._context.rulebook.units_of(config.role):
+            rows = self._replica.of_unit(unit.name).values() if unit.replicated and unit.kind == "trust" else ()
+            for row in [row for row in rows if row.held_by(config.name)]:
+                self._filing.write(row)
 
     def _new_units(self) -> list[str]:
         """Identities of the role that the former release has not."""

@@ -47,6 +47,11 @@ def test_a_cluster_of_every_release_becomes_one_of_the_next(before: str, after: 
             profiles = RuleBook.load(after).identity_profiles(role)  # type: ignore[arg-type]  # the nodes' names are roles
             lab.check(all(node.identity(each.unit) for each in profiles), f"{node.name} has all identities")
             lab.check(node.release == after, f"{node.name} runs {after}")
+            # Copies of identities that nodes made after this one had booted come as at any other time.
+            waits = {unit for units in node.pending().values() for unit in units}
+            lab.check(all(unit.endswith("-trust") for unit in waits), f"{node.name} has its own loaded", waits)
+        last = lab.nodes[-1]
+        lab.check(not last.pending(), "nothing comes after the last one's boot", last.pending())
         lab.check(kept == {key: lab.node(key[0]).identity(key[1]) for key in kept}, "what was there stays")
         lab.check(all(root.fingerprint in lab.node(each).files("CallManager-trust") for each in ("pub", "sub1")), "too")
         there = EXPIRED & {*names(lab, "sub1", "CallManager-trust"), *names(lab, "pub", "CAPF-trust")}

@@ -213,16 +213,21 @@ def test_a_node_that_dies_on_the_way_carries_over_again_what_is_left(dies_after:
     book = LogBook(rows=(OVER, VALID))
     image = DiskImage(boot=0, installed=True, replica=book.start, files=(file_of(OVER), file_of(VALID)))
     node = booted(Playbook(config("sub1", release="11.0"), image=image), NEW, "11.0")
+    book.delete(OVER, op_id="upgrade-pub-2")
+
+    def life() -> None:
+        node.start()
+        node.connect()
+        node.does(head(book, NEW))
+        node.does(book.told(1))
+        for said in proposals(node)[-1:]:
+            node.hears_answer(said.op_id, seq=1)
+
     node.dies_after = dies_after
-    node.start()
-    node.connect()
-    if dies_after is SetRelease:
-        node.hears_answer(proposals(node)[-1].op_id)
+    life()
     node.dies_after = None
-    node.up()
-    node.connect()
-    for op_id in {each.op_id for each in proposals(node)}:
-        node.hears_answer(op_id)
+    node.commands.clear()
+    life()
     assert (node.disk.former, node.core.services.states()["Cisco Tomcat"]) == ("", "started")
     assert set(node.core.filing.fingerprints("tomcat-trust")) == {VALID.fingerprint}
     assert set(node.disk.identities) >= {"tomcat-ECDSA"}
