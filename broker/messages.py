@@ -98,6 +98,8 @@ class Head(Message, frozen=True):
     floor: int
     settings: str = ""
     """As in `Ack`."""
+    release: str = ""
+    """The publisher's; a database is replicated between nodes of one release only."""
 
 
 class LogEntry(Message, frozen=True):
@@ -109,7 +111,7 @@ class LogEntry(Message, frozen=True):
     op_id: str
     origin: str
     kind: str
-    """The kind of proposal that led to it: `install`, `upload`, `delete`, `resync`, `map` or `parameter`."""
+    """The kind of proposal that led to it: `install`, `upgrade`, `upload`, `delete`, `resync`, …"""
     removes: tuple[RowKey, ...]
     adds: tuple[Row, ...]
     """Rows put in, or put in the place of the row with the same key."""

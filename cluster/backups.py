@@ -76,7 +76,7 @@ def empty(layout: HomeLayout) -> None:
     for folder in (layout.replica.parent, layout.log, *layout.trust_folders.values()):
         shutil.rmtree(folder, ignore_errors=True)
     layout.orders.unlink(missing_ok=True)
-    _write_state(layout, NodeState(boot=state.boot, installed=state.installed, fips=state.fips))
+    _write_state(layout, msgspec.structs.replace(state, enabled={}))
 
 
 def _write_state(layout: HomeLayout, state: NodeState) -> None:

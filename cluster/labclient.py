@@ -45,6 +45,7 @@ from ucmlab.cluster.requests import (
     Speed,
     SyslogTold,
     Told,
+    UpgradeTo,
 )
 from ucmlab.node.commands import Reply
 
@@ -110,6 +111,13 @@ class LabClient:
     def operate(self, node: str, operation: Operation) -> Reply:
         """Do an operation on a node."""
         answer = self._ask(Operate(node, act(operation)))
+        if isinstance(answer, Operated):
+            return answer.reply
+        raise _unexpected(answer)
+
+    def upgrade(self, nodes: Sequence[str], release: str, op_id: str) -> Reply:
+        """Upgrade nodes one after the other; see `LabLink`."""
+        answer = self._ask(UpgradeTo([*nodes], release, op_id))
         if isinstance(answer, Operated):
             return answer.reply
         raise _unexpected(answer)

@@ -39,6 +39,7 @@ from ucmlab.node.events import Connect, ReplicationSet, StopRequested, TlsOpened
 from ucmlab.node.instant import DAY, SECOND
 from ucmlab.node.journal_file import JournalFile
 from ucmlab.node.layout import HomeLayout
+from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.status import NodeStatus
 
 if TYPE_CHECKING:
@@ -161,7 +162,8 @@ class LocalLab:
 
     def layout(self, node: str) -> HomeLayout:
         """Where a node keeps what."""
-        return HomeLayout(self.home.node_home(node), self.home.topology.rulebook)
+        config = self._node(node).config
+        return HomeLayout(self.home.node_home(node), RuleBook.load(config.release, config.profile))
 
     def backups(self, node: str) -> Backups:
         """The copies of a node's folder."""
@@ -397,6 +399,18 @@ class LocalLab:
             if found.paused:
                 self.roster.resume(found)
             await self.roster.stop(found, act(StopRequested()), STOP_TIMEOUT_S)
+        await self.settle()
+
+    async def reboot_node(self, node: str) -> None:
+        """Stop a node in order and start it again."""
+        found = self._node(node)
+        if found.alive:
+            self.note("reboot", target=node)
+            if found.paused:
+                self.roster.resume(found)
+            await self.roster.stop(found, act(StopRequested()), STOP_TIMEOUT_S)
+            await self.settle()
+            self.roster.start_node(node)
         await self.settle()
 
     async def kill_node(self, node: str, at: str | None = None) -> None:

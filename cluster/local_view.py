@@ -53,6 +53,7 @@ class _Told(TypedDict):
 
     name: str
     role: str
+    release: str
     fqdn: str
     state: NodeLife
     pid: int | None
@@ -71,6 +72,7 @@ def _told(node: LocalNode, status: NodeStatus | None, enabled: Mapping[str, bool
     return _Told(
         name=node.name,
         role=config.role,
+        release=config.release,
         fqdn=config.fqdn,
         state=life_of(node),
         pid=node.pid,

@@ -39,6 +39,7 @@ class Standing(msgspec.Struct, frozen=True):
 
     name: str
     role: str
+    release: str
     state: NodeLife
     epoch: int
     seq: int
@@ -209,6 +210,10 @@ class LabPort(Protocol):
 
     async def stop_node(self, node: str) -> None:
         """Stop a node in order."""
+        ...
+
+    async def reboot_node(self, node: str) -> None:
+        """Stop a node in order and start it again, with the release that its disk names by then."""
         ...
 
     async def kill_node(self, node: str, at: str | None = None) -> None:

@@ -30,10 +30,13 @@ from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.homebuild import OBSERVER, build_home, issue_for_broker
 from ucmlab.cluster.labfile import OPTION_DEFAULTS, SCHEMA, Credentials, KeptCa, LabFile, read_json
 from ucmlab.cluster.ports import Ports
-from ucmlab.cluster.topology import Topology
+from ucmlab.cluster.topology import Topology, topology_at
 from ucmlab.node.config import NodeConfig
+from ucmlab.node.disk import read_state
 from ucmlab.node.keyring import KeyRing
+from ucmlab.node.layout import STATE_FILE
 from ucmlab.node.privatefile import read_private, sync_folder
+from ucmlab.node.releases import config_at
 
 if TYPE_CHECKING:
     from ucmlab.cluster.ca.keys import KeySource
@@ -49,14 +52,28 @@ class LabHome:
         """Use `open_lab` or `provision`."""
         self.path = path
         self.lab = lab
+        self._topology: Topology | None = None
 
     def __repr__(self) -> str:
         return f"LabHome({str(self.path)!r})"
 
     @property
     def topology(self) -> Topology:
-        """Its nodes and rules."""
-        return self.lab.topology
+        """Its nodes and rules; of the release that its publisher runs by what is on the disk."""
+        if self._topology is None:
+            made = self.lab.topology
+            self._topology = topology_at(made, self._release(made.publisher))
+        return self._topology
+
+    def reread(self) -> None:
+        """Forget which release the publisher ran: it may have been upgraded."""
+        self._topology = None
+
+    def _release(self, node: str) -> str:
+        try:
+            return read_state(self.path / "nodes" / node / STATE_FILE).release
+        except OSError:
+            return ""  # whoever starts the node says what is wrong with its disk
 
     @property
     def carrier(self) -> Carrier:
@@ -89,8 +106,8 @@ class LabHome:
         return self.path / "nodes" / node
 
     def node_config(self, node: str) -> NodeConfig:
-        """What the node is told about itself and its cluster."""
-        return read_json(self.node_home(node) / "node.json", NodeConfig)
+        """What the node is told about itself and its cluster, of the release that it runs."""
+        return config_at(read_json(self.node_home(node) / "node.json", NodeConfig), self._release(node))
 
     def accounts(self) -> tuple[Account, ...]:
         """The broker's accounts."""

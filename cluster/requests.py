@@ -36,6 +36,14 @@ class Operate(Request, frozen=True):
     operation: Act
 
 
+class UpgradeTo(Request, frozen=True):
+    """Upgrade nodes one after the other, booting each; answered by `Operated`."""
+
+    nodes: list[str]
+    release: str
+    op_id: str
+
+
 class Converged(Request, frozen=True):
     """Wait until the cluster has converged, at most so long; answered by `Met`."""
 
@@ -102,7 +110,7 @@ class Down(Request, frozen=True):
 
 
 AnyChange = Fault | Partition | Inject | EndFault | Advance | Speed
-AnyRequest = Dump | Muster | Glance | AskMail | AskSyslog | Operate | Converged | AnyChange | Down
+AnyRequest = Dump | Muster | Glance | AskMail | AskSyslog | Operate | UpgradeTo | Converged | AnyChange | Down
 
 
 class Answer(msgspec.Struct, frozen=True, tag=True):

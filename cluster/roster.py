@@ -262,6 +262,8 @@ class Roster:
         self.acts += 1
         node = self.nodes[name]
         self.starting(name)
+        self._home.reread()
+        node.config = self._home.node_config(name)
         node.stalled = not node.on_bus
         node.begin(*self._fork_server.spawn(self._spec(node), node.ended))
 

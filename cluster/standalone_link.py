@@ -73,6 +73,11 @@ class StandaloneNodes:
             case _:
                 return Reply(operation.op_id, "indefinite", "node_down", f"{node} does not answer")
 
+    def upgrade(self, nodes: Sequence[str], release: str, op_id: str) -> NoReturn:
+        """Not from here."""
+        del release, op_id
+        raise Unusable(f"nobody supervises these nodes, so nobody can boot {', '.join(nodes)} into another release")
+
     def mail(self, after: int = 0) -> NoReturn:
         """Not from here."""
         del after

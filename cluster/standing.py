@@ -13,6 +13,7 @@ def standing(config: NodeConfig, state: NodeLife, status: NodeStatus | None, *, 
     return Standing(
         name=config.name,
         role=config.role,
+        release=config.release,
         state=state,
         epoch=status.epoch if status is not None else 0,
         seq=status.seq if status is not None else 0,

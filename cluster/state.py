@@ -28,7 +28,10 @@ class Convergence(msgspec.Struct, frozen=True):
 
     converged: bool
     exceptions: dict[str, str]
-    """Member to why it was left out: `down`, `paused`, `isolated`, `replication_broken`, `certcn_stopped: files`."""
+    """Member to why it was left out: `down`, `paused`, `isolated`, `replication_broken`, `certcn_stopped: files`.
+
+    Or `release`: it runs another one than the publisher.
+    """
     waiting_for: tuple[str, ...] = ()
     """Why it has not converged, one phrase a cause; for people who wait."""
 
@@ -46,9 +49,8 @@ def convergence(port: LabPort) -> Convergence:
 
 def dump_of(facts: LabFacts, views: Sequence[NodeView], *, lab: int) -> dict[str, object]:
     """As `dump`, of facts and views that were taken together at lab instant `lab`."""
-    rulebook = RuleBook.load(facts.release, facts.profile)
     lab_start = facts.wall - lab
-    nodes = {view.name: _node(view, rulebook, lab_start) for view in views}
+    nodes = {view.name: _node(view, RuleBook.load(view.release, facts.profile), lab_start) for view in views}
     return {**_lab(facts, views), "nodes": nodes, "phones": _NO_PHONES}
 
 
@@ -80,8 +82,8 @@ def convergence_of(facts: LabFacts, views: Sequence[Standing]) -> Convergence:
 
     Cheap questions come first: it is asked after every event while somebody waits.
     """
-    exceptions = {view.name: reason for view in views if (reason := _left_out(view)) is not None}
-    taking_part = [view for view in views if _left_out(view) in (None, _FILES_ONLY)]
+    exceptions = {view.name: reason for view in views if (reason := _left_out(facts, view)) is not None}
+    taking_part = [view for view in views if exceptions.get(view.name) in (None, _FILES_ONLY)]
     waiting = _waiting_for(facts, taking_part)
     return Convergence(not waiting, exceptions, waiting)
 
@@ -105,11 +107,13 @@ def keys_digest(pairs: Iterable[tuple[str, str]]) -> str:
 _FILES_ONLY = "certcn_stopped: files"
 
 
-def _left_out(view: Standing) -> str | None:
+def _left_out(facts: LabFacts, view: Standing) -> str | None:
     if view.state in ("down", "paused", "isolated"):
         return view.state
     if view.replication_broken:
         return "replication_broken"
+    if view.release != facts.release:
+        return "release"
     # A node or a service that is starting is waited for, not excused.
     service = view.services.get(CHANGE_NOTIFICATION)
     coming = service is not None and service.state in ("starting", "started")
@@ -161,6 +165,7 @@ def _node(view: NodeView, rulebook: RuleBook, lab_start: int) -> dict[str, objec
 def _outline(view: Outline, lab_start: int) -> dict[str, object]:
     return {
         "role": view.role,
+        "release": view.release,
         "state": view.state,
         "pid": view.pid,
         "home": view.home,

@@ -51,10 +51,12 @@ from ucmlab.cluster.requests import (
     Speed,
     SyslogTold,
     Told,
+    UpgradeTo,
 )
 from ucmlab.cluster.spawning import ForkServerProcess
 from ucmlab.cluster.state import convergence, dump, outline_of
 from ucmlab.cluster.stocking import refill, stock_keys
+from ucmlab.cluster.upgrading import upgrade_nodes
 from ucmlab.node.events import ReplicationSet, ServiceTroubled, StopRequested
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -154,6 +156,8 @@ class Supervisor:
                 if isinstance(event, ReplicationSet | ServiceTroubled | StopRequested):
                     raise Unusable("that is a fault, no operation")
                 return Operated(await lab.operate(node, event))
+            case UpgradeTo(nodes=nodes, release=release, op_id=op_id):
+                return Operated(await upgrade_nodes(lab, nodes, release, op_id=op_id))
             case Converged(within=within):
                 return Met(await lab.wait_until(lambda: convergence(lab).converged, within))
             case Down():

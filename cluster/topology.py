@@ -12,6 +12,7 @@ import msgspec
 
 from ucmlab.cluster.errors import Misfit, Unusable
 from ucmlab.node.config import Policy, Role, Timing
+from ucmlab.node.releases import policy_at
 from ucmlab.node.rulebook import Limits, RuleBook
 
 Profile = Literal["seed", "english", "tac"]
@@ -101,6 +102,14 @@ def topology(settings: Settings) -> Topology:
         der_pkcs7=settings.der_pkcs7,
         strict_uploads=settings.strict_uploads,
     )
+
+
+def topology_at(made: Topology, release: str) -> Topology:
+    """The cluster when its publisher runs `release`; empty: the one that it was made with."""
+    if release in ("", made.release):
+        return made
+    policy = policy_at(made.replication, made.release, release)
+    return msgspec.structs.replace(made, release=release, replication=policy)
 
 
 def split_names(text: str) -> tuple[str, ...]:

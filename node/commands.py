@@ -164,6 +164,16 @@ class SetInstalled(Command, frozen=True):
     """Remember that the installation is complete: durable."""
 
 
+class SetRelease(Command, frozen=True):
+    """Remember the release that the node starts with from now on: durable, in one step.
+
+    `former` is the one that it comes from, whose state is still to be carried over; empty: that is done.
+    """
+
+    release: str
+    former: str
+
+
 class SetFips(Command, frozen=True):
     """Remember whether FIPS mode was carried out: durable."""
 
@@ -442,6 +452,7 @@ AnyCommand = (
     | Admit
     | SetInstalled
     | SetFips
+    | SetRelease
     | ReadFiles
     | SyncDisk
     | MakeIdentity

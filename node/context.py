@@ -7,6 +7,8 @@ between goes through the methods here, so causes, ids and topics are made in one
 import hashlib
 from collections.abc import Callable, Mapping
 
+import msgspec
+
 from ucmlab.broker.codec import BusCodec, Opened, Refused
 from ucmlab.broker.messages import AnyMessage, LogEntry, Row, Setting, Snapshot
 from ucmlab.broker.topics import Topics
@@ -62,7 +64,7 @@ class Context:
             Refused: as the codec says; `row`, a unit that is none, or bytes that are not the certificate named;
                 `setting`, a parameter that is none there, or a value that it does not take.
         """
-        opened = self.codec.open(topic, payload)
+        opened = self.kept(self.codec.open(topic, payload))
         match opened.message:
             case LogEntry(removes=removes, adds=rows, settings=settings):
                 units = [unit for unit, _ in removes]
@@ -75,6 +77,17 @@ class Context:
         if settings and not all(map(self._can_be_set, settings)):
             raise Refused("setting", opened.sender)
         return opened
+
+    def kept(self, opened: Opened) -> Opened:
+        """The message without rows of units that this release has no more: an older log tells of them (B.19)."""
+        retired, entry = self.rulebook.retired_units, opened.message
+        if not isinstance(entry, LogEntry) or retired.isdisjoint(
+            [unit for unit, _ in entry.removes] + [row.unit for row in entry.adds]
+        ):
+            return opened
+        removes = tuple(key for key in entry.removes if key[0] not in retired)
+        adds = tuple(row for row in entry.adds if row.unit not in retired)
+        return msgspec.structs.replace(opened, message=msgspec.structs.replace(entry, removes=removes, adds=adds))
 
     def _can_be_held(self, row: Row) -> bool:
         return row.unit in self.rulebook.units and names_content(row.fingerprint, row.der)

@@ -8,6 +8,8 @@ asyncio, sockets, files, clocks, randomness. The publisher is this same machine 
 
 from collections.abc import Mapping
 
+import msgspec
+
 from ucmlab.broker import topics
 from ucmlab.broker.codec import BusCodec, Opened, Refused
 from ucmlab.broker.messages import (
@@ -34,6 +36,7 @@ from ucmlab.node.commands import (
     AnyCommand,
     Halt,
     InstallIdentity,
+    InstallSnapshot,
     MakeCsr,
     MakeIdentity,
     OpenKeys,
@@ -42,6 +45,7 @@ from ucmlab.node.commands import (
     Reply,
     ReuseIdentity,
     SealShared,
+    SetRelease,
     Subscribe,
 )
 from ucmlab.node.comparison import Comparison
@@ -53,6 +57,7 @@ from ucmlab.node.csr_requests import CsrRequests
 from ucmlab.node.directory_sync import SERVICE as DIRECTORY_SYNC
 from ucmlab.node.directory_sync import TIMER as DIRECTORY_TIMER
 from ucmlab.node.directory_sync import DirectorySync
+from ucmlab.node.errors import Refusal
 from ucmlab.node.events import (
     Age,
     AnyEvent,
@@ -93,6 +98,7 @@ from ucmlab.node.events import (
     TakenOver,
     TimerFired,
     TlsOpened,
+    Upgrade,
     Upload,
 )
 from ucmlab.node.expiry_monitor import SERVICE as EXPIRY_MONITOR
@@ -113,6 +119,7 @@ from ucmlab.node.multi_server import MultiServer
 from ucmlab.node.operations import TIMER as OPERATION_TIMER
 from ucmlab.node.operations import Operations
 from ucmlab.node.ordering import Ordering
+from ucmlab.node.releases import judge_upgrade
 from ucmlab.node.replica import Replica
 from ucmlab.node.revocation import QUERY_TIMER, Revocation
 from ucmlab.node.revocation import TIMER as REVOCATION_TIMER
@@ -124,6 +131,7 @@ from ucmlab.node.services import CHANGE_NOTIFICATION, Services
 from ucmlab.node.slots import Order
 from ucmlab.node.status import NodeStatus
 from ucmlab.node.unlisted_files import UnlistedFiles
+from ucmlab.node.upgrading import Upgrading
 
 _IDENTITY_COMMANDS = (MakeIdentity.__name__, InstallIdentity.__name__, ReuseIdentity.__name__)
 _OF_OPERATIONS = (*(each.__name__ for each in FILE_COMMANDS), *_IDENTITY_COMMANDS)
@@ -185,6 +193,7 @@ class NodeCore:
     def _take(self, image: DiskImage) -> None:
         """Believe the disk."""
         self.context.boot = image.boot
+        image = self._without_retired(image)
         self.identities.update(image.identities)
         self.csr_requests.made_for.update(image.csrs)
         self.installed_by.update(image.installed_by)
@@ -253,6 +262,15 @@ class NodeCore:
             operations=self.operations,
             up_to_date=self._is_as_told,
         )
+        self.upgrading = Upgrading(
+            self.context,
+            self.filing,
+            self.replica,
+            former=image.former,
+            identities=self.identities,
+            propose=self.operations.propose_own,
+            carried_over=self._carried_over,
+        )
         self.services.take(enabled=image.enabled, done_orders=image.done_orders)
         self.fips = FipsMode(
             self.context,
@@ -263,6 +281,19 @@ class NodeCore:
             reboot=self.services.reboot,
         )
         self.installation.complete = image.installed
+
+    def _without_retired(self, image: DiskImage) -> DiskImage:
+        """The disk without rows and files of units that this release has no more; nobody asks for them again."""
+        retired, there = self.context.rulebook.retired_units, image.replica
+        if not any(row.unit in retired for row in there.rows) and not any(
+            each[0] in retired for each in there.tombstones
+        ):
+            return image
+        rows = tuple(row for row in there.rows if row.unit not in retired)
+        tombstones = tuple(each for each in there.tombstones if each[0] not in retired)
+        left = msgspec.structs.replace(there, floor=0, rows=rows, tombstones=tombstones)
+        self.context.ask(InstallSnapshot(left.epoch, left.seq, left.hash, rows, tombstones, left.settings))
+        return msgspec.structs.replace(image, replica=left)
 
     def _make_follower(self) -> Follower:
         return self.follower_class(
@@ -290,7 +321,9 @@ class NodeCore:
     def _started(self, image: DiskImage) -> None:
         self._take(image)
         self.context.record("started", boot=image.boot)
-        if self.installation.complete:
+        if self.installation.complete and self.upgrading.former:
+            self.upgrading.begin()
+        elif self.installation.complete:
             self.unlisted_files.mend()
             self.filing.touched = {}  # of these, what is to be loaded now
             self.services.boot()
@@ -298,6 +331,12 @@ class NodeCore:
             self.fips.begin()
         else:
             self.installation.begin()
+
+    def _carried_over(self) -> None:
+        """The upgrade is done: from here on the node lives as after any boot."""
+        self.unlisted_files.mend()
+        self.filing.touched = {}  # as at any boot
+        self._installed()
 
     def _propose_installation(self, op_id: str, rows: tuple[Row, ...]) -> None:
         self.operations.propose_installation(op_id, rows)
@@ -367,6 +406,8 @@ class NodeCore:
                 self._order_service(event)
             case RegenerateAuthz():
                 self._regenerate_authz(event)
+            case Upgrade():
+                self._upgrade(event)
             case BusConnected():
                 self._connected()
             case BusDisconnected():
@@ -565,11 +606,19 @@ class NodeCore:
         self.follower.publisher_back()
 
     def believes_publisher_away(self) -> bool:
-        """Whether the publisher is *known* to be unreachable; silence is not knowledge."""
+        """Whether the publisher is *known* to be unreachable; silence is not knowledge.
+
+        So is one of another release: it is there, but its database is none that this node can write to.
+        """
+        return self._publisher_is_gone() or self.follower.apart
+
+    def _publisher_is_gone(self) -> bool:
         return not self.context.connected or (self._publisher_birth is not None and self._publisher_birth[1] != "up")
 
     def _submit(self, proposal: Proposal) -> bool:
         """Ask the publisher; whether anything left this node."""
+        if self.follower.apart:
+            return False
         self.context.publish(self.context.topics.request(self.config.name, "propose"), proposal)
         return self.context.connected
 
@@ -578,6 +627,8 @@ class NodeCore:
         self.operations.answered(answer)
         if answer.op_id == self.installation.op_id and not self.installation.complete:
             self.installation.answered()
+        elif self.upgrading.former and answer.op_id == self.upgrading.op_id:
+            self.upgrading.answered((answer.epoch, answer.seq))
 
     def _is_as_told(self) -> bool:
         """Whether the replica has all that answers to this node named."""
@@ -598,6 +649,7 @@ class NodeCore:
         if live:
             self.change_notification.notice(entry, new)
         self.change_notification.replica_caught_up()
+        self.upgrading.look()
 
     def _settled_files(self) -> tuple[RowKey, ...]:
         """Files of listed units that had a row once; no operation waits beside them."""
@@ -617,6 +669,7 @@ class NodeCore:
             self.service_changes.installed(self.replica.rows.values())
         self.parameters_changed()
         self.fips.look()
+        self.upgrading.look()
 
     def _files_read(self, event: FilesRead) -> None:
         if event.token == RELOAD:
@@ -635,7 +688,8 @@ class NodeCore:
     def _identity_made(self, event: IdentityMade) -> None:
         self._identity_replaced(event.unit, event.der, event.op_id)
         if not event.op_id:
-            self.installation.made(event.unit)
+            made_by = self.installation if not self.installation.complete else self.upgrading
+            made_by.made(event.unit)
             return
         self.installed_by[event.unit] = event.op_id
         self.csr_requests.consumed(event.unit, event.der)
@@ -695,6 +749,35 @@ class NodeCore:
 
     def _carry_out(self, op_id: str, service: str, action: str, not_after: int) -> None:
         self.services.receive(Order(op_id, service, action), not_after=not_after)
+
+    # -- another release
+
+    def _upgrade(self, event: Upgrade) -> None:
+        """From its next start on the node runs a later release; until then nothing changes."""
+        context = self.context
+        context.cause = event.cause or context.cause
+        context.record("operation", event.op_id, phase="begun", kind="upgrade", release=event.release)
+        try:
+            self._judge_upgrade(event.release)
+        except Refusal as refusal:
+            context.record("operation", event.op_id, phase="ended", outcome="refused", reason=refusal.reason)
+            text = context.rulebook.refusal_text(refusal.reason, detail=refusal.text, release=event.release)
+            context.ask(Reply(event.op_id, "refused", refusal.reason, text))
+            return
+        # One that is cut off in the middle of an upgrade, and goes further, still comes from where it came.
+        context.ask(SetRelease(event.release, self.upgrading.former or self.config.release))
+        context.record("operation", event.op_id, phase="ended", outcome="done")
+        context.ask(Reply(event.op_id, "done"))
+
+    def _judge_upgrade(self, release: str) -> None:
+        judge_upgrade(
+            self.context.rulebook,
+            release,
+            node=self.config.name,
+            publisher=self.config.publisher,
+            runs=self.follower.publisher_release,
+            away=self._publisher_is_gone(),
+        )
 
     # -- keys
 
@@ -776,7 +859,7 @@ class NodeCore:
             open_operations=self.open_operations(),
             catching_up=self.follower.busy(),
             connected=self.context.connected,
-            installed=self.installation.complete,
+            installed=self.installation.complete and not self.upgrading.former,
             replication_broken=self.follower.broken,
             keys=dict(self.keys),
             services=self.services.status(),
@@ -795,5 +878,5 @@ class NodeCore:
             + self.connections.open()
             + self.change_notification.waiting()
             + self.fips.busy()
-            + (not self.installation.complete)
+            + (not self.installation.complete or bool(self.upgrading.former))
         )

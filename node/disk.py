@@ -5,7 +5,8 @@ Below the node's home:
     usr/local/{cm,platform,sip}/.security/…   certificates and keys, as the product lays them out (domain.md B.5)
     db/replica.sqlite                         the database replica (`ReplicaDb`)
     log/entries, log/answers                  the cluster's log (`LogFile`), on the publisher only
-    state/node.json                           boot number, installation, services whose start at boot was changed, FIPS
+    state/node.json                           boot number, installation, services whose start at boot was changed, FIPS,
+                                              the release that the node was upgraded to
     state/orders                              ids of service orders that took effect
     state/identities.json                     which operations identity certificates are from
     private/                                  what the key ring keeps; only tidied up here
@@ -37,6 +38,7 @@ from ucmlab.node.commands import (
     SetEnabled,
     SetFips,
     SetInstalled,
+    SetRelease,
     SettleFile,
     SyncDisk,
     WriteFile,
@@ -61,6 +63,9 @@ class NodeState(msgspec.Struct, frozen=True):
     installed: bool = False
     enabled: dict[str, bool] = {}
     fips: bool = False
+    release: str = ""
+    """As in `DiskImage`, like `former`."""
+    former: str = ""
 
 
 class NodeDisk:
@@ -110,6 +115,8 @@ class NodeDisk:
                 keys=read_key_generations(self._layout, self._rulebook, identities),
                 installed=self._state.installed,
                 fips=self._state.fips,
+                release=self._state.release,
+                former=self._state.former,
             )
 
     def perform(self, command: Command) -> Event | None:
@@ -137,7 +144,7 @@ class NodeDisk:
                     self._change_log(command)
                 case RecordOrder(op_id=op_id):
                     self._orders.append(op_id.encode())
-                case SetEnabled() | SetInstalled() | SetFips():
+                case SetEnabled() | SetInstalled() | SetFips() | SetRelease():
                     self._change_state(command)
                 case _:
                     raise TypeError(f"{type(command).__name__} does not concern the disk")
@@ -185,7 +192,7 @@ class NodeDisk:
                 self._replica.begin_epoch(epoch)
                 self._replica.sync()
 
-    def _change_state(self, command: SetEnabled | SetInstalled | SetFips) -> None:
+    def _change_state(self, command: SetEnabled | SetInstalled | SetFips | SetRelease) -> None:
         match command:
             case SetEnabled(service=service, enabled=enabled):
                 changed = {**self._state.enabled, service: enabled}
@@ -194,6 +201,8 @@ class NodeDisk:
                 self._save(msgspec.structs.replace(self._state, installed=True))
             case SetFips(enabled=fips):
                 self._save(msgspec.structs.replace(self._state, fips=fips))
+            case SetRelease(release=release, former=former):
+                self._save(msgspec.structs.replace(self._state, release=release, former=former))
 
     def _tidy(self) -> None:
         for folder in self._layout.own_folders:

@@ -69,6 +69,10 @@ class DiskImage(msgspec.Struct, frozen=True):
     installed: bool = False
     fips: bool = False
     """Whether FIPS mode was carried out."""
+    release: str = ""
+    """The release that it was upgraded to; empty: the one that it was installed with."""
+    former: str = ""
+    """The release that it comes from, while an upgrade is not finished."""
 
 
 class Started(Event, frozen=True):
@@ -419,6 +423,14 @@ class OrderService(Event, frozen=True):
     cause: str = ""
 
 
+class Upgrade(Event, frozen=True):
+    """An operator has the node upgraded to a later release, which it runs from its next start on."""
+
+    op_id: str
+    release: str
+    cause: str = ""
+
+
 class Connect(Event, frozen=True):
     """An operator, or the product itself, has a node open a TLS connection of one of its kinds (`clients.toml`)."""
 
@@ -456,6 +468,7 @@ AnyOperation = (
     | Age
     | SetParameter
     | OrderService
+    | Upgrade
     | Connect
     | RegenerateAuthz
 )

@@ -78,6 +78,8 @@ class Follower:
         self._publisher_away = publisher_away
         self._settled_files = settled_files
         self.broken = False
+        self.publisher_release = ""
+        """As the publisher's head tells; empty before one was heard."""
         self.head: Head | None = None
         self._end = (0, 0)
         """The furthest position of the log that was heard of, by head, entry or answer."""
@@ -101,9 +103,18 @@ class Follower:
         """Whether the replica is at the head that the publisher last told of; False while none was seen."""
         return self.head is not None and self._replica.position >= (self.head.epoch, self.head.seq)
 
+    @property
+    def apart(self) -> bool:
+        """Whether the publisher runs another release: nothing is replicated between the two (B.19)."""
+        return self.publisher_release not in ("", self._context.config.release)
+
+    @property
+    def _deaf(self) -> bool:
+        return self.broken or self.apart
+
     def busy(self) -> bool:
         """Whether entries are being waited for or brought in."""
-        return bool(self._queue) or (not self.broken and self.head is not None and self._behind())
+        return bool(self._queue) or (not self._deaf and self.head is not None and self._behind())
 
     def set_broken(self, *, broken: bool) -> None:
         """The fault `replication break`: nothing from the log reaches this node until it is repaired."""
@@ -112,7 +123,7 @@ class Follower:
         self.broken = broken
         self._ahead.clear()
         self._asking = False
-        if not broken:
+        if not self._deaf:
             self._ask()
 
     # -- the bus
@@ -125,17 +136,18 @@ class Follower:
             self._publish_ack(*self._acked, digest, self._acked_hash, settings)
         if self._replica.epoch:
             self.acknowledge_soon(urgent=True)  # what the disk holds may be news to a publisher that was restored
-        if not self.broken and self._behind():
+        if not self._deaf and self._behind():
             self._ask()
 
     def publisher_back(self) -> None:
         """The publisher is there again; its head may have come before the news of that."""
-        if not self.broken and self._behind():
+        if not self._deaf and self._behind():
             self._expect_gap_to_close()
 
     def head_told(self, head: Head) -> None:
-        """The publisher tells where its log ends."""
-        if self.broken:
+        """The publisher tells where its log ends, and which release it runs."""
+        self._release_told(head.release)
+        if self._deaf:
             return
         if self.head is not None and self._older(head, self.head):
             # A publisher that came back from a backup may have missed, or a broker forgotten, how far this node is.
@@ -163,7 +175,7 @@ class Follower:
 
     def entry_told(self, entry: LogEntry, payload: bytes) -> None:
         """An entry was published."""
-        if self.broken:
+        if self._deaf:
             return
         if self.is_past(entry):
             # An old entry published again, or one that was pulled before it came by itself: either way it has had its
@@ -184,7 +196,7 @@ class Follower:
 
     def entries_told(self, answer: Entries) -> None:
         """The publisher answers a request with what comes after our position."""
-        if self.broken or answer.request != self._request:
+        if self._deaf or answer.request != self._request:
             return
         self._ends_at(self._tail[0], answer.head_seq)
         for payload in answer.payloads:
@@ -203,7 +215,7 @@ class Follower:
 
     def snapshot_told(self, part: Snapshot) -> None:
         """One part of a snapshot; when all are there they take the place of everything."""
-        if self.broken or part.request != self._request or (part.epoch, part.seq) < self._tail[:2]:
+        if self._deaf or part.request != self._request or (part.epoch, part.seq) < self._tail[:2]:
             return
         # The publisher answers a request that reaches it twice a second time, perhaps from further on.
         of_one = (part.epoch, part.seq, part.hash, part.parts)
@@ -292,6 +304,15 @@ class Follower:
 
     # -- inside
 
+    def _release_told(self, release: str) -> None:
+        if release in ("", self.publisher_release):
+            return
+        self.publisher_release = release
+        self._ahead.clear()
+        self._asking = False
+        if self.apart:
+            self._context.record("releases_differ", release=self._context.config.release, publisher=release)
+
     def _older(self, head: Head, than: Head) -> bool:
         return (head.epoch, head.seq) < (than.epoch, than.seq)
 
@@ -312,7 +333,7 @@ class Follower:
 
     def _ask(self) -> None:
         """Ask for what is missing. Nobody is asked who is known to be away: the publisher's return brings a head."""
-        self._asking = self._context.connected and not self.broken and not self._publisher_away()
+        self._asking = self._context.connected and not self._deaf and not self._publisher_away()
         if not self._asking:
             return
         self._request += 1

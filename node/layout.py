@@ -14,6 +14,9 @@ from ucmlab.node.privatefile import read_private
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.trust_files import read_certificate
 
+STATE_FILE = Path("state") / "node.json"
+"""Below a node's home, whatever its release."""
+
 
 class HomeLayout:
     """The paths of one node. Units of all roles have a place; a node uses those of its own."""
@@ -42,7 +45,7 @@ class HomeLayout:
     @property
     def state(self) -> Path:
         """Boot number and other facts that fit in one small file."""
-        return self.home / "state" / "node.json"
+        return self.home / STATE_FILE
 
     @property
     def orders(self) -> Path:

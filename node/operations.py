@@ -51,6 +51,8 @@ TOLD_BESIDE = ("chain_incomplete", "san_mismatch")
 """Refusals whose text is the product's word for word; what exactly is wrong is told beside it."""
 REMEMBERED = 256
 """Operations that ended `indefinite` and may be asked for again under their id."""
+UNTIL_ANSWERED = ("install", "upgrade")
+"""Kinds of proposal that a node asks for until it is answered: it does nothing else before."""
 TIMER = "operation:"
 _CHANGES = (WriteFile, InstallIdentity, MakeIdentity, ReuseIdentity)
 
@@ -339,6 +341,10 @@ class Operations:
         """Put the rows of a fresh installation to the publisher; asked for again until it is answered."""
         self._propose(op_id, Wanted("install", removes=(), adds=rows), asked=False)
 
+    def propose_own(self, op_id: str, wanted: Wanted) -> None:
+        """Put what an upgrade changes to the publisher, likewise."""
+        self._propose(op_id, wanted, asked=False)
+
     def _own_id(self, kind: str) -> str:
         self._proposed += 1
         return f"{kind}-{self._context.config.name}-{self._context.boot}-{self._proposed}"
@@ -402,7 +408,7 @@ class Operations:
             return
         if self._context.now.lab < operation.proposal.not_after:
             self._send(operation)
-        elif operation.proposal.kind == "install":
+        elif operation.proposal.kind in UNTIL_ANSWERED:
             self._renew(operation)
         elif operation.sent:
             if operation.asked:
@@ -501,7 +507,7 @@ class Operations:
         for row in operation.proposal.adds:
             known = self._replica.rows.get(row.key)
             named = known is not None and (row.holders is None or known.held_by(self._context.config.name))
-            if not named and operation.proposal.kind != "install":
+            if not named and operation.proposal.kind not in UNTIL_ANSWERED:
                 self._filing.remove(*row.key, op_id=operation.proposal.op_id)
         for row in operation.removed:
             known = self._replica.rows.get(row.key)

@@ -321,10 +321,13 @@ class Gate(msgspec.Struct, frozen=True):
         """Those that hold, in their order."""
         return tuple(row for row in rows if self._holds(row))
 
+    def is_over(self, row: RuleRow) -> bool:
+        """Whether only earlier releases have it."""
+        return bool(row.until) and self.at >= self.names.index(row.until)
+
     def _holds(self, row: RuleRow) -> bool:
         begun = not row.since or self.at >= self.names.index(row.since)
-        over = bool(row.until) and self.at >= self.names.index(row.until)
-        return begun and not over and (not row.profiles or self.profile in row.profiles)
+        return begun and not self.is_over(row) and (not row.profiles or self.profile in row.profiles)
 
 
 def _microseconds(seconds: tuple[int, int]) -> tuple[int, int]:

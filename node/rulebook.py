@@ -110,6 +110,8 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     releases: tuple[str, ...]
     """Names of all known releases, oldest first."""
     units: dict[str, Unit]
+    retired_units: frozenset[str]
+    """Names of units that earlier releases had, and this one has not."""
     identities: dict[str, IdentityProfile]
     """By unit."""
     default_cas: dict[str, DefaultCa]
@@ -316,6 +318,7 @@ def _load(release: str, profile: str) -> RuleBook:
         profile=msgspec.convert(profile, Profile),
         releases=names,
         units=units,
+        retired_units=frozenset(each.name for each in rules.units if valid.is_over(each)) - units.keys(),
         identities={made.unit: made for made in identities},
         default_cas={row.name: row for row in valid(rules.default_cas)},
         csrs={(role, unit): row for role, unit, row in csrs if unit in units and role in units[unit].roles},

@@ -49,7 +49,7 @@ class UnlistedFiles:
         for key in (*entry.removes, *(row.key for row in entry.adds)) if entry.kind != PLANTED else ():
             if not self._context.rulebook.units[key[0]].replicated:
                 self._follow(entry, key)
-        if entry.kind == "install":
+        if entry.kind in ("install", "upgrade"):
             self.installed(new)
         elif entry.kind in IDENTITY_KINDS and entry.origin == self._context.config.name:
             self._follow_own_identity(entry)

@@ -102,8 +102,7 @@ class PublisherCore(NodeCore):
     def _replay(self, payloads: tuple[bytes, ...]) -> None:
         """The log is the truth; the replica on disk may be behind it by what was lost or not yet applied."""
         for payload in payloads:
-            opened = self.context.codec.open(self.context.topics.log_binding(), payload)
-            entry = opened.message
+            entry = self.context.kept(self.context.codec.open(self.context.topics.log_binding(), payload)).message
             if not isinstance(entry, LogEntry):
                 continue
             digest = self.log.append(entry, payload)
@@ -426,7 +425,7 @@ class PublisherCore(NodeCore):
             self.context.ask(RaiseFloor(floor))
         epoch, seq = self.log.head
         digests = (self.replica.digest(), self.log.floor, self.replica.settings_digest)
-        head = Head(epoch, seq, self.log.head_hash, *digests)
+        head = Head(epoch, seq, self.log.head_hash, *digests, self.config.release)
         self.context.publish(self.context.topics.head(), head, retain=True)
         self.context.start_timer(HEAD_TIMER, HEAD_AGAIN)
 

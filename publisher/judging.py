@@ -5,7 +5,7 @@ proposer believed about other nodes' rows does not count, and holders are decide
 """
 
 from ucmlab.broker.messages import Proposal, Row, RowKey
-from ucmlab.node import identity_rows, parameter_rules, planting
+from ucmlab.node import identity_rows, parameter_rules, planting, upgrading
 from ucmlab.node.certificates import check_trust_certificate, names_content, parse
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.default_cas import default_rows
@@ -44,8 +44,8 @@ def _judge_rows(
             return judge_mapping(rulebook, config, replica, proposal, origin=origin)
         case planting.KIND:
             return judge_planted(rulebook, config, replica, proposal, origin=origin)
-        case "install":
-            return judge_installation(rulebook, config, replica, proposal, origin=origin)
+        case "install" | upgrading.KIND:
+            return judge_boot(rulebook, config, replica, proposal, origin=origin, now=now)
         case identity_rows.CHANGED | identity_rows.FOUND:
             removes, adds = Judgement(rulebook, config, replica, origin=origin, now=now).of(proposal)
             return Wanted(proposal.kind, removes=removes, adds=adds)
@@ -160,6 +160,35 @@ def judge_installation(
         check_fingerprint(row)
     adds = tuple(row for row in proposal.adds if row.key not in replica.rows)
     return Wanted("install", removes=(), adds=adds)
+
+
+def judge_boot(
+    rulebook: RuleBook, config: NodeConfig, replica: Replica, proposal: Proposal, *, origin: str, now: Instant
+) -> Wanted:
+    """What a node brings before its services start for the first time, in its life or in a release."""
+    if proposal.kind == upgrading.KIND:
+        return judge_upgraded(rulebook, config, replica, proposal, origin=origin, now=now)
+    return judge_installation(rulebook, config, replica, proposal, origin=origin)
+
+
+def judge_upgraded(
+    rulebook: RuleBook, config: NodeConfig, replica: Replica, proposal: Proposal, *, origin: str, now: Instant
+) -> Wanted:
+    """A node of a new release brings identities that it did not have, and lets go of trust that has expired (B.19).
+
+    Expired is what this node's clock says: one that runs ahead takes nothing away from the others.
+    """
+    removes: list[RowKey] = []
+    adds = list(judge_installation(rulebook, config, replica, proposal, origin=origin).adds)
+    for row in upgrading.expired_rows(replica, proposal.removes, origin=origin, wall=now.wall):
+        if unit_kind(rulebook, row.unit) != "trust":
+            raise Refusal("wrong_purpose", "it is no trust unit")
+        left = without_holder(rulebook, config, row, origin)
+        if left is None:
+            removes.append(row.key)
+        else:
+            adds.append(left)
+    return Wanted(proposal.kind, removes=tuple(removes), adds=tuple(adds))
 
 
 def unit_kind(rulebook: RuleBook, name: str) -> str:

@@ -28,6 +28,7 @@ from ucmlab.scenarios.parameters import parameter_of, parameter_value
 from ucmlab.scenarios.peer import Peer
 from ucmlab.scenarios.reply import Reply
 from ucmlab.scenarios.telling import StoryOver, Telling
+from ucmlab.scenarios.upgrades import upgraded
 
 Group = str | Iterable[str | Node]
 """Nodes on one side of a cut: `"pub sub1"`, or a list of names or nodes."""
@@ -305,6 +306,13 @@ class Lab:
             Unusable: the release has no such page.
         """
         return Page(self._telling, CLUSTER, name)
+
+    async def upgrade(self, release: str) -> Reply:
+        """Upgrade all nodes that do not run the release yet: the publisher, then the others (B.19).
+
+        Each is booted; services may still be starting afterwards.
+        """
+        return await upgraded(self._telling, self._port.names, release)
 
     def parameter(self, name: str) -> str:
         """What the publisher's replica has of a parameter of the whole cluster.

@@ -37,6 +37,7 @@ from ucmlab.scenarios.parameters import parameter_of, parameter_value
 from ucmlab.scenarios.peer import Peer
 from ucmlab.scenarios.reply import CsrReply, Reply
 from ucmlab.scenarios.telling import Telling
+from ucmlab.scenarios.upgrades import upgraded
 
 Action = Literal["start", "stop", "restart", "enable", "disable"]
 DISTRIBUTIONS = ("this-server", "multi-server")
@@ -60,6 +61,11 @@ class Node:
     def state(self) -> str:
         """`starting`, `up`, `paused`, `isolated` or `down`."""
         return self._view().state
+
+    @property
+    def release(self) -> str:
+        """The release that the node runs."""
+        return self._view().release
 
     @property
     def services(self) -> Mapping[str, str]:
@@ -126,6 +132,10 @@ class Node:
         self._telling.settle_deaths(self._name)
         await self._port.start_node(self._name)
         self._telling.observe()
+
+    async def upgrade(self, release: str) -> Reply:
+        """Upgrade the node to a later release; it is booted. A subscriber follows its publisher (B.19)."""
+        return await upgraded(self._telling, [self._name], release)
 
     async def kill(self, at: str | None = None) -> None:
         """Kill the node now, or right after it has performed its next command of that name.

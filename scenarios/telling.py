@@ -4,7 +4,7 @@ What a story's author holds (`Lab`, `Node`, `Reply`) is a view of this. Nothing 
 everything that decides the verdict is here: a check that failed, an end that came early, a fault that never fired.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -194,8 +194,12 @@ class Telling:
 
     async def operate(self, node: str, operation: Operation, what: str) -> commands.Reply:
         """Do an operation and record how it ended."""
+        return await self.ended(node, self.port.operate(node, operation), what)
+
+    async def ended(self, node: str, doing: Awaitable[commands.Reply], what: str) -> commands.Reply:
+        """Await what is being done under the last id, and record how it ended."""
         number = self._operations
-        reply = await self.port.operate(node, operation)
+        reply = await doing
         self.observe()
         outcome = Outcome(node, what, reply.outcome, reply.reason, self.port.now())
         self._outcomes[number] = outcome

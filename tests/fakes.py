@@ -28,6 +28,7 @@ from ucmlab.node.events import (
     ReuseCertificate,
     SetParameter,
     TlsOpened,
+    Upgrade,
     Upload,
 )
 from ucmlab.node.instant import MINUTE, SECOND, from_rfc3339
@@ -43,6 +44,7 @@ class FakeNode:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.release = "14SU2"
         self.state: NodeLife = "up"
         self.files: dict[tuple[str, str], FileImage] = {}
         self.rows: dict[tuple[str, str], Row] = {}
@@ -122,6 +124,7 @@ class FakeLab:
         return NodeView(
             name=node,
             role="pub" if node == "pub" else "sub",
+            release=it.release,
             fqdn=f"{node}.lab.test",
             state=it.state,
             pid=None,
@@ -199,6 +202,10 @@ class FakeLab:
     async def stop_node(self, node: str) -> None:
         self.nodes[node].state = "down"
 
+    async def reboot_node(self, node: str) -> None:
+        await self.stop_node(node)
+        await self.start_node(node)
+
     async def kill_node(self, node: str, at: str | None = None) -> None:
         if at is None:
             self.nodes[node].state = "down"
@@ -270,6 +277,8 @@ class FakeLab:
             case SetParameter():
                 new = {name: Setting(operation.place, name, value) for name, value in operation.values}
                 self.settings = (*(each for each in self.settings if each.name not in new), *new.values())
+            case Upgrade():
+                it.release = operation.release
             case (
                 RegenerateAuthz()
                 | Regenerate()

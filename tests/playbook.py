@@ -457,6 +457,8 @@ class Playbook:
                 disk.installed = True
             case c.SetFips(enabled):
                 disk.fips = enabled
+            case c.SetRelease():
+                disk.set_release(command)
             case c.ReadFiles(token):
                 files = tuple(disk.files.values()) if self.reads_anew else disk.read_files()
                 answers.append(FilesRead(token, files))

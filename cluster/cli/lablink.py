@@ -43,6 +43,10 @@ class LabLink(Protocol):
         """Do an operation on a node."""
         ...
 
+    def upgrade(self, nodes: Sequence[str], release: str, op_id: str) -> Reply:
+        """Upgrade nodes to a release, one after the other, booting each."""
+        ...
+
     def converged(self, within: int) -> bool:
         """Wait until the cluster has converged, at most `within` lab microseconds."""
         ...

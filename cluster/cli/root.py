@@ -35,6 +35,7 @@ COMMANDS: Mapping[str, Entry] = {
     "ca": Entry(f"{_CLI}.ca:ca", "The lab's own third-party CAs: sign requests, revoke."),
     "service": Entry(f"{_CLI}.service:service", "List services and order them about."),
     "parameter": Entry(f"{_CLI}.parameter:parameter", "List, read and set what administrators set."),
+    "upgrade": Entry(f"{_CLI}.upgrade:upgrade", "Upgrade a node or the cluster to a later release."),
     "tls": Entry(f"{_CLI}.tls:tls", "See what a listener presents, and whether it is trusted."),
     "fault": Entry(f"{_CLI}.fault:fault", "Break something, or mend it."),
     "explore": Entry(f"{_CLI}.explore:explore", "Search thousands of failure schedules in virtual time."),

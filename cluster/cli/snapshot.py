@@ -52,6 +52,7 @@ class NodeOutline(msgspec.Struct, frozen=True):
     """A node without its certificates."""
 
     role: str
+    release: str
     state: str
     pid: int | None
     home: str

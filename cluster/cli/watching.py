@@ -14,7 +14,7 @@ from ucmlab.cluster.cli.snapshot import NodeOutline, Outline, fault_text, read_o
 from ucmlab.cluster.journal_reader import JournalReader
 from ucmlab.cluster.provision import LabHome, open_lab
 
-COLUMNS = ("NODE", "ROLE", "STATE", "PID", "ADDRESS", "DATABASE", "SERVICES", "PENDING RESTART")
+COLUMNS = ("NODE", "ROLE", "RELEASE", "STATE", "PID", "ADDRESS", "DATABASE", "SERVICES", "PENDING RESTART")
 FOLLOW_EVERY_S = 0.1
 """Machine time between looks at the journals. A journal is files; nobody tells that a line was added."""
 _SHOWN = ("id", "at", "node", "event", "cause", "operation_id", "lab_us")
@@ -105,6 +105,7 @@ def _headline(home: LabHome, state: Outline, *, running: bool) -> Iterator[str]:
 def _summary(node: NodeOutline) -> dict[str, object]:
     return {
         "role": node.role,
+        "release": node.release,
         "state": node.state,
         "pid": node.pid,
         "fqdn": node.fqdn,
@@ -123,6 +124,7 @@ def _row(name: str, node: NodeOutline, address: str) -> tuple[str, ...]:
     return (
         name,
         node.role,
+        node.release,
         node.state,
         str(node.pid or "-"),
         address,

@@ -26,6 +26,7 @@ WRITES: tuple[type[c.Command], ...] = (
     c.SetEnabled,
     c.SetInstalled,
     c.SetFips,
+    c.SetRelease,
     c.MakeIdentity,
     c.InstallIdentity,
     c.ReuseIdentity,

@@ -17,6 +17,7 @@ from ucmlab.node.commands import (
     RaiseFloor,
     RecordAnswer,
     RemoveFile,
+    SetRelease,
     SettleFile,
     WriteFile,
 )
@@ -60,6 +61,7 @@ class SimDisk:
         self.keys = dict(image.keys)
         self.installed = image.installed
         self.fips = image.fips
+        self.release, self.former = image.release, image.former
 
     # -- reading
 
@@ -83,6 +85,8 @@ class SimDisk:
             keys=dict(self.keys),
             installed=self.installed,
             fips=self.fips,
+            release=self.release,
+            former=self.former,
         )
 
     def replica(self) -> ReplicaImage:
@@ -201,6 +205,10 @@ class SimDisk:
     def record_order(self, op_id: str) -> None:
         """Durable at once."""
         self._done_orders.append(op_id)
+
+    def set_release(self, command: SetRelease) -> None:
+        """Durable at once."""
+        self.release, self.former = command.release, command.former
 
     # -- sync and power
 

@@ -60,6 +60,11 @@ class SimKeyRing:
         self._rulebook = RuleBook.load(config.release, config.profile)
         self._made: dict[str, int] = {}
 
+    def run_release(self, config: NodeConfig) -> None:
+        """The node runs another release from now on; what it has made so far counts on."""
+        self._config = config
+        self._rulebook = RuleBook.load(config.release, config.profile)
+
     def perform(self, command: KeyCommand, disk: SimDisk, *, wall: int) -> KeyEvent:
         """Do the private part of a command; the event that answers it."""
         match command:

@@ -37,6 +37,7 @@ from ucmlab.node.commands import OpenTls, Reply
 from ucmlab.node.config import Member, NodeConfig
 from ucmlab.node.events import TlsOpened
 from ucmlab.node.instant import DAY, SECOND, from_rfc3339, rfc3339
+from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.settings import settings_digest, settings_of
 
 if TYPE_CHECKING:
@@ -145,8 +146,9 @@ class SimLab:
         """Look at a node."""
         found = self._node(node)
         disk, core = found.disk, found.core
-        replica = disk.replica()
-        files = tuple(sorted(disk.files.values(), key=lambda file: (file.unit, file.name)))
+        replica, units = disk.replica(), RuleBook.load(found.config.release, found.config.profile).units
+        readable = (file for file in disk.files.values() if file.unit in units)
+        files = tuple(sorted(readable, key=lambda file: (file.unit, file.name)))
         generation = disk.keys.get("authz")
         status = core.status() if core is not None else None
         home = f"sim:/{node}"
@@ -154,6 +156,7 @@ class SimLab:
             name=node,
             role=found.config.role,
             fqdn=found.config.fqdn,
+            release=found.config.release,
             state=self._life(found),
             pid=None,
             home=home,
@@ -190,9 +193,9 @@ class SimLab:
 
     def facts(self) -> LabFacts:
         """Look at the lab."""
-        first = self._configs[0]
         nodes = self.world.nodes.values()
-        publisher = self.world.nodes[first.publisher]
+        publisher = self.world.nodes[self._configs[0].publisher]
+        first = publisher.config
         head = publisher.core.status().head if publisher.core is not None and publisher.life == "up" else None
         broken = tuple({"fault": "replication", "node": node.name} for node in nodes if node.replication_broken)
         standing = tuple(fact for fact in self.faults.ledger.facts() if fact["fault"] not in SHOWN_OTHERWISE)
@@ -273,6 +276,15 @@ class SimLab:
         if self._node(node).life != "down":
             self.world.act("fault", fault="stop", target=node)
             self.world.stop_node(node)
+        await self._settle()
+
+    async def reboot_node(self, node: str) -> None:
+        """Stop a node in order and start it again."""
+        if self._node(node).life != "down":
+            self.world.act("reboot", target=node)
+            self.world.stop_node(node)
+            await self._settle()
+            self.world.start_node(node)
         await self._settle()
 
     async def kill_node(self, node: str, at: str | None = None) -> None:

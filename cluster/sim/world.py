@@ -46,6 +46,7 @@ from ucmlab.node.events import (
     TimerFired,
 )
 from ucmlab.node.instant import Instant
+from ucmlab.node.releases import config_at
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.publisher.core import PublisherCore
 
@@ -90,7 +91,10 @@ class SimNode:
 
     def __init__(self, world: "World", config: NodeConfig, disk: SimDisk) -> None:
         self._world = world
+        self.made = config
+        """What it was told when the lab was made."""
         self.config = config
+        """The same, of the release that it runs."""
         self.name = config.name
         self.disk = disk
         self.ring = SimKeyRing(config)
@@ -214,6 +218,8 @@ class World(Timeline):
         name = node.name
         self.on_start(node)
         image = node.backups["last-start"] = node.disk.load()
+        if node.config.release != (image.release or node.made.release):
+            self._run_release(node, image.release)
         codec = BusCodec(
             cluster=self.cluster,
             sender=name,
@@ -223,7 +229,10 @@ class World(Timeline):
             memo=self._memo,
         )
         make = self._make_publisher if node.config.is_publisher else self._make_node
-        node.core = make(node.config, self.rulebook, codec)
+        rulebook = self._rulebook_of(node)
+        # Folders of units that a release has not are read by nobody, as on a real disk.
+        image = image if node.disk.release == "" else _readable(image, rulebook)
+        node.core = make(node.config, rulebook, codec)
         node.life = "up"
         will = Will(*node.core.will())
         node.bus = SimBus(self.broker, f"{self.cluster}-{name}", node, will=will, username=name, counting=False)
@@ -239,6 +248,15 @@ class World(Timeline):
             self.deliver(node, ReplicationSet(broken=True))
         if node.bus is not None:
             node.bus.start()
+
+    def _run_release(self, node: SimNode, release: str) -> None:
+        node.config = config_at(node.made, release)
+        node.ring.run_release(node.config)
+        if node.config.is_publisher:
+            self.rulebook = self._rulebook_of(node)
+
+    def _rulebook_of(self, node: SimNode) -> RuleBook:
+        return RuleBook.load(node.config.release, node.config.profile)
 
     def _note_stray(self, node: SimNode, text: str) -> None:
         self._strays += 1
@@ -407,6 +425,7 @@ class World(Timeline):
             c.SetEnabled: lambda node, command: node.disk.enabled.__setitem__(command.service, command.enabled),
             c.SetInstalled: lambda node, command: setattr(node.disk, "installed", True),
             c.SetFips: lambda node, command: setattr(node.disk, "fips", command.enabled),
+            c.SetRelease: lambda node, command: node.disk.set_release(command),
             c.ReadFiles: self._read_files,
             c.SyncDisk: self._sync,
             c.MakeIdentity: self._key_work,
@@ -495,3 +514,8 @@ class World(Timeline):
         record = c.Record(f"lab.{self._acts}", name, "", op_id, fields)
         self.journal.append(Journaled(self.now, "lab", record))
         return record.id
+
+
+def _readable(image: DiskImage, rulebook: RuleBook) -> DiskImage:
+    files = tuple(file for file in image.files if file.unit in rulebook.units)
+    return msgspec.structs.replace(image, files=files)

@@ -53,6 +53,7 @@ PROVES = {
     "subscriber_down_during_upload": ("C-04", "R-022"),
     "tftp_serves_the_old_certificate": ("C-18", "R-071"),
     "trunk_fails_from_one_node": ("C-05",),
+    "upgrade_drops_expired_trust": ("C-60", "B.19", "A.19"),
     "upload_without_restart": ("C-16", "R-141"),
 }
 """The library, and what of the rule book each story proves."""

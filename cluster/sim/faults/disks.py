@@ -54,7 +54,7 @@ def _restore(stage: Stage, injected: Injected) -> None:
 def _empty(stage: Stage, injected: Injected) -> None:
     kept = stage.node(injected).disk.image()
     still = DiskImage(boot=kept.boot, identities=kept.identities, keys=kept.keys, installed=kept.installed)
-    _swap_disk(stage, injected, replace(still, fips=kept.fips))
+    _swap_disk(stage, injected, replace(still, fips=kept.fips, release=kept.release, former=kept.former))
 
 
 ROWS = {

@@ -82,6 +82,8 @@ class FakeLink:
         self.glances: list[list[str]] = []
         self.loaded: dict[str, dict[str, dict[str, str]] | None] = {}
         self.extra: dict[str, dict[str, object]] = {}
+        self.upgrades: list[tuple[list[str], str]] = []
+        self.last_upgrade = ""
         self.mails: list[Mail] = []
         self.messages: list[Logged] = []
 
@@ -114,6 +116,11 @@ class FakeLink:
     def operate(self, node: str, operation: Operation) -> Reply:
         self.operations.append((node, operation))
         return msgspec.structs.replace(self.reply, op_id=operation.op_id)
+
+    def upgrade(self, nodes: Sequence[str], release: str, op_id: str) -> Reply:
+        self.upgrades.append((list(nodes), release))
+        self.last_upgrade = op_id
+        return msgspec.structs.replace(self.reply, op_id=op_id)
 
     def mail(self, after: int = 0) -> MailTold:
         return MailTold(len(self.mails), self.mails[after:])

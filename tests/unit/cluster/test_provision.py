@@ -14,7 +14,10 @@ from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.keycache import users_keys
 from ucmlab.cluster.provision import LabHome, discard_lab, open_lab, provision
 from ucmlab.cluster.topology import Settings, Topology, topology
+from ucmlab.node.commands import SetRelease
+from ucmlab.node.disk import NodeDisk
 from ucmlab.node.keyring import KeyRing
+from ucmlab.node.layout import HomeLayout
 
 SMALL = topology(Settings(nodes="pub,sub1"))
 WALL = 1_767_600_000_000_000
@@ -233,3 +236,37 @@ def test_what_nodes_accept_in_an_upload_is_kept_and_compared(tmp_path: Path) -> 
     assert home.matches(SMALL) == "der_pkcs7: the lab has true, asked for is false"
     lenient = topology(Settings(nodes="pub,sub1", der_pkcs7=True))
     assert home.matches(lenient) == "strict_uploads: the lab has true, asked for is false"
+
+
+def upgraded(home: LabHome, node: str, release: str) -> None:
+    disk = NodeDisk(home.node_home(node), home.topology.rulebook, publisher=node == "pub")
+    disk.load()
+    disk.perform(SetRelease(release, ""))
+    disk.close()
+
+
+@pytest.mark.rule("B.19", "X-09")
+def test_a_lab_has_the_release_of_its_publisher_and_each_node_its_own(tmp_path: Path) -> None:
+    home = made(tmp_path / "lab", topology(Settings(nodes="pub,sub1", release="10.5")))
+    upgraded(home, "pub", "14SU2")
+    found = open_lab(home.path)
+    assert (found.topology.release, found.topology.replication) == ("14SU2", "faithful")
+    assert [found.node_config(name).release for name in ("pub", "sub1")] == ["14SU2", "10.5"]
+    assert [found.node_config(name).replication for name in ("pub", "sub1")] == ["faithful", "legacy"]
+    assert found.matches(found.topology) is None
+    assert found.matches(home.lab.topology) == "release: the lab has 14SU2, asked for is 10.5"
+
+
+def test_an_open_lab_looks_again_when_it_is_told_to(home: LabHome) -> None:
+    assert home.topology.release == "14SU2"
+    upgraded(home, "pub", "15")
+    assert home.topology.release == "14SU2"
+    home.reread()
+    assert home.topology.release == "15"
+
+
+def test_a_publisher_whose_disk_cannot_be_read_is_taken_as_it_was_made(home: LabHome) -> None:
+    state = HomeLayout(home.node_home("pub"), home.topology.rulebook).state
+    state.parent.mkdir()
+    state.write_text("no JSON")
+    assert open_lab(home.path).topology == SMALL

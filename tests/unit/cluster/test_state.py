@@ -35,6 +35,7 @@ def view(name: str = "sub1", *, state: NodeLife = "up", **changes: object) -> No
     made = NodeView(
         name=name,
         role="sub",
+        release="14SU2",
         fqdn=f"{name}.lab.test",
         state=state,
         pid=None,
@@ -150,7 +151,7 @@ def node_of(viewed: NodeView) -> dict[str, object]:
 def test_a_node_of_the_dump_has_every_key_of_the_contract() -> None:
     node = node_of(view("sub1"))
     assert list(node) == [
-        "role", "state", "pid", "home", "fqdn", "addresses", "clock_offset_s", "db", "files_digest",
+        "role", "release", "state", "pid", "home", "fqdn", "addresses", "clock_offset_s", "db", "files_digest",
         "identities", "trust", "database", "services", "authz", "flags",
     ]  # fmt: skip
     assert node["authz"] == {"signing": None, "encryption": None}

@@ -28,6 +28,7 @@ from ucmlab.node.commands import (
     SetEnabled,
     SetFips,
     SetInstalled,
+    SetRelease,
     SettleFile,
     SyncDisk,
     WriteFile,
@@ -94,6 +95,7 @@ class DiskModel:
         self.orders: dict[str, None] = {}
         self.installed = False
         self.fips = False
+        self.release = self.former = ""
 
     def image(self, boot: int) -> DiskImage:
         """The whole image; answers sorted, because nobody asks for their order."""
@@ -112,6 +114,8 @@ class DiskModel:
             done_orders=tuple(self.orders),
             installed=self.installed,
             fips=self.fips,
+            release=self.release,
+            former=self.former,
         )
 
     def fold(self, command: Command) -> None:
@@ -132,6 +136,8 @@ class DiskModel:
                 self.installed = True
             case SetFips(enabled=enabled):
                 self.fips = enabled
+            case SetRelease(release=release, former=former):
+                self.release, self.former = release, former
             case RecordOrder(op_id=op_id):
                 self.orders[op_id] = None
             case _:

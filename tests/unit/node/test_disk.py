@@ -25,6 +25,7 @@ from ucmlab.node.commands import (
     ReadFiles,
     RecordAnswer,
     RemoveFile,
+    SetRelease,
     SyncDisk,
     WriteFile,
 )
@@ -385,3 +386,28 @@ def assert_prefix(home: Path, commands: list[Command], done: int) -> None:
     assert comparable(image) in allowed, f"killed in {type(commands[min(done, len(commands) - 1)]).__name__}"
     assert leftovers(home) == []
     assert_linked(home)
+
+
+@pytest.mark.rule("B.19")
+def test_a_kill_at_any_call_of_the_step_to_another_release_leaves_the_old_one_or_the_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guillotine, home = Guillotine(monkeypatch), tmp_path / "sub1"
+    disk = NodeDisk(home, RULES, publisher=False)
+
+    def prepare() -> None:
+        nonlocal disk
+        disk.close()
+        disk = NodeDisk(home, RULES, publisher=False)
+        disk.load()
+        disk.perform(SetRelease("12.5", ""))
+
+    def step() -> None:
+        disk.perform(SetRelease("14SU2", "12.5"))
+
+    seen = set()
+    for _ in guillotine.cuts(prepare, step):
+        image = reloaded(home, publisher=False)
+        seen.add((image.release, image.former))
+    disk.close()
+    assert seen == {("12.5", ""), ("14SU2", "12.5")}

@@ -260,7 +260,8 @@ def test_every_reason_word_of_the_contract_has_a_text(rules: RuleBook) -> None:
         publisher_unreachable node_down multi_san_by_cli release not_confirmed permission
         service_failed hash_algorithm alternative_name extension_missing validity parameter_value signature
         not_activated dependency service_stopped parameter_place
-        revoked revocation_unknown revocation_unavailable"""
+        revoked revocation_unknown revocation_unavailable
+        release_unknown release_not_later release_mismatch publisher_first upgrade_needs_publisher"""
     assert rules.refusals.keys() == set(words.split())
 
 

@@ -49,6 +49,11 @@ OURS = {
         "Uploading a multi-SAN certificate from the CLI is not supported; use Cisco Unified OS Administration"
     ),
     "release": "Release {release} does not have this: {detail}",
+    "release_unknown": "There is no release {release}: {detail}",
+    "release_not_later": "An upgrade to {release} leads to no later release: {detail}",
+    "publisher_first": "The publisher is upgraded to {release} first: {detail}",
+    "release_mismatch": "A subscriber is upgraded to the release of its publisher, not to {release}: {detail}",
+    "upgrade_needs_publisher": "A subscriber is upgraded to {release} with the help of its publisher: {detail}",
     "not_confirmed": "Not confirmed, nothing was changed: {detail}",
     "permission": "This account may not do that",
     "service_failed": "The service failed to start: {detail}",

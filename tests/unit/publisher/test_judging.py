@@ -220,6 +220,36 @@ def test_an_installation_names_members_only() -> None:
     assert refusal(installing(identity("sub1", "sub9"))) == "wrong_purpose"
 
 
+# -- upgrade
+
+AFTER = WALL + 10 * 365 * DAY
+"""When the certificates of these tests have expired."""
+
+
+def upgrading(*adds: Row, removes: tuple[Row, ...] = ()) -> Proposal:
+    return proposal("upgrade-sub1-2", *adds, kind="upgrade", removes=tuple(each.key for each in removes))
+
+
+@pytest.mark.rule("B.19")
+def test_an_upgrade_lets_go_of_what_has_expired_as_its_units_deletes_reach_and_of_nothing_else() -> None:
+    mine, others = ipsec("sub1", "sub2"), row("Other CA", "ipsec-trust", holders=("sub2",))
+    wanted = judged(upgrading(removes=(CA, mine, others, NEWER)), CA, mine, others, wall=AFTER)
+    assert (wanted.kind, wanted.removes, wanted.adds) == ("upgrade", (CA.key,), (ipsec("sub2"),))
+
+
+@pytest.mark.rule("B.19")
+def test_the_publishers_clock_says_what_has_expired() -> None:
+    wanted = judged(upgrading(removes=(CA,)), CA)
+    assert (wanted.removes, wanted.adds) == ((), ())
+
+
+@pytest.mark.rule("B.19")
+def test_an_upgrade_brings_new_identities_and_takes_none_away() -> None:
+    assert judged(upgrading(identity("sub1"), copy())).adds == (identity("sub1"), copy())
+    assert refusal(upgrading(CA)) == "permission"
+    assert refusal(upgrading(removes=(identity("sub1"),)), identity("sub1"), wall=AFTER) == "wrong_purpose"
+
+
 def test_there_is_no_other_kind_of_proposal() -> None:
     assert refusal(proposal("op", CA, kind="nonsense")) == "wrong_purpose"
 
