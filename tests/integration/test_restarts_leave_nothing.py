@@ -279,7 +279,7 @@ async def test_restarts_leave_no_task_of_a_node_behind(tmp_path: Path) -> None:
         for service in SERVICES:
             await resident.restart(service)
         before = held()
-        for service in islice(cycle(SERVICES), 100):
+        for service in islice(cycle(SERVICES), 50):
             await resident.restart(service)
         async with asyncio.timeout(TIMEOUT_S):
             while more(before, held()):  # noqa: ASYNC110  nobody tells

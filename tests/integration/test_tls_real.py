@@ -40,7 +40,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
 
 
 def node_of(lab: CommandLine, name: str = "sub1") -> dict[str, Any]:
-    found: dict[str, Any] = lab.json("dump")["nodes"][name]
+    """As `dump` shows it, without a process for the command line."""
+    link = connect(lab.home)
+    assert link is not None
+    with closing(link):
+        nodes: Any = link.dump()["nodes"]
+    found: dict[str, Any] = nodes[name]
     return found
 
 
@@ -80,7 +85,13 @@ def until(holds: Callable[[], bool]) -> bool:
 
 
 @pytest.mark.rule("R-141", "R-071", "B.14")
-@pytest.mark.parametrize("unit", ["tomcat", "CallManager", "CallManager-ECDSA", "TVS", "ipsec"])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        pytest.param(unit, marks=() if unit in ("CallManager", "TVS") else pytest.mark.library)
+        for unit in ("tomcat", "CallManager", "CallManager-ECDSA", "TVS", "ipsec")
+    ],
+)
 def test_what_openssl_sees_changes_with_the_restart_of_its_service_and_with_no_other(
     lab: CommandLine, unit: str
 ) -> None:
@@ -224,8 +235,8 @@ def test_silent_clients_garbage_and_half_open_connections_keep_nobody_out(lab: C
         for half in clients[15:]:
             half.shutdown(socket.SHUT_WR)
         assert presented(address) == tomcat
-        for half in (*clients[5:10], *clients[15:]):
-            assert until(lambda half=half: half.recv(4096) == b"")  # type: ignore[misc]
+        for half in clients[15:]:
+            assert half.recv(1) == b""
     assert until(lambda: process.num_fds() <= descriptors)
 
 
