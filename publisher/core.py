@@ -195,6 +195,7 @@ class PublisherCore(NodeCore):
         if birth.state != "up":
             self.distribution.member_left(sender)
             return
+        self.ordering.returned(sender)
         for kind in self._shared_kinds(sender):
             if kind != AUTHZ and kind in self.keys and birth.keys.get(kind, 0) > self.keys[kind]:
                 # This node came back from a backup; what it has is the cluster's again, and must count as the newest.

@@ -45,6 +45,8 @@ DATED_HANDSHAKES = _size(short=300, full=10_000)
 """The same with dates: each is a process."""
 LOAD_MINUTES = float(os.environ.get("UCMLAB_LOAD_MINUTES", _size(short=2, full=30)))
 """Machine time of the load whose memory and descriptors are watched."""
+RESTARTS = _size(short=200, full=2_000)
+"""Restarts of services over a lab of 21 nodes, 200 a minute."""
 IDLE_S = _size(short=20, full=60)
 """Machine time for which a lab that does nothing is watched."""
 TIMEOUT_S = _size(short=600, full=3 * 3600)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from cryptography import x509
@@ -21,7 +22,7 @@ from ucmlab.cluster.provision import LabHome, provision
 from ucmlab.cluster.sim.lab import START_OF_LAB
 from ucmlab.cluster.spawning import ForkServerProcess
 from ucmlab.cluster.stocking import stock_keys
-from ucmlab.cluster.topology import Settings, topology
+from ucmlab.cluster.topology import DEFAULT_RELEASE, Settings, topology
 from ucmlab.node.certificates import pem
 from ucmlab.node.config import Policy
 from ucmlab.node.instant import MINUTE, SECOND
@@ -62,13 +63,14 @@ def make_home(
     folder: Path,
     nodes: str = "pub,sub1,sub2",
     *,
-    replication: Policy = "faithful",
+    release: str = DEFAULT_RELEASE,
+    profile: Profile = "seed",
+    replication: Literal["auto"] | Policy = "faithful",
     seed: int = 1,
     broker: str = "embedded",
-    profile: Profile = "seed",
 ) -> LabHome:
     """A lab's home, with keys from the user's cache."""
-    cluster = topology(Settings(nodes=nodes, replication=replication, profile=profile))
+    cluster = topology(Settings(nodes=nodes, release=release, profile=profile, replication=replication))
     home = provision(
         folder / "lab",
         cluster,

@@ -12,7 +12,7 @@ import pytest
 from ucmlab.cluster import doors
 from ucmlab.cluster.listening import Listeners
 from ucmlab.node.commands import LayDown, TakeUp
-from ucmlab.node.events import AnyEvent, ListenerFailed
+from ucmlab.node.events import AnyEvent, ListenerFailed, PeerShown
 from ucmlab.node.keyring import KeyRing
 from ucmlab.node.listeners import Listener
 from ucmlab.node.loaded import Loaded
@@ -156,3 +156,25 @@ async def test_a_port_that_cannot_be_had_is_told(tmp_path: Path, monkeypatch: py
 
 def _no_socket(*_: object) -> socket.socket:
     raise OSError(errno.EMFILE, "Too many open files")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00"],
+    ids=["nothing", "no TLS", "half a greeting"],
+)
+async def test_who_does_not_come_to_the_end_of_his_handshake_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr("ucmlab.cluster.listening.HANDSHAKE_S", 0.01)
+    told = Told()
+    async with listening(told, tmp_path) as listeners:
+        listeners.take_up(STARTED)
+        host, _, port = told.addresses["tvs"].partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(said)
+        async with asyncio.timeout(10):
+            assert await reader.read() == b""
+        writer.close()
+        await writer.wait_closed()
+    assert [(each.token, each.listener) for each in told.events if isinstance(each, PeerShown)] == [("", "tvs")]

@@ -3,11 +3,12 @@
 import pytest
 
 from tests.playbook import TOPICS, Playbook, publisher
-from ucmlab.broker.messages import ServiceOrder, ServiceReport
+from ucmlab.broker.messages import Birth, ServiceOrder, ServiceReport
 from ucmlab.node.commands import AnyCommand, Reply
 from ucmlab.node.events import OrderService
 from ucmlab.node.instant import MINUTE, SECOND
 from ucmlab.node.ordering import COMPLETION, PATIENCE
+from ucmlab.node.rulebook import RuleBook
 
 TOMCAT = "Cisco Tomcat"
 ORDER = OrderService("op-1", "sub1", TOMCAT, "restart")
@@ -73,6 +74,31 @@ def test_a_service_that_is_starting_is_waited_for_longer_and_its_lost_report_is_
     assert {order.not_after for _, order in sent(pub, pub.wait(5 * MINUTE))} == {PATIENCE}
     assert pub.replies() == []
     assert report(pub, "done")[0] == Reply("op-1", "done", nodes={"sub1": "done"})
+
+
+@pytest.mark.rule("A.22")
+def test_while_a_service_takes_its_time_its_node_is_asked_nothing() -> None:
+    longest = max(row.start_s[1] + row.stop_s[1] for row in RuleBook.load("15").services.values())
+    pub = publisher().up()
+    pub.does(ORDER)
+    report(pub, state="stopping")
+    assert sent(pub, pub.wait(longest * SECOND)) == []
+    assert report(pub, "done")[0] == Reply("op-1", "done", nodes={"sub1": "done"})
+
+
+def test_a_node_that_comes_back_while_it_carries_out_an_order_is_asked_for_its_report_at_once() -> None:
+    pub = publisher().up()
+    pub.does(ORDER)
+    report(pub, state="stopping")
+    again = pub.hears("sub1", TOPICS.birth("sub1"), Birth("up", 1, {}, {}))
+    assert [(order.op_id, order.not_after) for _, order in sent(pub, again)] == [("op-1", PATIENCE)]
+    assert sent(pub, pub.hears("sub2", TOPICS.birth("sub2"), Birth("up", 1, {}, {}))) == []
+
+
+def test_a_node_that_comes_back_and_has_said_nothing_is_asked_when_its_turn_comes() -> None:
+    pub = publisher().up()
+    pub.does(ORDER)
+    assert sent(pub, pub.hears("sub1", TOPICS.birth("sub1"), Birth("up", 1, {}, {}))) == []
 
 
 def test_a_service_that_never_comes_up_is_given_up_in_the_end() -> None:
