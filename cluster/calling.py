@@ -25,7 +25,7 @@ PATIENCE_S = 10.0
 LINGER_S = 0.3
 """Machine time for a server that says nothing to close the connection of a client that it does not let in."""
 CLOSED = "the server closed the connection"
-_HELLO: dict[Speaks, bytes] = {"http": GET, "sip": OPTIONS}
+_HELLO: dict[Speaks, bytes] = {"website": GET, "http": GET, "sip": OPTIONS}
 
 
 class Identities(Protocol):

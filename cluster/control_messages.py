@@ -9,6 +9,7 @@ import msgspec
 from ucmlab.broker.access import Account
 from ucmlab.broker.bus import BusEndpoint
 from ucmlab.broker.server import ClientCounters
+from ucmlab.cluster.admin.accounts import AdminAccount
 from ucmlab.cluster.ports import Ports
 from ucmlab.node.clock import ClockSetting
 from ucmlab.node.commands import Reply
@@ -258,6 +259,8 @@ class NodeSpec(_Message, frozen=True):
     """The address at which its services listen."""
     ports: Ports
     """And at which ports of it."""
+    admins: tuple[AdminAccount, ...]
+    """Who may log in at its admin interfaces."""
     clock: ClockSetting
     stalled: bool
     replication_broken: bool

@@ -1,8 +1,9 @@
 """What the product's listeners say inside a connection, as far as certificates are concerned.
 
-HTTP: the pages of the product are not here, so whatever is asked for is not found. SIP: OPTIONS, with which trunks and
-monitors ask whether somebody is there, is answered; nothing else is understood. Where what is said is not public (TVS,
-CAPF, CTI), a connection only stands until its client has had enough, or has been silent for too long.
+The website is `ucmlab.cluster.admin`'s; other HTTP (the files of TFTP): whatever is asked for is not found.
+SIP: OPTIONS, with which trunks and monitors ask whether somebody is there, is answered; nothing else is understood.
+Where what is said is not public (TVS, CAPF, CTI), a connection only stands until its client has had enough, or has been
+silent for too long.
 """
 
 import asyncio

@@ -98,8 +98,8 @@ def _account(name: str, password: str, rules: tuple[AccessRule, ...], *, client_
 
 
 def _make_credentials() -> Credentials:
-    words = [secrets.token_urlsafe(_PASSWORD_BYTES) for _ in range(3)]
-    return Credentials("administrator", words[0], "ccmadministrator", words[1], OBSERVER, words[2])
+    words = [secrets.token_urlsafe(_PASSWORD_BYTES) for _ in range(4)]
+    return Credentials("administrator", words[0], "ccmadministrator", words[1], "reader", words[2], OBSERVER, words[3])
 
 
 def issue_for_broker(authority: Pair, path: Path, hosts: Sequence[str]) -> None:

@@ -44,6 +44,9 @@ class Credentials(Secret, frozen=True):
     os_password: str
     app_user: str
     app_password: str
+    reader_user: str
+    """An OS administrator of privilege 0, who only reads."""
+    reader_password: str
     observer_user: str
     observer_password: str
 

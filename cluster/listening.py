@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from ucmlab.cluster.doors import Door, make_room
-from ucmlab.cluster.greetings import HEAD_LIMIT, speak
+from ucmlab.cluster.guests import Surfer, Talker, Website
 from ucmlab.cluster.ports import Ports
 from ucmlab.cluster.tls_contexts import Identity, server_context
 from ucmlab.cluster.tls_ends import HANDSHAKE_S, speak_as_the_product, told
@@ -39,10 +39,11 @@ _ASKED: dict[ClientCertificate, Literal["unasked", "optional", "required"]] = {
 class Listeners:
     """The listeners of one node, and the keys of its services."""
 
-    def __init__(self, host: str, ring: KeyRing, rulebook: RuleBook, ports: Ports | None = None) -> None:
+    def __init__(self, host: str, ports: Ports, ring: KeyRing, rulebook: RuleBook, website: Website) -> None:
         """Nothing is open; `attach` must follow."""
         self._host = host
-        self._ports = ports or Ports()
+        self._ports = ports
+        self._website = website
         self._ring = ring
         self._units = rulebook.units
         self._doors: dict[str, Door] = {}
@@ -192,10 +193,10 @@ class Listeners:
 
     async def _receive(self, door: Door, sock: socket.socket) -> None:
         sock.setblocking(False)
-        reader = asyncio.StreamReader(limit=HEAD_LIMIT)
-        protocol = asyncio.StreamReaderProtocol(reader)
+        speaks = door.endpoint.speaks
+        guest = Surfer(self._website) if speaks == "website" else Talker(speaks)
         loop, heard = asyncio.get_running_loop(), list[Shown]()
-        transport: asyncio.BaseTransport | None = None
+        transport: asyncio.Transport | None = None
         troubles: list[ssl.SSLError] = []
 
         def tell(error: ssl.SSLError) -> None:
@@ -212,13 +213,16 @@ class Listeners:
             # From here on the socket is asyncio's to close: its number may be somebody else's by then.
             with told(tell, heard.append):
                 transport, _ = await loop.connect_accepted_socket(
-                    lambda: protocol, sock, ssl=context, ssl_handshake_timeout=HANDSHAKE_S, ssl_shutdown_timeout=1.0
+                    lambda: guest.protocol,
+                    sock,
+                    ssl=context,
+                    ssl_handshake_timeout=HANDSHAKE_S,
+                    ssl_shutdown_timeout=1.0,
                 )
             door.let_in(asyncio.current_task())
-            writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-            shown = chain_of_peer(writer.get_extra_info("ssl_object"))
+            shown = chain_of_peer(transport.get_extra_info("ssl_object"))
             if await self._admitted(door, shown):
-                await speak(door.endpoint.speaks, reader, writer)
+                await guest.serve(transport)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             if transport is None and not troubles:
                 self._failed(door, heard, error)

@@ -16,6 +16,9 @@ from ucmlab.broker.bus import Will
 from ucmlab.broker.codec import BusCodec
 from ucmlab.broker.signing import Ed25519Signer, Ed25519Verifier
 from ucmlab.broker.topics import echo_topic
+from ucmlab.cluster.admin.accounts import Guard
+from ucmlab.cluster.admin.desk import Desk
+from ucmlab.cluster.admin.lazily import LazyWebsite
 from ucmlab.cluster.calling import Caller
 from ucmlab.cluster.control import Channel
 from ucmlab.cluster.control_messages import (
@@ -58,7 +61,7 @@ from ucmlab.node.journal_file import JournalFile
 from ucmlab.node.key_commands import KeyCommands
 from ucmlab.node.keyring import KeyRing
 from ucmlab.node.rulebook import RuleBook
-from ucmlab.node.shell import NodeShell, Pulse
+from ucmlab.node.shell import NodeShell, Observer, Pulse
 from ucmlab.publisher.core import PublisherCore
 
 EXIT_CRASHED = 70
@@ -92,7 +95,9 @@ class Node:
             fact = Record(f"{config.name}.{self.image.boot}.disk.{number}", "disk_warning", "", "", {"text": text})
             self.journal.write(fact, self.clock.now())
         core = (PublisherCore if config.is_publisher else NodeCore)(config, rulebook, codec)
-        self.listeners = Listeners(spec.host, ring, rulebook, spec.ports)
+        self.desk = Desk(config, home, boot=self.image.boot, clock=self.clock, journal=self.journal)
+        website = LazyWebsite(self.desk, Guard(spec.admins))
+        self.listeners = Listeners(spec.host, spec.ports, ring, rulebook, website)
         self.lasting = LastingConnections()
         self.places = dict(spec.outside)
         """Where servers outside are, by the names that only the lab's nodes know."""
@@ -117,6 +122,11 @@ class Node:
             self.bus.detour((spec.detour.host, spec.detour.port))
         self.faults = NodeFaults(self.shell, self.bus, self.clock, seed=config.seed)
         self.echo_topic = echo_topic(config.cluster, spec.endpoint.client_id)
+
+    def attach(self, observer: Observer) -> None:
+        """`observer` hears what the lab wants to know; what administrators asked for is answered to them."""
+        self.desk.attach(self.shell, observer)
+        self.shell.attach(self.bus, self.desk)
 
     async def run(self, *, troubles: Iterable[Act], replication_broken: bool) -> None:
         """Live until stopped in order."""
@@ -253,7 +263,7 @@ async def _live(spec: NodeSpec, sock: socket.socket) -> None:
     asyncio.get_running_loop().set_exception_handler(lambda _, context: _on_stray_exception(sock, context))
     node = Node(spec)
     link = LabLink(sock, node)
-    node.shell.attach(node.bus, link)
+    node.attach(link)
     node.listeners.attach(node.shell.offer, link.moved)
     node.lasting.attach(node.shell.offer)
     node.faults.attach(link.felt)

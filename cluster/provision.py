@@ -23,6 +23,7 @@ from cryptography.x509 import random_serial_number
 
 from ucmlab.broker.access import Account
 from ucmlab.broker.bus import BusEndpoint
+from ucmlab.cluster.admin.accounts import FULL, READ, AdminAccount, make_admin
 from ucmlab.cluster.bus_ca import Pair, covers
 from ucmlab.cluster.carriers.choice import Carrier
 from ucmlab.cluster.carriers.keeping import keep, kept_carrier, through
@@ -116,6 +117,15 @@ class LabHome:
     def credentials(self) -> Credentials:
         """User names and passwords, for `env` and the admin interfaces."""
         return read_json(self.path / "credentials.json", Credentials)
+
+    def admins(self) -> tuple[AdminAccount, ...]:
+        """The accounts of the admin interfaces, as a node's process is to know them."""
+        known = self.credentials()
+        return (
+            make_admin(known.os_user, known.os_password, "platform", privilege=FULL),
+            make_admin(known.reader_user, known.reader_password, "platform", privilege=READ),
+            make_admin(known.app_user, known.app_password, "application", privilege=FULL),
+        )
 
     def default_cas(self) -> tuple[KeptCa, ...]:
         """The CAs that stand in for those of the product's image, and can issue as a factory does.

@@ -235,6 +235,7 @@ class Roster:
             endpoint=self._endpoints[node.config.name],
             host=self._hosts[node.config.name],
             ports=self._home.ports,
+            admins=self._home.admins(),
             clock=self._setting_for(node),
             stalled=node.stalled,
             replication_broken=node.replication_broken,

@@ -16,6 +16,8 @@ from ucmlab.node.rulebook import KeyKind, Unit
 from ucmlab.node.trust_rules import check_publisher_only
 
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+COMMON_NAME_LIMIT = 64
+"""Characters (X.520, ub-common-name)."""
 _NAME_LIMIT = 253
 """Characters of a DNS name (RFC 1035)."""
 
@@ -32,11 +34,13 @@ def judge_csr(context: Context, identities: dict[str, bytes], request: GenerateC
     own, common_name = _own_names(context, unit), _common_name(context, identities, unit)
     if request.multi_server:
         own, common_name = names_of_all(context, unit, request.san), multi_server_name(common_name)
+    chosen = _chosen_name(request.common_name)
     return CsrForm(
         key=key.name,
         digest=judge_digest(key, request.digest),
-        common_name=common_name,
-        names=_with_own(own, request.san),
+        common_name=chosen or common_name,
+        # [ASSUMED] what the subject is called is among its alternative names, or no client would find it there.
+        names=_with_own(own, (chosen, *request.san) if chosen else request.san),
         ou=context.rulebook.ou_in_request(asked=request.include_ou),
         ca=profile.ca,
     )
@@ -113,6 +117,13 @@ def _common_name(context: Context, identities: dict[str, bytes], unit: Unit) -> 
             raise Refusal("not_found", "the installation has not made it yet")
         return parse(identities[unit.name]).common_name
     return template.format(**_fields(context))
+
+
+def _chosen_name(name: str) -> str:
+    """A common name of the operator's (W1.2); empty, none was chosen."""
+    if name and (not _is_dns(name) or len(name) > COMMON_NAME_LIMIT):
+        raise Refusal("common_name", f"{name!r} is no DNS name of at most {COMMON_NAME_LIMIT} characters")
+    return name
 
 
 def _own_names(context: Context, unit: Unit) -> tuple[str, ...]:

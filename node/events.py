@@ -326,6 +326,8 @@ class GenerateCsr(Event, frozen=True):
     """From 14SU1; releases before always include it."""
     multi_server: bool = False
     """One request for all nodes that have the unit: it is copied to them, key included (B.8)."""
+    common_name: str = ""
+    """Empty: that of the unit's own certificate, for all nodes with its `-ms` (B.8)."""
     cause: str = ""
 
 

@@ -11,7 +11,7 @@ import msgspec
 from ucmlab.node.restarts import Condition
 from ucmlab.node.rule_rows import RuleRow
 
-Speaks = Literal["", "http", "sip"]
+Speaks = Literal["", "website", "http", "sip"]
 ClientCertificate = Literal["none", "optional", "required"]
 
 

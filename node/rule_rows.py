@@ -69,6 +69,8 @@ class Unit(RuleRow, frozen=True, kw_only=True):
     """Units that an upload on the publisher also goes to (R-019)."""
     verified_by: str = ""
     """Of an identity: the trust unit in which its issuers must be."""
+    listed: int = 0
+    """Of an identity: its place in the product's lists."""
 
     def delete_reach(self, policy: Policy) -> Scope:
         """How far a delete reaches: below 11.0, and so under `legacy`, it is one node's affair (X-09)."""

@@ -247,6 +247,7 @@ class Node:
         key: str | None = None,
         digest: str | None = None,
         san: Sequence[str] = (),
+        common_name: str | None = None,
         ou: bool = False,
     ) -> CsrReply:
         """Make a certificate signing request for an identity; it takes the place of the last one.
@@ -257,13 +258,14 @@ class Node:
             key: its kind, as in `rsa-3072`; the unit's usual one when None.
             digest: what signs it, as in `sha384`; the key's usual one when None.
             san: further DNS names and IP addresses (multi-server: names only).
+            common_name: a DNS name; the one of the unit's own certificate when None, for all nodes with its `-ms`.
             ou: whether the organizational unit is named; releases before 14SU1 always name it.
 
         Raises:
             LookupError: there is no such distribution.
         """
         shared, op_id = _is_shared(distribution), self._telling.operation_id()
-        operation = GenerateCsr(op_id, unit, key or "", digest or "", tuple(san), ou, shared)
+        operation = GenerateCsr(op_id, unit, key or "", digest or "", tuple(san), ou, shared, common_name or "")
         what = f"request for {unit} on {self._name}"
         reply = await self._telling.operate(self._name, operation, what)
         der = self._view().csrs.get(unit) if reply.outcome == "done" else None

@@ -25,6 +25,7 @@ from ucmlab.node.layout import HomeLayout, read_csrs
     "--hash", "digest", default="", metavar="HASH", help="sha256, sha384 or sha512; else the key's usual one."
 )
 @click.option("--san", multiple=True, metavar="NAME", help="A further DNS name or IP address; may be given often.")
+@click.option("--cn", "common_name", default="", metavar="NAME", help="The common name; else the unit's own.")
 @click.option("--multi-server", is_flag=True, help="One request for all nodes that have the unit, copied to them.")
 @click.option("--include-ou", is_flag=True, help="Name the organizational unit; earlier releases than 14SU1 always do.")
 @click.option("--show", "only_show", is_flag=True, help="Show the request that waits; make none.")
@@ -38,6 +39,7 @@ def csr(
     key: str,
     digest: str,
     san: tuple[str, ...],
+    common_name: str,
     multi_server: bool,
     include_ou: bool,
     only_show: bool,
@@ -52,7 +54,7 @@ def csr(
     if only_show:
         check_unit(home.topology.rulebook, unit)
     else:
-        wanted = GenerateCsr(operation_id(), unit, key, digest, san, include_ou, multi_server)
+        wanted = GenerateCsr(operation_id(), unit, key, digest, san, include_ou, multi_server, common_name)
         with attaching.attach(home) as lab:
             reply = lab.operate(node, wanted)
         if reply.outcome != "done":

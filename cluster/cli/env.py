@@ -52,6 +52,8 @@ def variables(home: LabHome, state: Outline) -> dict[str, str]:
     found = {
         "UCMLAB_OS_USER": secret.os_user,
         "UCMLAB_OS_PASSWORD": secret.os_password,
+        "UCMLAB_READER_USER": secret.reader_user,
+        "UCMLAB_READER_PASSWORD": secret.reader_password,
         "UCMLAB_APP_USER": secret.app_user,
         "UCMLAB_APP_PASSWORD": secret.app_password,
         "UCMLAB_CA_BUNDLE": str(_write_bundle(home)),

@@ -60,6 +60,7 @@ def spec_of(home: LabHome, name: str, listen: str = "127.0.0.1") -> NodeSpec:
         endpoint=home.endpoint(name, host=address.host, port=address.port, tls=address.tls),
         host=_own_address(listen),
         ports=home.ports,
+        admins=home.admins(),
         clock=clock_of(home),
         stalled=False,
         replication_broken=False,
@@ -89,7 +90,7 @@ def clock_of(home: LabHome) -> ClockSetting:
 async def _live(home: LabHome, spec: NodeSpec) -> None:
     alone = Node(spec)
     reception = Reception(home.path, spec.config.name, alone.shell)
-    alone.shell.attach(alone.bus, reception)
+    alone.attach(reception)
     alone.listeners.attach(alone.shell.offer, reception.moved)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, lambda: alone.shell.act(StopRequested()))
     click.echo(f"{spec.config.name} runs as process {os.getpid()}, bus {spec.endpoint.host}:{spec.endpoint.port}")

@@ -11,6 +11,7 @@ import pytest
 
 from ucmlab.cluster import doors
 from ucmlab.cluster.listening import Listeners
+from ucmlab.cluster.ports import Ports
 from ucmlab.node.commands import LayDown, TakeUp
 from ucmlab.node.events import AnyEvent, ListenerFailed, PeerShown
 from ucmlab.node.keyring import KeyRing
@@ -22,6 +23,13 @@ TVS = Listener(rule="ours", name="tvs", service="TVS", port=0, presents=())
 STARTED = TakeUp("TVS", Loaded(listeners=(TVS,)))
 CAPF = Listener(rule="ours", name="capf", service="TVS", port=0, presents=())
 BOTH = TakeUp("TVS", Loaded(listeners=(TVS, CAPF)))
+
+
+class NoWebsite:
+    """None of the listeners here is Cisco Tomcat's."""
+
+    async def protocol(self) -> asyncio.Protocol:
+        raise AssertionError
 
 
 class Told:
@@ -37,7 +45,7 @@ class Told:
 
 @asynccontextmanager
 async def listening(told: Told, home: Path) -> AsyncIterator[Listeners]:
-    listeners = Listeners("127.0.0.1", KeyRing(home), RuleBook.load("14SU2"))
+    listeners = Listeners("127.0.0.1", Ports(), KeyRing(home), RuleBook.load("14SU2"), NoWebsite())
     listeners.attach(told.events.append, told.moved)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(listeners.run())

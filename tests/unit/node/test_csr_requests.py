@@ -3,6 +3,7 @@
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
 from msgspec.structs import replace
 
 from tests.playbook import WALL, Playbook, config
@@ -95,6 +96,14 @@ def test_further_names_follow_the_nodes_own() -> None:
     assert names_of(request_of(sub)) == ["sub1.lab.test", "web.example.com", "10.1.2.3"]
 
 
+def test_a_common_name_of_the_operators_is_among_the_names() -> None:
+    sub = node()
+    assert asked(sub, GenerateCsr("op-1", "tomcat", common_name="voice.example.com")).outcome == "done"
+    csr = request_of(sub)
+    assert [each.value for each in csr.subject.get_attributes_for_oid(NameOID.COMMON_NAME)] == ["voice.example.com"]
+    assert "voice.example.com" in names_of(csr)
+
+
 @pytest.mark.rule("R-030", "X-01")
 def test_capf_is_requested_on_the_publisher_under_its_own_name() -> None:
     pub = node("pub")
@@ -129,6 +138,8 @@ REFUSED = {
     "a hash that is too short": (GenerateCsr("op-1", "tomcat-ECDSA", digest="sha256"), "hash_algorithm"),
     "a hash that there is not": (GenerateCsr("op-1", "tomcat", digest="md5"), "hash_algorithm"),
     "a wildcard": (GenerateCsr("op-1", "tomcat", san=("*.lab.test",)), "wildcard"),
+    "a common name with a blank": (GenerateCsr("op-1", "tomcat", common_name="a b"), "common_name"),
+    "a common name too long": (GenerateCsr("op-1", "tomcat", common_name="a." * 31 + "abc"), "common_name"),
     "no name": (GenerateCsr("op-1", "tomcat", san=("",)), "alternative_name"),
     "a name with a blank": (GenerateCsr("op-1", "tomcat", san=("a b",)), "alternative_name"),
     "an address with a zone": (GenerateCsr("op-1", "tomcat", san=("fe80::1%eth0",)), "alternative_name"),

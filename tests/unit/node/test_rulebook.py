@@ -258,7 +258,7 @@ def test_every_reason_word_of_the_contract_has_a_text(rules: RuleBook) -> None:
         not_yet_valid signature_algorithm wrong_purpose csr_missing key_mismatch san_mismatch chain_incomplete
         same_cn_older_start already_present not_found not_deletable not_regenerable publisher_only
         publisher_unreachable node_down multi_san_by_cli release not_confirmed permission
-        service_failed hash_algorithm alternative_name extension_missing validity parameter_value signature
+        service_failed hash_algorithm alternative_name common_name extension_missing validity parameter_value signature
         not_activated dependency service_stopped parameter_place
         revoked revocation_unknown revocation_unavailable
         release_unknown release_not_later release_mismatch publisher_first upgrade_needs_publisher"""

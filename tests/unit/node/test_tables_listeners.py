@@ -7,8 +7,8 @@ from ucmlab.node.rulebook import RuleBook
 
 LISTENERS = """
     # name         service                                     port  speaks  presents                       ciphers  client    trusts             when
-    https          Cisco Tomcat                                443   http    tomcat tomcat-ECDSA            https    none      -                  -          # R-008, W1
-    https_alt      Cisco Tomcat                                8443  http    tomcat tomcat-ECDSA            https    none      -                  -          # R-008, W2.1
+    https          Cisco Tomcat                                443   website    tomcat tomcat-ECDSA            https    none      -                  -          # R-008, W1
+    https_alt      Cisco Tomcat                                8443  website    tomcat tomcat-ECDSA            https    none      -                  -          # R-008, W2.1
     tvs            Cisco Trust Verification Service            2445  -       TVS                            all      none      -                  -          # B.11
     capf           Cisco Certificate Authority Proxy Function  3804  -       CAPF                           all      none      -                  -          # B.12
     sip_tls        Cisco CallManager                           5061  sip     CallManager CallManager-ECDSA  all      required  CallManager-trust  -          # R-105

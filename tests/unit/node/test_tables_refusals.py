@@ -25,6 +25,7 @@ OURS = {
     "key_type": "The certificate's kind of key is not supported: {detail}",
     "key_length": "The key length is not allowed: {detail}",
     "hash_algorithm": "The hash algorithm is not allowed: {detail}",
+    "common_name": "The common name is not allowed: {detail}",
     "alternative_name": "The subject alternative name is not allowed: {detail}",
     "wildcard": "Wildcard certificates are not supported: {detail}",
     "expired": "The certificate has expired: {detail}",

@@ -8,22 +8,22 @@ from tests.unit.node.rule_tables import books, differences, in_release, read, ro
 from ucmlab.node.rulebook import Operation
 
 IDENTITIES = """
-    # unit              nodes  folder                   releases  its issuers
-    tomcat              PSTI   platform/tomcat          -         tomcat-trust       # B.1, B.5
-    tomcat-ECDSA        PSTI   platform/tomcat-ECDSA    11.5..    tomcat-trust       # R-018; ours: release, folder
-    ipsec               PSTI   platform/ipsec           -         ipsec-trust        # R-103; ours: folder
-    CallManager         PST    cm/CallManager           -         CallManager-trust  # B.1, B.5
-    CallManager-ECDSA   PST    cm/CallManager-ECDSA     11.0..    CallManager-trust  # B.2; ours: release, folder
-    CAPF                PS     cm/CAPF                  ..14      CAPF-trust         # B.1: there, and not used
-    CAPF                P      cm/CAPF                  14..      CAPF-trust         # A.19, B.5
-    TVS                 PST    cm/TVS                   -         TVS-trust          # B.1; ours: folder
-    ITLRecovery         PST    cm/ITLRecovery           -         CallManager-trust  # B.1; ours: folder, issuers
-    cup                 I      sip/cup                  -         cup-trust          # B.1; ours: folder
-    cup-ECDSA           I      sip/cup-ECDSA            11.5..    cup-trust          # B.1; ours: release, folder
-    cup-xmpp            I      sip/xmpp                 -         cup-xmpp-trust     # B.2; ours: folder
-    cup-xmpp-ECDSA      I      sip/xmpp-ECDSA           11.5..    cup-xmpp-trust     # B.2; ours: release, folder
-    cup-xmpp-s2s        I      sip/xmpp-s2s             -         cup-xmpp-trust     # B.2, B.5
-    cup-xmpp-s2s-ECDSA  I      sip/xmpp-s2s-ECDSA       11.5..    cup-xmpp-trust     # B.2; ours: release, folder
+    # unit              nodes  folder                   releases  its issuers         listed
+    tomcat              PSTI   platform/tomcat          -         tomcat-trust        1     # B.1, B.5
+    tomcat-ECDSA        PSTI   platform/tomcat-ECDSA    11.5..    tomcat-trust        2     # R-018; ours: both
+    ipsec               PSTI   platform/ipsec           -         ipsec-trust         3     # R-103; ours: folder
+    CallManager         PST    cm/CallManager           -         CallManager-trust   6     # B.1, B.5
+    CallManager-ECDSA   PST    cm/CallManager-ECDSA     11.0..    CallManager-trust   5     # B.2; ours: release, folder
+    CAPF                PS     cm/CAPF                  ..14      CAPF-trust          7     # B.1: there, and not used
+    CAPF                P      cm/CAPF                  14..      CAPF-trust          7     # A.19, B.5
+    TVS                 PST    cm/TVS                   -         TVS-trust           8     # B.1; ours: folder
+    ITLRecovery         PST    cm/ITLRecovery           -         CallManager-trust   4     # B.1; ours: folder, issuers
+    cup                 I      sip/cup                  -         cup-trust           9     # B.1; ours: folder
+    cup-ECDSA           I      sip/cup-ECDSA            11.5..    cup-trust           10    # B.1; ours: release, folder
+    cup-xmpp            I      sip/xmpp                 -         cup-xmpp-trust      11    # B.2; ours: folder
+    cup-xmpp-ECDSA      I      sip/xmpp-ECDSA           11.5..    cup-xmpp-trust      12    # B.2; ours: release, folder
+    cup-xmpp-s2s        I      sip/xmpp-s2s             -         cup-xmpp-trust      13    # B.2, B.5
+    cup-xmpp-s2s-ECDSA  I      sip/xmpp-s2s-ECDSA       11.5..    cup-xmpp-trust      14    # B.2; ours: release, folder
 """
 TRUST = """
     # unit             nodes  folder               releases  files go  a delete goes
@@ -57,13 +57,14 @@ def folder(short: str) -> str:
 @lru_cache
 def units(release: str) -> dict[str, dict[str, object]]:
     found: dict[str, dict[str, object]] = {}
-    for row in read(IDENTITIES, "name nodes folder releases verified_by"):
+    for row in read(IDENTITIES, "name nodes folder releases verified_by listed"):
         if in_release(release, row["releases"]):
-            found[row["name"]] = {"kind": "identity", "verified_by": row["verified_by"]} | place(row)
+            own = {"verified_by": row["verified_by"], "listed": int(row["listed"])}
+            found[row["name"]] = {"kind": "identity"} | own | place(row)
     for row in read(TRUST, "name nodes folder releases files delete"):
         if in_release(release, row["releases"]):
             moved = {"replicated": row["files"] == "yes", "delete_scope": row["delete"]}
-            found[row["name"]] = {"kind": "trust", "verified_by": ""} | place(row) | moved
+            found[row["name"]] = {"kind": "trust", "verified_by": "", "listed": 0} | place(row) | moved
     return found
 
 

@@ -1,0 +1,157 @@
+"""Where the admin interfaces of a real node hand in operations, and get what came of them.
+
+An operation is the very one that the command line and stories ask for; the core answers when it is durable, and does
+not wait for the cluster. What is asked for goes into the journal first, with who asked and from where: its id is the
+cause of everything that follows. A client that goes away takes its operation back no more than on the product.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from ucmlab.cluster.admin.accounts import AdminAccount
+from ucmlab.node.clock import LabClock
+from ucmlab.node.commands import Record, Reply
+from ucmlab.node.config import NodeConfig
+from ucmlab.node.events import AnyOperation, FileImage
+from ucmlab.node.instant import Instant
+from ucmlab.node.journal_file import JournalFile
+from ucmlab.node.keyring import KeyRing
+from ucmlab.node.layout import HomeLayout, read_csrs, read_identities
+from ucmlab.node.rulebook import RuleBook
+from ucmlab.node.shell import NodeShell, Observer
+from ucmlab.node.status import NodeStatus
+from ucmlab.node.trust_files import TrustFiles
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """Who asks, from where, over which interface."""
+
+    account: AdminAccount
+    interface: str
+    address: str
+
+
+class Desk:
+    """One node's. Stands before the lab as the shell's `Observer`: replies to its own operations end here."""
+
+    def __init__(self, config: NodeConfig, home: Path, *, boot: int, clock: LabClock, journal: JournalFile) -> None:
+        """`attach` must follow."""
+        self.config = config
+        self.rulebook = RuleBook.load(config.release, config.profile)
+        self.layout = HomeLayout(home, self.rulebook)
+        self._boot = boot
+        self._clock = clock
+        self._journal = journal
+        self._asked = 0
+        self._waiting: dict[str, asyncio.Future[Reply]] = {}
+        self._shell: NodeShell
+        self._observer: Observer
+
+    def attach(self, shell: NodeShell, observer: Observer) -> None:
+        """`shell` runs the core; `observer` hears everything that is not for this desk."""
+        self._shell = shell
+        self._observer = observer
+
+    # -- what administrators ask
+
+    async def operate(self, operation: AnyOperation, caller: Caller, **about: str) -> Reply:
+        """Do an operation; its `op_id` and `cause` are set here.
+
+        Args:
+            operation: what.
+            caller: who asks.
+            **about: what the audit line says of it beside the unit.
+        """
+        what = self._next(caller.interface)
+        op_id = self._named(what)
+        kind = type(operation).__name__.lower()
+        unit = getattr(operation, "unit", "")
+        cause = self._audit(what, caller, "asked", {"kind": kind, "unit": unit, **about})
+        waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._waiting[op_id] = waiting
+        self._shell.offer(msgspec.structs.replace(operation, op_id=op_id, cause=cause))
+        try:
+            reply = await waiting
+        finally:
+            del self._waiting[op_id]
+        self._audit(what, caller, "answered", {"kind": kind, "outcome": reply.outcome, "reason": reply.reason})
+        return reply
+
+    def refused(self, name: str, interface: str, address: str, *, locked: bool) -> None:
+        """Keep that somebody was not let in."""
+        fields: dict[str, str | int | bool | None] = {"user": name[:64], "interface": interface, "from": address}
+        self._write("login_failed", self._next(interface), "", fields | {"locked": locked})
+
+    def track(self, interface: str) -> str:
+        """An id for what is asked for and changes nothing."""
+        return self._named(self._next(interface))
+
+    def now(self) -> Instant:
+        """The node's time."""
+        return self._clock.now()
+
+    def status(self) -> NodeStatus:
+        """How the node is."""
+        return self._shell.status()
+
+    # -- what lies on its disk
+
+    def identities(self) -> dict[str, bytes]:
+        """Unit to DER of this node's identities that are there."""
+        own = {unit.name for unit in self.rulebook.units_of(self.config.role)}
+        return {unit: der for unit, der in read_identities(self.layout).items() if unit in own}
+
+    def requests(self) -> dict[str, bytes]:
+        """Unit to DER of the signing requests that wait for their certificates."""
+        return read_csrs(self.layout)
+
+    def trusted(self) -> tuple[FileImage, ...]:
+        """Its trust certificates, by unit and file."""
+        return TrustFiles(self.layout.trust_folders).read()[0]
+
+    def authz(self) -> Mapping[str, str]:
+        """`signing` and `encryption`: the checksums of its keys; empty before it has them."""
+        digests = KeyRing(self.layout.home).authz()
+        return {} if digests is None else {"signing": digests.signing, "encryption": digests.encryption}
+
+    # -- as the shell's observer
+
+    def replied(self, reply: Reply) -> None:
+        """See `Observer`."""
+        waiting = self._waiting.get(reply.op_id)
+        if waiting is None:
+            self._observer.replied(reply)
+        elif not waiting.done():
+            waiting.set_result(reply)
+
+    def changed(self) -> None:
+        """See `Observer`."""
+        self._observer.changed()
+
+    def drain(self) -> None:
+        """See `Observer`."""
+        self._observer.drain()
+
+    def _next(self, interface: str) -> str:
+        self._asked += 1
+        return f"{interface}.{self._asked}"
+
+    def _named(self, what: str) -> str:
+        return f"{self.config.name}.{self._boot}.{what}"
+
+    def _audit(self, what: str, caller: Caller, phase: str, about: Mapping[str, str]) -> str:
+        who: dict[str, str | int | bool | None] = {
+            "phase": phase,
+            "user": caller.account.name,
+            "interface": caller.interface,
+            "from": caller.address,
+        }
+        return self._write("audit", f"{what}.{phase}", self._named(what), who | dict(about))
+
+    def _write(self, name: str, what: str, op_id: str, fields: dict[str, str | int | bool | None]) -> str:
+        record = Record(self._named(what), name, "", op_id, fields)
+        self._journal.write(record, self._clock.now())
+        return record.id

@@ -1,0 +1,219 @@
+"""The certificate management API of the platform (wire-interfaces 1), as an aiohttp application.
+
+    GET    /snapshot/server                    everything of this node
+    GET    /options  /snapshot/options         what requests may ask for
+    POST   /csr                                a signing request
+    POST   /identity/certificates              a certificate that a CA made of it
+    POST   /trust/certificates                 trust certificates
+    GET    /identity/certificate  /identity/certificates  /trust/certificate      ?service=
+
+Nothing public names the following; they are this project's own, and so is `openapi.json`:
+
+    GET    /csr?service=                       the request that waits
+    POST   /identity/regenerate  /identity/selfsigned
+    DELETE /trust/certificate?service=&filename=
+    GET    /keys/authz                         checksums of the OAuth keys
+    GET    /services     POST /services        states; start, stop, restart
+
+An operation belongs to the node that is addressed. Accounts are the platform's; privilege 0 only reads.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from importlib.resources import files
+
+from aiohttp import web
+
+from ucmlab.cluster.admin import rest_answers as answers
+from ucmlab.cluster.admin import rest_requests as requests
+from ucmlab.cluster.admin.accounts import ORDINARY
+from ucmlab.cluster.admin.desk import Caller, Desk
+from ucmlab.cluster.admin.rest_answers import Answer
+from ucmlab.cluster.admin.rest_requests import Wrong
+from ucmlab.cluster.admin.website import CALLER, Website
+from ucmlab.node.commands import Reply
+from ucmlab.node.csr import csr_pem
+from ucmlab.node.events import AnyOperation, Regenerate, Upload
+
+BASE = "/platformcom/api/v1/certmgr/config"
+REALM = "CMPlatform Realm"
+BODY_LIMIT = 1 << 20
+"""Octets of a request's body."""
+BODY_WITHIN_S = 30.0
+"""Machine time for a body to arrive."""
+SERVED_BY = "Cisco Tomcat"
+_Method = Callable[[web.Request], Awaitable[Answer]]
+
+
+class CertificateApi:
+    """The API of one node."""
+
+    def __init__(self, desk: Desk) -> None:
+        """`desk` does the work."""
+        self._desk = desk
+        self._rules = desk.rulebook
+        self._units = sorted(desk.rulebook.units_of(desk.config.role), key=lambda unit: unit.listed)
+
+    def application(self, website: Website) -> web.Application:
+        """The application, to be mounted at `BASE`."""
+        application = web.Application(
+            middlewares=[website.logged_in("platform", "rest", REALM, _sign_in)], client_max_size=BODY_LIMIT
+        )
+        for method, path, handle in self._routes():
+            application.router.add_route(method, path, _answering(handle))
+        return application
+
+    def _routes(self) -> Iterable[tuple[str, str, _Method]]:
+        yield "GET", "/snapshot/server", self._snapshot
+        yield "GET", "/snapshot/options", self._options
+        yield "GET", "/options", self._options
+        yield "GET", "/openapi.json", self._openapi
+        yield "GET", "/csr", self._waiting_csr
+        yield "POST", "/csr", self._make_csr
+        yield "GET", "/identity/certificate", self._identity
+        yield "GET", "/identity/certificates", self._identities
+        yield "POST", "/identity/certificates", self._upload_identity
+        yield "POST", "/identity/regenerate", self._regenerate
+        yield "POST", "/identity/selfsigned", self._self_signed
+        yield "GET", "/trust/certificate", self._trusted
+        yield "POST", "/trust/certificates", self._upload_trust
+        yield "DELETE", "/trust/certificate", self._delete
+        yield "GET", "/keys/authz", self._keys
+        yield "GET", "/services", self._services
+        yield "POST", "/services", self._order
+
+    # -- what is there
+
+    async def _snapshot(self, _: web.Request) -> Answer:
+        desk = self._desk
+        parts = await asyncio.to_thread(lambda: (desk.identities(), desk.requests(), desk.trusted()))
+        return Answer(
+            200, {"trackingId": desk.track("rest"), **answers.snapshot(desk.config.name, self._units, *parts)}
+        )
+
+    async def _options(self, _: web.Request) -> Answer:
+        return Answer(200, answers.options(self._rules, self._units, self._desk.config.role))
+
+    async def _openapi(self, _: web.Request) -> Answer:
+        text = files("ucmlab.cluster.admin").joinpath("openapi.json").read_bytes()
+        return Answer(200, requests.read_body(text))
+
+    async def _identity(self, request: web.Request) -> Answer:
+        unit = requests.own_unit(self._rules, request.query.get("service"), status=404)
+        return Answer(200, answers.identity(unit, self._desk.identities(), self._desk.requests()))
+
+    async def _identities(self, request: web.Request) -> Answer:
+        asked = request.query.get("service")
+        units = [each.name for each in self._units if each.kind == "identity"]
+        if asked is not None:
+            units = [requests.own_unit(self._rules, asked, status=404)]
+        made, waiting = self._desk.identities(), self._desk.requests()
+        return Answer(200, {"certificates": [answers.identity(unit, made, waiting) for unit in units]})
+
+    async def _trusted(self, request: web.Request) -> Answer:
+        unit = self._trust_unit(request)
+        found = answers.trusted(unit, self._desk.trusted())
+        return Answer(200, {"service": unit.removesuffix("-trust"), "certificates": found})
+
+    async def _waiting_csr(self, request: web.Request) -> Answer:
+        unit = requests.own_unit(self._rules, request.query.get("service"), status=404)
+        der = self._desk.requests().get(unit)
+        if der is None:
+            return answers.wrong(404, "csr_missing", f"no request of {unit} waits for its certificate")
+        return Answer(200, {"service": unit, "csr": csr_pem(der)})
+
+    async def _keys(self, _: web.Request) -> Answer:
+        return Answer(200, {"keys": dict(self._desk.authz())})
+
+    async def _services(self, _: web.Request) -> Answer:
+        found = self._desk.status().services
+        listed = [
+            {"service": name, "state": each.state, "type": each.kind, "reason": each.reason, "pending": each.pending}
+            for name, each in found.items()
+        ]
+        return Answer(200, {"services": listed})
+
+    # -- what is changed
+
+    async def _make_csr(self, request: web.Request) -> Answer:
+        asked = requests.csr_of(self._rules, await _body(request), fqdn=self._desk.config.fqdn)
+        reply = await self._do(request, asked)
+        der = self._desk.requests().get(asked.unit) if reply.outcome == "done" else None
+        distribution = "multi-server" if asked.multi_server else "this-server"
+        done = {"service": asked.unit, "distribution": distribution, "csr": "" if der is None else csr_pem(der)}
+        return answers.answered(reply, done)
+
+    async def _upload_identity(self, request: web.Request) -> Answer:
+        body = await _body(request)
+        unit = requests.own_unit(self._rules, body.get("service"))
+        reply = await self._do(request, Upload("", unit, b"".join(requests.certificates(body))))
+        return answers.answered(reply, {"service": unit})
+
+    async def _upload_trust(self, request: web.Request) -> Answer:
+        body = await _body(request)
+        units = requests.trust_units(self._rules, body.get("service"))
+        given, described = requests.certificates(body), requests.described(body)
+        replies = [await self._do(request, Upload("", unit, data, described)) for unit in units for data in given]
+        return answers.several(replies, {"service": [unit.removesuffix("-trust") for unit in units]})
+
+    async def _regenerate(self, request: web.Request) -> Answer:
+        unit = requests.own_unit(self._rules, (await _body(request)).get("service"))
+        return answers.answered(await self._do(request, Regenerate("", unit)), {"service": unit})
+
+    async def _self_signed(self, request: web.Request) -> Answer:
+        asked = requests.self_signed_of(self._rules, await _body(request), fqdn=self._desk.config.fqdn)
+        return answers.answered(await self._do(request, asked), {"service": asked.unit})
+
+    async def _delete(self, request: web.Request) -> Answer:
+        unit, name = self._trust_unit(request), request.query.get("filename", "")
+        reply = await self._do(request, requests.delete_of(unit, name, self._desk.trusted()), file=name)
+        return answers.answered(reply, {"service": unit.removesuffix("-trust"), "filename": name})
+
+    async def _order(self, request: web.Request) -> Answer:
+        config, known = self._desk.config, self._desk.status().services
+        order = requests.order_of(await _body(request), node=config.name, services=known)
+        if order.service == SERVED_BY and order.action != "start":
+            # As on the product, where who restarts it from a page that it serves never sees the page again (W2.2).
+            text = (
+                f"{SERVED_BY} serves this interface; restart it on the command line: utils service restart {SERVED_BY}"
+            )
+            return answers.wrong(400, "dependency", text)
+        reply = await self._do(request, order, service=order.service, action=order.action)
+        return answers.answered(reply, {"service": order.service, "action": order.action})
+
+    async def _do(self, request: web.Request, operation: AnyOperation, **about: str) -> Reply:
+        caller: Caller = request[CALLER]
+        if caller.account.privilege < ORDINARY:
+            raise Wrong(answers.wrong(403, "permission", self._rules.refusal_text("permission")))
+        return await self._desk.operate(operation, caller, **about)
+
+    def _trust_unit(self, request: web.Request) -> str:
+        units = requests.trust_units(self._rules, request.query.get("service"), status=404)
+        return units[0]
+
+
+def _answering(handle: _Method) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(request: web.Request) -> web.Response:
+        try:
+            found = await handle(request)
+        except Wrong as error:
+            found = error.answer
+        return web.json_response(dict(found.body), status=found.status)
+
+    return answer
+
+
+def _sign_in(_: str) -> web.Response:
+    refused = answers.wrong(401, "permission", "Authentication failed")
+    return web.json_response(dict(refused.body), status=401)
+
+
+async def _body(request: web.Request) -> requests.Body:
+    try:
+        async with asyncio.timeout(BODY_WITHIN_S):
+            data = await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise Wrong(answers.wrong(413, "too_large", f"the body is larger than {BODY_LIMIT} bytes")) from error
+    except TimeoutError as error:
+        raise Wrong(answers.wrong(408, "format", f"the body did not arrive within {BODY_WITHIN_S:g} s")) from error
+    return requests.read_body(data)

@@ -1,0 +1,123 @@
+"""What the certificate API answers: statuses and bodies (wire-interfaces 1.2 to 1.7 = W1.2 to W1.7). No I/O.
+
+Bodies beyond what public clients read are our own, as no reference of the product's API is public: minimal, and with
+both spellings of an error's text that clients know (`message`, `messages`). No 200 has a key `error`.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
+
+from ucmlab.node.certificates import pem
+from ucmlab.node.commands import Reply
+from ucmlab.node.csr import csr_pem
+from ucmlab.node.events import FileImage
+from ucmlab.node.rulebook import RuleBook, Unit
+
+STATUSES = {
+    "key_mismatch": 500,  # W1.3: made from a stale request
+    "csr_missing": 500,  # W1.3
+    "not_found": 404,
+    "permission": 403,
+    "publisher_unreachable": 503,
+    "node_down": 503,
+}
+"""Reason word to status, where it is not 400 (W1.7; without a public client [ASSUMED])."""
+_INDEFINITE = 503
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A status and a JSON object."""
+
+    status: int
+    body: Mapping[str, object]
+
+    @property
+    def text(self) -> str:
+        """What went wrong; empty if nothing did."""
+        return str(self.body.get("message", "")) if self.status >= 400 else ""  # noqa: PLR2004
+
+
+def wrong(status: int, reason: str, *texts: str) -> Answer:
+    """An error: `message` and `messages` are the texts, `reason` our stable word."""
+    return Answer(status, {"message": "; ".join(texts), "messages": list(texts), "reason": reason})
+
+
+def answered(reply: Reply, done: Mapping[str, object]) -> Answer:
+    """What came of an operation; `done` is the body if it was done."""
+    if reply.outcome == "done":
+        told: dict[str, object] = {"messages": list(reply.warnings)} if reply.warnings else {}
+        return Answer(200, {**done, **told, "trackingId": reply.op_id})
+    status = STATUSES.get(reply.reason, _INDEFINITE if reply.outcome == "indefinite" else 400)
+    refused = wrong(status, reply.reason, reply.text or reply.reason, *reply.warnings)
+    return Answer(status, {**refused.body, "outcome": reply.outcome, "trackingId": reply.op_id})
+
+
+def several(replies: Sequence[Reply], done: Mapping[str, object]) -> Answer:
+    """What came of several operations that were asked for together.
+
+    Each was tried, whatever came of the others. What is there already is no error: clients upload their CAs each time.
+    """
+    failed = [each for each in replies if each.outcome != "done" and each.reason != "already_present"]
+    if not failed:
+        texts = [text for each in replies for text in (each.text, *each.warnings) if text]
+        return Answer(200, {**done, "messages": texts, "trackingId": replies[0].op_id})
+    first = answered(failed[0], {})
+    texts = [each.text or each.reason for each in failed]
+    return Answer(first.status, {**first.body, "message": "; ".join(texts), "messages": texts})
+
+
+def identity(unit: str, identities: Mapping[str, bytes], requests: Mapping[str, bytes]) -> dict[str, object]:
+    """One element of a snapshot's `identities`; what is not there is an empty text (W1.5)."""
+    der, csr = identities.get(unit), requests.get(unit)
+    return {
+        "service": unit,
+        "certificate": "" if der is None else pem(der),
+        "csr": "" if csr is None else csr_pem(csr),
+    }
+
+
+def trusted(unit: str, files: Iterable[FileImage]) -> list[dict[str, object]]:
+    """A trust store's certificates, as `certificate_data` and `certificates` have them (W1.5)."""
+    return [{"filename": each.name, "certificate": pem(each.der)} for each in files if each.unit == unit]
+
+
+def snapshot(
+    server: str,
+    units: Sequence[Unit],
+    identities: Mapping[str, bytes],
+    requests: Mapping[str, bytes],
+    files: Sequence[FileImage],
+) -> dict[str, object]:
+    """`GET /snapshot/server` (W1.5). The signing keys of OAuth are no identity there (W0)."""
+    return {
+        "server": server,
+        "identities": [identity(unit.name, identities, requests) for unit in units if unit.kind == "identity"],
+        "trusts": [
+            {"service": unit.name.removesuffix("-trust"), "certificate_data": trusted(unit.name, files)}
+            for unit in units
+            if unit.kind == "trust"
+        ],
+        "revokedCertificates": [],
+    }
+
+
+def options(rulebook: RuleBook, units: Sequence[Unit], role: str) -> dict[str, object]:
+    """`GET /options`: what requests may ask for, by service."""
+    offered = []
+    for unit in units:
+        row = next((row for (of, name), row in rulebook.csrs.items() if (of, name) == (role, unit.name)), None)
+        if unit.kind != "identity" or row is None:
+            continue
+        family = rulebook.identities[unit.name].family
+        kinds = [kind for kind in rulebook.keys.values() if kind.family == family]
+        offered.append(
+            {
+                "service": unit.name,
+                "keyType": family,
+                "keyLengths": [int(kind.name.partition("-")[2]) for kind in kinds],
+                "hashAlgorithms": list(dict.fromkeys(digest for kind in kinds for digest in kind.hashes)),
+                "distributions": ["this-server", *(["multi-server"] if row.offers_multi_server else [])],
+            }
+        )
+    return {"options": offered}

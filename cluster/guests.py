@@ -1,0 +1,46 @@
+"""Clients of a real node's listeners once they were let in: how each kind is served (`speaks` in listeners.toml)."""
+
+import asyncio
+from typing import Protocol
+
+from ucmlab.cluster.admin.doorway import Doorway
+from ucmlab.cluster.greetings import HEAD_LIMIT, speak
+from ucmlab.node.listeners import Speaks
+
+
+class Website(Protocol):
+    """Where HTTP is spoken (`ucmlab.cluster.admin`)."""
+
+    async def protocol(self) -> asyncio.Protocol:
+        """What speaks it in one connection."""
+        ...
+
+
+class Talker:
+    """A client of a listener of which little is known."""
+
+    def __init__(self, speaks: Speaks) -> None:
+        """`protocol` is its connection's."""
+        self._speaks = speaks
+        self._reader = asyncio.StreamReader(limit=HEAD_LIMIT)
+        self.protocol: asyncio.Protocol = asyncio.StreamReaderProtocol(self._reader)
+
+    async def serve(self, transport: asyncio.Transport) -> None:
+        """Until it goes; see `speak` for what is raised."""
+        loop = asyncio.get_running_loop()
+        await speak(self._speaks, self._reader, asyncio.StreamWriter(transport, self.protocol, self._reader, loop))
+
+
+class Surfer:
+    """A client of the website."""
+
+    def __init__(self, website: Website) -> None:
+        """`protocol` is its connection's."""
+        self._website = website
+        self.protocol = Doorway()
+
+    async def serve(self, transport: asyncio.Transport) -> None:
+        """Until it goes."""
+        del transport
+        self.protocol.admit(await self._website.protocol())
+        await self.protocol.closed
