@@ -34,6 +34,16 @@ class Caller(msgspec.Struct, frozen=True):
     address: str
 
 
+class _Waiting:
+    """An operation whose reply has not come."""
+
+    def __init__(self, what: str, caller: Caller, kind: str, reply: asyncio.Future[Reply]) -> None:
+        self.what = what
+        self.caller = caller
+        self.kind = kind
+        self.reply = reply
+
+
 class Desk:
     """One node's. Stands before the lab as the shell's `Observer`: replies to its own operations end here."""
 
@@ -46,7 +56,7 @@ class Desk:
         self._clock = clock
         self._journal = journal
         self._asked = 0
-        self._waiting: dict[str, asyncio.Future[Reply]] = {}
+        self._waiting: dict[str, _Waiting] = {}
         self._shell: NodeShell
         self._observer: Observer
 
@@ -65,20 +75,24 @@ class Desk:
             caller: who asks.
             **about: what the audit line says of it beside the unit.
         """
+        return await asyncio.shield(self._begin(operation, caller, about))
+
+    async def within(self, seconds: float, operation: AnyOperation, caller: Caller, **about: str) -> Reply | None:
+        """The same, but wait for the reply no longer than some machine time: None then, and the operation goes on."""
+        begun = self._begin(operation, caller, about)
+        await asyncio.wait([begun], timeout=seconds)
+        return begun.result() if begun.done() else None
+
+    def _begin(self, operation: AnyOperation, caller: Caller, about: Mapping[str, str]) -> asyncio.Future[Reply]:
         what = self._next(caller.interface)
         op_id = self._named(what)
         kind = type(operation).__name__.lower()
         unit = getattr(operation, "unit", "")
         cause = self._audit(what, caller, "asked", {"kind": kind, "unit": unit, **about})
-        waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(what, caller, kind, asyncio.get_running_loop().create_future())
         self._waiting[op_id] = waiting
         self._shell.offer(msgspec.structs.replace(operation, op_id=op_id, cause=cause))
-        try:
-            reply = await waiting
-        finally:
-            del self._waiting[op_id]
-        self._audit(what, caller, "answered", {"kind": kind, "outcome": reply.outcome, "reason": reply.reason})
-        return reply
+        return waiting.reply
 
     def refused(self, name: str, interface: str, address: str, *, locked: bool) -> None:
         """Keep that somebody was not let in."""
@@ -121,11 +135,13 @@ class Desk:
 
     def replied(self, reply: Reply) -> None:
         """See `Observer`."""
-        waiting = self._waiting.get(reply.op_id)
+        waiting = self._waiting.pop(reply.op_id, None)
         if waiting is None:
             self._observer.replied(reply)
-        elif not waiting.done():
-            waiting.set_result(reply)
+            return
+        came = {"kind": waiting.kind, "outcome": reply.outcome, "reason": reply.reason}
+        self._audit(waiting.what, waiting.caller, "answered", came)
+        waiting.reply.set_result(reply)
 
     def changed(self) -> None:
         """See `Observer`."""

@@ -35,9 +35,10 @@ class LazyWebsite:
 
 
 def _load(desk: Desk, guard: Guard) -> "Website":
-    from ucmlab.cluster.admin.rest import BASE, CertificateApi  # noqa: PLC0415  see above
+    from ucmlab.cluster.admin import rest, soap  # noqa: PLC0415  see above
     from ucmlab.cluster.admin.website import Website  # noqa: PLC0415
 
     website = Website(desk, guard)
-    website.mount(BASE, CertificateApi(desk).application(website))
+    website.mount(rest.BASE, rest.CertificateApi(desk).application(website))
+    website.mount(soap.BASE, soap.ControlCenter(desk).application(website))
     return website

@@ -30,7 +30,7 @@ from ucmlab.cluster.admin.accounts import ORDINARY
 from ucmlab.cluster.admin.desk import Caller, Desk
 from ucmlab.cluster.admin.rest_answers import Answer
 from ucmlab.cluster.admin.rest_requests import Wrong
-from ucmlab.cluster.admin.website import CALLER, Website
+from ucmlab.cluster.admin.website import CALLER, BadBody, Website, read_body
 from ucmlab.node.commands import Reply
 from ucmlab.node.csr import csr_pem
 from ucmlab.node.events import AnyOperation, Regenerate, Upload
@@ -39,8 +39,6 @@ BASE = "/platformcom/api/v1/certmgr/config"
 REALM = "CMPlatform Realm"
 BODY_LIMIT = 1 << 20
 """Octets of a request's body."""
-BODY_WITHIN_S = 30.0
-"""Machine time for a body to arrive."""
 SERVED_BY = "Cisco Tomcat"
 _Method = Callable[[web.Request], Awaitable[Answer]]
 
@@ -210,10 +208,6 @@ def _sign_in(_: str) -> web.Response:
 
 async def _body(request: web.Request) -> requests.Body:
     try:
-        async with asyncio.timeout(BODY_WITHIN_S):
-            data = await request.read()
-    except web.HTTPRequestEntityTooLarge as error:
-        raise Wrong(answers.wrong(413, "too_large", f"the body is larger than {BODY_LIMIT} bytes")) from error
-    except TimeoutError as error:
-        raise Wrong(answers.wrong(408, "format", f"the body did not arrive within {BODY_WITHIN_S:g} s")) from error
-    return requests.read_body(data)
+        return requests.read_body(await read_body(request))
+    except BadBody as error:
+        raise Wrong(answers.wrong(error.status, error.reason, error.text)) from error

@@ -14,11 +14,14 @@ from aiohttp.typedefs import Middleware
 from ucmlab.cluster.admin.accounts import AdminAccount, Guard, Kind, LockedOut
 from ucmlab.cluster.admin.desk import Caller, Desk
 from ucmlab.cluster.admin.doorway import Doorway
+from ucmlab.cluster.admin.sessions import COOKIE, Sessions
 
 CALLER = "ucmlab.caller"
 """Where a request that was let in says who makes it (`Caller`)."""
 FAILED_S = 1.0
 """Machine time that a wrong password takes, so that guessing takes its time."""
+BODY_WITHIN_S = 30.0
+"""Machine time for the body of a request to arrive."""
 _NOT_FOUND = "<!doctype html><html><head><title>HTTP Status 404 &ndash; Not Found</title></head></html>"
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -30,6 +33,7 @@ class Website:
         """`mount` what it serves, then `start`."""
         self._desk = desk
         self._guard = guard
+        self._sessions = Sessions()
         self._root = web.Application(middlewares=[_as_tomcat])
         self._root.on_response_prepare.append(_unsigned)
         self._runner = web.AppRunner(self._root, access_log=None, handle_signals=False)
@@ -53,27 +57,46 @@ class Website:
         made: asyncio.Protocol = server()
         return made
 
-    def logged_in(self, kind: Kind, interface: str, realm: str, refusal: Callable[[str], web.Response]) -> Middleware:
+    def logged_in(
+        self,
+        kind: Kind,
+        interface: str,
+        realm: str,
+        refusal: Callable[[str], web.Response],
+        *,
+        sessions: bool = False,
+    ) -> Middleware:
         """What lets requests of an interface in: HTTP Basic with an account of its kind.
 
         Args:
             kind: of accounts.
             interface: as audit lines name it.
             realm: as clients show it to people.
-            refusal: the body of a 401, from what is to be said.
+            refusal: a 401, from what is to be said.
+            sessions: whether an answer begins a session, whose cookie serves as well.
         """
 
         @web.middleware
         async def let_in(request: web.Request, handler: _Handler) -> web.StreamResponse:
-            account = await self._account(request, kind, interface)
+            account = self._known(request) if sessions else None
+            begun = account is not None
+            account = account or await self._account(request, kind, interface)
             if account is None:
                 refused = refusal("Authentication failed")
                 refused.headers["WWW-Authenticate"] = f'Basic realm="{realm}"'
                 return refused
             request[CALLER] = Caller(account, interface, request.remote or "")
-            return await handler(request)
+            response = await handler(request)
+            if sessions and not begun:
+                token = self._sessions.begin(account, now=self._desk.now().lab)
+                response.set_cookie(COOKIE, token, path="/", secure=True, httponly=True)
+            return response
 
         return let_in
+
+    def _known(self, request: web.Request) -> AdminAccount | None:
+        token = request.cookies.get(COOKIE)
+        return None if token is None else self._sessions.account(token, now=self._desk.now().lab)
 
     async def _account(self, request: web.Request, kind: Kind, interface: str) -> AdminAccount | None:
         said = request.headers.get("Authorization", "")
@@ -90,6 +113,32 @@ class Website:
             self._desk.refused(given.login, interface, request.remote or "", locked=locked)
             await asyncio.sleep(FAILED_S)
         return account
+
+
+class BadBody(Exception):
+    """The body of a request did not come, or not as it may."""
+
+    def __init__(self, status: int, reason: str, text: str) -> None:
+        """With what is to be answered; `reason` is a stable word."""
+        super().__init__(text)
+        self.status = status
+        self.reason = reason
+        self.text = text
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The body of a request.
+
+    Raises:
+        BadBody: it is larger than the application takes, or did not arrive in time.
+    """
+    try:
+        async with asyncio.timeout(BODY_WITHIN_S):
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise BadBody(413, "too_large", "the body is too large") from error
+    except TimeoutError as error:
+        raise BadBody(408, "format", f"the body did not arrive within {BODY_WITHIN_S:g} s") from error
 
 
 @web.middleware

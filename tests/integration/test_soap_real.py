@@ -1,0 +1,171 @@
+"""Control Center Services of a real node, as programs written against the product use it (wire-interfaces 2).
+
+zeep reads the WSDL that the node serves; plain requests are written as other clients write them.
+"""
+
+import re
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+import urllib3
+import zeep
+from zeep.transports import Transport
+
+from tests.integration.test_cli_lab import CommandLine
+from tests.unit.cluster.test_soap_messages import enveloped
+from ucmlab.cluster.admin.soap import BASE
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    made = CommandLine(tmp_path_factory.mktemp("soap"))
+    made.must("up", "--detach", "--nodes", "pub,imp1")
+    try:
+        yield made
+    finally:
+        made.run("down")
+
+
+@pytest.fixture
+def session(lab: CommandLine) -> Iterator[requests.Session]:
+    env = lab.json("env")
+    with requests.Session() as made, warnings.catch_warnings():
+        warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
+        made.auth = (env["UCMLAB_APP_USER"], env["UCMLAB_APP_PASSWORD"])
+        made.verify = made.trust_env = False
+        yield made
+
+
+def url(lab: CommandLine, node: str = "pub", service: str = "ControlCenterServices") -> str:
+    return f"https://{lab.json('env')[f'UCMLAB_{node.upper()}_ADDRESS']}:8443{BASE}/{service}"
+
+
+def client(lab: CommandLine, session: requests.Session, service: str = "ControlCenterServices") -> Any:  # noqa: ANN401
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return zeep.Client(url(lab, service=service) + "?wsdl", transport=Transport(session=session)).service  # type: ignore[no-untyped-call]
+
+
+def states(answer: Any) -> dict[str, str]:  # noqa: ANN401
+    return {each.ServiceName: each.ServiceStatus for each in answer.ServiceInfoList.item}
+
+
+@pytest.mark.rule("R-155", "R-156")
+def test_zeep_asks_for_states_and_orders_services(lab: CommandLine, session: requests.Session) -> None:
+    service = client(lab, session)
+    asked = ["Cisco Tftp", "Cisco CallManager"]
+    assert states(service.soapGetServiceStatus(asked)) == dict.fromkeys(asked, "Started")
+    everything = service.soapGetServiceStatus("")
+    assert set(states(everything)) > {"Cisco Tomcat", "Cisco DirSync", "A Cisco DB"}
+    dirsync = next(each for each in everything.ServiceInfoList.item if each.ServiceName == "Cisco DirSync")
+    assert (dirsync.ServiceStatus, dirsync.ReasonCode) == ("Stopped", -1068)
+
+    def control(kind: str) -> dict[str, str]:
+        request = {"NodeName": None, "ControlType": kind, "ServiceList": {"item": ["Cisco Tftp"]}}
+        return states(service.soapDoControlServices(request))
+
+    assert control("Stop") == {"Cisco Tftp": "Stopped"}
+    assert lab.json("dump")["nodes"]["pub"]["services"]["Cisco Tftp"]["state"] == "stopped"
+    assert control("Start") == {"Cisco Tftp": "Started"}
+    assert control("Restart") == {"Cisco Tftp": "Started"}
+
+    def deploy(kind: str) -> Any:  # noqa: ANN401
+        request = {"NodeName": "pub.lab.test", "DeployType": kind, "ServiceList": {"item": ["Cisco DirSync"]}}
+        return service.soapDoServiceDeployment(request)
+
+    assert states(deploy("Deploy")) == {"Cisco DirSync": "Started"}
+    assert states(deploy("UnDeploy")) == {"Cisco DirSync": "Stopped"}
+
+
+def test_lists_and_the_product(lab: CommandLine, session: requests.Session) -> None:
+    service = client(lab, session)
+    listed = {each.ServiceName: each for each in service.soapGetStaticServiceList("").item}
+    assert listed["Cisco AXL Web Service"].DependentServices.Service == ["Cisco Tomcat"]
+    assert (listed["Cisco Tftp"].Deployable, listed["Cisco Tomcat"].Deployable) == (True, False)
+    product = service.getProductInformationList("")
+    assert product.ActiveServerVersion == "14.0.1.12900-161"
+    assert product.Products.item[0].ProductID == "CallManager"
+    extended = client(lab, session, "ControlCenterServicesEx")
+    found = extended.getStaticServiceListExtended("")
+    assert found.PrimaryNode is True
+    assert {each.ServiceName for each in found.Services.item} == set(listed)
+    files = extended.getFileDirectoryList("/usr/local/platform/.security/tomcat/certs")
+    assert "tomcat.pem" in files
+    with pytest.raises(zeep.exceptions.Fault, match="there is no folder"):
+        extended.getFileDirectoryList("/../../../..")
+
+
+def test_the_web_server_is_not_stopped_by_who_it_serves(lab: CommandLine, session: requests.Session) -> None:
+    request = {"ControlType": "Restart", "ServiceList": {"item": ["Cisco Tomcat"]}}
+    with pytest.raises(zeep.exceptions.Fault, match="Cisco Tomcat serves this interface"):
+        client(lab, session).soapDoControlServices(request)
+
+
+def post(session: requests.Session, where: str, body: str, **headers: str) -> requests.Response:
+    sent = {"Content-Type": "text/xml;charset=UTF-8", **headers}
+    return session.post(where, data=enveloped(body), headers=sent, timeout=30)
+
+
+def test_requests_as_other_clients_write_them(lab: CommandLine, session: requests.Session) -> None:
+    where = url(lab)
+    items = "<soapGetServiceStatus><ServiceStatus><item>Cisco Tftp</item></ServiceStatus></soapGetServiceStatus>"
+    answer = post(session, where, items)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/xml; charset=utf-8")
+    assert re.findall(r"<ns1:ServiceName>(.*?)</ns1:ServiceName>", answer.text) == ["Cisco Tftp"]
+
+    # One of them replays the whole text of the cookie, and sends an empty header where the password was.
+    cookie = answer.headers["Set-Cookie"]
+    with requests.Session() as other:
+        other.verify = other.trust_env = False
+        again = post(other, where, items, Cookie=cookie, Authorization="")
+        assert again.status_code == 200
+        assert "Set-Cookie" not in again.headers
+        assert post(other, where, items).status_code == 401
+
+    extended = url(lab, service="ControlCenterServicesEx")
+    renamed = control("Restart", "Cisco Tftp").replace("soapDoControlServices", "soapDoControlServicesEx")
+    renamed = renamed.replace("ControlServiceRequest", "ControlServiceExRequest")
+    assert "<ns1:ServiceStatus>Started<" in post(session, extended, renamed).text
+
+
+def control(kind: str, *names: str, node: str = "") -> str:
+    items = "".join(f"<item>{name}</item>" for name in names)
+    asked = f"<NodeName>{node}</NodeName><ControlType>{kind}</ControlType><ServiceList>{items}</ServiceList>"
+    return f"<soapDoControlServices><ControlServiceRequest>{asked}</ControlServiceRequest></soapDoControlServices>"
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("<soapNothing/>", "has no operation soapNothing; there are"),
+        ("<soapDoControlServices/>", "there are Start, Stop, Restart"),
+        (control("Shoot", "Cisco Tftp"), "there are Start, Stop, Restart"),
+        (control("Start", "Cows"), "pub has no Cows"),
+        (control("Start"), "ServiceList: it is empty"),
+        (control("Start", "Cisco Tftp", node="imp1"), "this is pub.lab.test; ask imp1 itself"),
+    ],
+)
+def test_a_fault_has_status_500_and_says_what_would_work(
+    lab: CommandLine, session: requests.Session, body: str, words: str
+) -> None:
+    answer = post(session, url(lab), body)
+    assert answer.status_code == 500
+    assert words in answer.text
+    assert "<faultstring>" in answer.text
+
+
+def test_the_platforms_account_is_another(lab: CommandLine, session: requests.Session) -> None:
+    env = lab.json("env")
+    session.auth = (env["UCMLAB_OS_USER"], env["UCMLAB_OS_PASSWORD"])
+    assert session.get(url(lab) + "?wsdl", timeout=30).status_code == 401
+
+
+def test_an_im_and_presence_node_lists_its_own(lab: CommandLine, session: requests.Session) -> None:
+    answer = post(session, url(lab, "imp1"), "<getProductInformationList><ServiceInfo/></getProductInformationList>")
+    assert "Cisco XCP Router" in answer.text
+    assert "Cisco CallManager<" not in answer.text
