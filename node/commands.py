@@ -7,9 +7,12 @@ dropped; a file command that belongs to no operation is only reported. What is `
 the next command begins; the rest survives one only after `SyncDisk`.
 """
 
+from typing import Literal
+
 import msgspec
 
 from ucmlab.broker.messages import Row, RowKey, Setting, Shared
+from ucmlab.node.config import AuthzKey
 from ucmlab.node.listeners import Speaks
 from ucmlab.node.loaded import Loaded
 from ucmlab.node.syslog import SyslogMessage
@@ -287,9 +290,12 @@ class OpenShared(Command, frozen=True):
 
 
 class MakeAuthz(Command, frozen=True):
-    """Make the OAuth keys (RSA signing, symmetric encryption) and store them; answered by `AuthzMade`."""
+    """Make OAuth keys (RSA signing, symmetric encryption) and store them; answered by `AuthzMade`."""
 
     generation: int
+    """Of the pair: it goes up whichever of the two is new."""
+    key: AuthzKey | Literal[""] = ""
+    """The one to be made, while the other stays; empty: both, as the installation does."""
 
 
 class SealKeys(Command, frozen=True):

@@ -1,12 +1,15 @@
 """A node's settings: made once by the lab, the same for every shell, never changed while the node runs."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
 Role = Literal["pub", "sub", "tftp", "imp"]
 Policy = Literal["faithful", "modern", "legacy"]
 Timing = Literal["instant", "product"]
+AuthzKey = Literal["signing", "encryption"]
+"""The keys of OAuth (R-125)."""
+AUTHZ_KEYS: tuple[AuthzKey, ...] = get_args(AuthzKey)
 
 
 class Member(msgspec.Struct, frozen=True):

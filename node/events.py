@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import msgspec
 
 from ucmlab.broker.messages import Row, Setting, Shared
+from ucmlab.node.config import AuthzKey
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -66,6 +67,8 @@ class DiskImage(msgspec.Struct, frozen=True):
     """Operation ids of service orders that took effect."""
     keys: dict[str, int] = {}
     """Generation of each kind of sealed private material at hand (`authz`, `ITLRecovery`)."""
+    authz: dict[AuthzKey, int] = {}
+    """In virtual time, where there are no keys: the generation in which each OAuth key was made."""
     installed: bool = False
     fips: bool = False
     """Whether FIPS mode was carried out."""
@@ -156,9 +159,10 @@ class SharedOpened(Event, frozen=True):
 
 
 class AuthzMade(Event, frozen=True):
-    """The answer to `MakeAuthz`: both keys are in the key ring."""
+    """The answer to `MakeAuthz`: what it asked for is in the key ring."""
 
     generation: int
+    key: AuthzKey | Literal[""] = ""
 
 
 class KeysSealed(Event, frozen=True):
@@ -453,9 +457,11 @@ class Connect(Event, frozen=True):
 
 
 class RegenerateAuthz(Event, frozen=True):
-    """Make new authz keys and copy them to all nodes that are up (R-133). Installation does the same once."""
+    """Make one of the authz keys anew, and copy both to all nodes that are up (R-123, R-133)."""
 
     op_id: str
+    key: AuthzKey | Literal[""] = ""
+    """Empty: both, as the installation does; the product has no such verb."""
     cause: str = ""
 
 

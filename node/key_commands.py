@@ -86,9 +86,9 @@ class KeyCommands:
                 return self._identity(command, now)
             case MakeCsr() | SealShared() | OpenShared():
                 return self._request(command)
-            case MakeAuthz(generation=generation):
-                self._ring.make_authz(generation)
-                return AuthzMade(generation)
+            case MakeAuthz(generation=generation, key=key):
+                self._ring.make_authz(generation, key)
+                return AuthzMade(generation, key)
             case SealKeys():
                 return self._seal(command)
             case OpenKeys():

@@ -8,6 +8,7 @@ import hashlib
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from cryptography import x509
@@ -21,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from ucmlab.node.config import AuthzKey
 from ucmlab.node.csr_reading import UNREADABLE_CSR, read_csr
 from ucmlab.node.errors import SealBroken
 from ucmlab.node.privatefile import TEMPORARY, private_folder, read_private, sync_folder, write_private
@@ -252,15 +254,32 @@ class KeyRing:
         """
         self._store(unit, self.identity_key(source, certificate))
 
-    def make_authz(self, generation: int) -> AuthzDigests:
-        """Make and store new OAuth keys (R-125: the signing key is RSA, the encryption key symmetric)."""
-        signing = self._make(f"rsa-{AUTHZ_BITS}")
-        return self._store_authz(_Authz(generation, _private_der(signing), secrets.token_bytes(ENCRYPTION_KEY_BYTES)))
+    def make_authz(self, generation: int, key: AuthzKey | Literal[""] = "") -> AuthzDigests:
+        """Make and store new OAuth keys (R-125: the signing key is RSA, the encryption key symmetric).
+
+        Args:
+            generation: of the pair.
+            key: the one to be made, while the other stays (R-123); empty, or without any keys yet: both.
+        """
+        kept = self._authz_keys()
+        signing = None if kept is None or key != "encryption" else kept.signing
+        encryption = None if kept is None or key != "signing" else kept.encryption
+        return self._store_authz(
+            _Authz(
+                generation,
+                _private_der(self._make(f"rsa-{AUTHZ_BITS}")) if signing is None else signing,
+                secrets.token_bytes(ENCRYPTION_KEY_BYTES) if encryption is None else encryption,
+            )
+        )
 
     def authz(self) -> AuthzDigests | None:
         """What may be shown of the OAuth keys; `None` before the node has any."""
+        keys = self._authz_keys()
+        return None if keys is None else _digests(keys)
+
+    def _authz_keys(self) -> _Authz | None:
         path = self._private / "authz.json"
-        return _digests(msgspec.json.decode(read_private(path), type=_Authz)) if path.exists() else None
+        return msgspec.json.decode(read_private(path), type=_Authz) if path.exists() else None
 
     def seal_authz(self, *, recipient_public: bytes, info: bytes) -> bytes:
         """Seal the OAuth keys to another member (R-133).

@@ -8,6 +8,8 @@ Three rules govern this file (anchors.md iv, v):
 - one answer per operation id, however often it is asked.
 """
 
+from typing import Literal
+
 import msgspec
 
 from ucmlab.broker import topics
@@ -29,6 +31,7 @@ from ucmlab.broker.messages import (
     Snapshot,
 )
 from ucmlab.node.commands import AppendLog, BeginEpoch, Halt, MakeAuthz, RaiseFloor, RecordAnswer, Reply
+from ucmlab.node.config import AuthzKey
 from ucmlab.node.core import NodeCore
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import (
@@ -91,7 +94,8 @@ class PublisherCore(NodeCore):
         self._ack_counts: dict[str, tuple[int, int]] = {}
         self._seen = (0, 0)
         self._head_due = False
-        self._authz_requests: list[str] = []
+        self._authz_requests: dict[str, AuthzKey | Literal[""]] = {}
+        """Operation id to the key that it asks for, in their order."""
         self._making_authz = False
         for op_id, outcome, reason, seq in image.log.answers:
             self.log.remember(self._make_answer(op_id, outcome, reason, seq))
@@ -449,16 +453,15 @@ class PublisherCore(NodeCore):
             self._carry_out(event.op_id, event.service, event.action, not_after)
 
     def _regenerate_authz(self, event: RegenerateAuthz) -> None:
-        if event.op_id not in self._authz_requests:
-            self._authz_requests.append(event.op_id)
+        self._authz_requests.setdefault(event.op_id, event.key)
         self.context.cause = event.cause
-        self._make_authz()
+        self._make_authz(event.key)
 
-    def _make_authz(self) -> None:
-        """Make the next generation; who asks while one is being made gets that one."""
+    def _make_authz(self, key: AuthzKey | Literal[""] = "") -> None:
+        """Make the next generation; who asks for the same while one is being made gets that one."""
         if not self._making_authz:
             self._making_authz = True
-            self.context.ask(MakeAuthz(self.keys.get(AUTHZ, 0) + 1))
+            self.context.ask(MakeAuthz(self.keys.get(AUTHZ, 0) + 1, key))
 
     def _publisher_keys(self, event: AuthzMade | KeysSealed) -> None:
         if isinstance(event, KeysSealed):
@@ -468,7 +471,8 @@ class PublisherCore(NodeCore):
         if AUTHZ in self.keys:
             self.service_changes.authz_renewed()
         self.keys[AUTHZ] = event.generation
-        self.context.record("authz_made", next(iter(self._authz_requests), ""), generation=event.generation)
+        answered = [op_id for op_id, key in self._authz_requests.items() if key == event.key]
+        self.context.record("authz_made", next(iter(answered), ""), generation=event.generation, key=event.key)
         nodes = {self.config.name: "done"}
         for member, birth in self._births.items():
             if member == self.config.name:
@@ -476,9 +480,11 @@ class PublisherCore(NodeCore):
             nodes[member] = "pending" if birth.state == "up" else "unreachable"
             if birth.state == "up":
                 self.distribution.deliver(member, AUTHZ, event.generation)
-        for op_id in self._authz_requests:
+        for op_id in answered:
+            del self._authz_requests[op_id]
             self.context.ask(Reply(op_id, "done", nodes=nodes))
-        self._authz_requests.clear()
+        if self._authz_requests:
+            self._make_authz(next(iter(self._authz_requests.values())))
 
     # -- timers
 

@@ -12,7 +12,7 @@ Nothing public names the following; they are this project's own, and so is `open
     GET    /csr?service=                       the request that waits
     POST   /identity/regenerate  /identity/selfsigned
     DELETE /trust/certificate?service=&filename=
-    GET    /keys/authz                         checksums of the OAuth keys
+    GET    /keys/authz   POST /keys/authz      checksums; a new signing key, on the publisher (R-129)
     GET    /services     POST /services        states; start, stop, restart
 
 An operation belongs to the node that is addressed. Accounts are the platform's; privilege 0 only reads.
@@ -33,7 +33,7 @@ from ucmlab.cluster.admin.rest_requests import Wrong
 from ucmlab.cluster.admin.website import CALLER, BadBody, Website, read_body
 from ucmlab.node.commands import Reply
 from ucmlab.node.csr import csr_pem
-from ucmlab.node.events import AnyOperation, Regenerate, Upload
+from ucmlab.node.events import AnyOperation, Regenerate, RegenerateAuthz, Upload
 
 BASE = "/platformcom/api/v1/certmgr/config"
 REALM = "CMPlatform Realm"
@@ -77,6 +77,7 @@ class CertificateApi:
         yield "POST", "/trust/certificates", self._upload_trust
         yield "DELETE", "/trust/certificate", self._delete
         yield "GET", "/keys/authz", self._keys
+        yield "POST", "/keys/authz", self._new_signing_key
         yield "GET", "/services", self._services
         yield "POST", "/services", self._order
 
@@ -166,6 +167,11 @@ class CertificateApi:
         unit, name = self._trust_unit(request), request.query.get("filename", "")
         reply = await self._do(request, requests.delete_of(unit, name, self._desk.trusted()), file=name)
         return answers.answered(reply, {"service": unit.removesuffix("-trust"), "filename": name})
+
+    async def _new_signing_key(self, request: web.Request) -> Answer:
+        requests.check_signing_key(await _body(request))
+        reply = await self._do(request, RegenerateAuthz("", "signing"))
+        return answers.answered(reply, {"keys": dict(self._desk.authz())})
 
     async def _order(self, request: web.Request) -> Answer:
         config, known = self._desk.config, self._desk.status().services

@@ -131,6 +131,17 @@ def described(body: Body) -> str:
     return _text("description", body.get("description", ""))
 
 
+def check_signing_key(body: Body) -> None:
+    """See that `POST /keys/authz` is about the signing key: the other is for the command line alone (R-128, R-129).
+
+    Raises:
+        Wrong: it is not.
+    """
+    which = _text("key", body.get("key", "signing"))
+    if which != "signing":
+        raise Wrong(wrong(400, "wrong_purpose", f"key: {which!r}; the encryption key is for the command line alone"))
+
+
 def delete_of(unit: str, filename: str, files: Iterable[FileImage]) -> Delete:
     """What `DELETE /trust/certificate` asks for: the certificate is named by its file, with or without `.pem`.
 

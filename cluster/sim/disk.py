@@ -59,6 +59,7 @@ class SimDisk:
         self.enabled = dict(image.enabled)
         self._done_orders = list(image.done_orders)
         self.keys = dict(image.keys)
+        self.authz = dict(image.authz)
         self.installed = image.installed
         self.fips = image.fips
         self.release, self.former = image.release, image.former
@@ -83,6 +84,7 @@ class SimDisk:
             enabled=dict(self.enabled),
             done_orders=tuple(self._done_orders),
             keys=dict(self.keys),
+            authz=dict(self.authz),
             installed=self.installed,
             fips=self.fips,
             release=self.release,

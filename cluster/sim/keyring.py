@@ -6,6 +6,7 @@ cluster, kind and generation) with a keyed hash in place of HPKE.
 """
 
 import hashlib
+from collections.abc import Mapping
 from itertools import count
 
 import msgspec
@@ -25,12 +26,12 @@ from ucmlab.node.commands import (
     SealKeys,
     SealShared,
 )
-from ucmlab.node.config import NodeConfig
+from ucmlab.node.config import AUTHZ_KEYS, AuthzKey, NodeConfig
 from ucmlab.node.csr import make_csr
 from ucmlab.node.events import AuthzMade, CsrMade, IdentityMade, KeysOpened, KeysSealed, SharedOpened, SharedSealed
 from ucmlab.node.identity import make_identity
 from ucmlab.node.instant import to_datetime
-from ucmlab.node.key_commands import SHORT_SERIAL_BITS
+from ucmlab.node.key_commands import AUTHZ, SHORT_SERIAL_BITS
 from ucmlab.node.keyring import IdentityKey
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.sharing_rules import may_be_taken
@@ -75,8 +76,9 @@ class SimKeyRing:
             case MakeCsr() | SealShared() | OpenShared():
                 return self._request(command, disk)
             case MakeAuthz():
-                disk.keys["authz"] = command.generation
-                return AuthzMade(command.generation)
+                disk.keys[AUTHZ] = command.generation
+                disk.authz |= dict.fromkeys([command.key] if command.key else AUTHZ_KEYS, command.generation)
+                return AuthzMade(command.generation, command.key)
             case SealKeys():
                 return self._seal(command, disk)
             case OpenKeys():
@@ -151,7 +153,7 @@ class SimKeyRing:
         return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=16).digest(), "big") | 1 << 127
 
     def _seal(self, command: SealKeys, disk: SimDisk) -> KeysSealed:
-        der = disk.identities.get(command.kind, b"")
+        der = msgspec.msgpack.encode(disk.authz) if command.kind == AUTHZ else disk.identities.get(command.kind, b"")
         blob = self._sealed(command.recipient, command.kind, command.generation, der)
         return KeysSealed(command.recipient, command.kind, command.generation, blob)
 
@@ -183,6 +185,9 @@ class SimKeyRing:
         if sealed is None:
             return KeysOpened(command.kind, command.generation, ok=False)
         disk.keys[command.kind] = command.generation
+        if command.kind == AUTHZ:
+            disk.authz = msgspec.msgpack.decode(sealed.der, type=dict[AuthzKey, int])
+            return KeysOpened(command.kind, command.generation, ok=True)
         if sealed.der:
             disk.identities[command.kind] = sealed.der
         return KeysOpened(command.kind, command.generation, ok=True, der=sealed.der)
@@ -197,9 +202,8 @@ def _shared(command: SealShared | OpenShared) -> str:
     return f"{command.kind} {command.unit} {command.op_id}"
 
 
-def authz_digests(cluster: str, generation: int) -> dict[str, str]:
-    """What `dump` shows of the authz keys of that generation: SHA-256 of names that stand for the keys."""
+def authz_digests(cluster: str, generations: Mapping[AuthzKey, int]) -> dict[str, str]:
+    """What `dump` shows of the authz keys of these generations: SHA-256 of names that stand for the keys."""
     return {
-        name: hashlib.sha256(f"{cluster}|authz {name}|{generation}".encode()).hexdigest()
-        for name in ("signing", "encryption")
+        name: hashlib.sha256(f"{cluster}|authz {name}|{generations[name]}".encode()).hexdigest() for name in AUTHZ_KEYS
     }

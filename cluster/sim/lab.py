@@ -149,7 +149,6 @@ class SimLab:
         replica, units = disk.replica(), RuleBook.load(found.config.release, found.config.profile).units
         readable = (file for file in disk.files.values() if file.unit in units)
         files = tuple(sorted(readable, key=lambda file: (file.unit, file.name)))
-        generation = disk.keys.get("authz")
         status = core.status() if core is not None else None
         home = f"sim:/{node}"
         return NodeView(
@@ -173,7 +172,7 @@ class SimLab:
             identities=dict(disk.identities),
             csrs=dict(disk.csrs),
             services=self._services(found),
-            authz=authz_digests(found.config.cluster, generation) if generation else None,
+            authz=authz_digests(found.config.cluster, disk.authz) if disk.authz else None,
             open_operations=status.open_operations if status else 0,
             replication_broken=found.replication_broken,
             files_agree=status.files_agree if status else False,

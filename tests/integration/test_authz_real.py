@@ -51,12 +51,13 @@ async def test_every_node_has_the_publishers_keys_and_one_that_was_down_keeps_th
         assert second["pub"] == second["sub1"] == second["imp1"]
         assert all(second["pub"][kind] != first["pub"][kind] for kind in ("signing", "encryption"))
 
-        reply = await lab.operate("pub", RegenerateAuthz("once more"))
+        reply = await lab.operate("pub", RegenerateAuthz("once more", "signing"))
         assert reply.nodes == {"pub": "done", "sub1": "pending", "sub2": "pending", "imp1": "pending"}
         await converge(lab)
         third = keys(lab)
         assert all(each == third["pub"] for each in third.values())
-        assert third["pub"] != second["pub"]
+        assert third["pub"]["signing"] != second["pub"]["signing"]
+        assert third["pub"]["encryption"] == second["pub"]["encryption"], "R-123"
 
 
 @pytest.mark.library

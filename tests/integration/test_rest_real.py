@@ -198,6 +198,7 @@ def test_the_snapshot_has_every_certificate_of_the_node(lab: CommandLine) -> Non
         }
 
 
+@pytest.mark.rule("R-128", "R-129", "R-130")
 def test_own_operations(lab: CommandLine) -> None:
     api = Api(lab, "pub")
     before = api.get("/identity/certificate", service="CallManager")["certificate"]
@@ -223,6 +224,10 @@ def test_own_operations(lab: CommandLine) -> None:
 
     keys = lab.json("dump")["nodes"]["sub1"]["authz"]
     assert Api(lab, "sub1").get("/keys/authz") == {"keys": keys}
+    made = api.post("/keys/authz", {"key": "signing"}).json()["keys"]
+    assert (made["signing"] != keys["signing"], made["encryption"]) == (True, keys["encryption"])
+    assert api.post("/keys/authz", {"key": "encryption"}).status_code == 400, "R-128"
+    assert Api(lab, "sub1").post("/keys/authz", {}).json()["reason"] == "publisher_only"
     assert api.post("/services", {"service": "Cisco Tftp", "action": "restart"}).status_code == 200
     lab.must("wait", "--event", "service_state", "--within", "30s")
     own = api.post("/services", {"service": "Cisco Tomcat", "action": "restart"})

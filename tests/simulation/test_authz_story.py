@@ -8,6 +8,24 @@ from ucmlab.node.events import RegenerateAuthz
 from ucmlab.node.instant import MINUTE
 
 
+@pytest.mark.rule("R-123", "R-133")
+def test_each_key_is_made_anew_by_itself_and_everywhere() -> None:
+    async def story(lab: SimLab) -> list[set[str]]:
+        before, changed = lab.view("pub").authz, list[set[str]]()
+        for key in ("signing", "encryption"):
+            await lab.operate("pub", RegenerateAuthz(key, key))
+            await lab.wait(MINUTE)
+            assert before is not None
+            after = lab.view("pub").authz
+            assert after is not None
+            assert all(lab.view(name).authz == after for name in lab.names)
+            changed.append({name for name in after if after[name] != before[name]})
+            before = after
+        return changed
+
+    assert told(story) == [{"signing"}, {"encryption"}]
+
+
 @pytest.mark.rule("R-133")
 @pytest.mark.rule("R-125")
 @pytest.mark.rule("C-62")

@@ -240,6 +240,16 @@ def test_new_authz_keys_replace_both(ring: KeyRing) -> None:
     assert ring.authz() == second
 
 
+@pytest.mark.rule("R-123")
+def test_each_authz_key_is_made_anew_by_itself(ring: KeyRing) -> None:
+    first = ring.make_authz(1, "signing")
+    signed = ring.make_authz(2, "signing")
+    assert (signed.signing != first.signing, signed.encryption) == (True, first.encryption)
+    encrypted = ring.make_authz(3, "encryption")
+    assert (encrypted.signing, encrypted.encryption != signed.encryption) == (signed.signing, True)
+    assert (encrypted.generation, ring.authz()) == (3, encrypted)
+
+
 def test_authz_keys_that_do_not_open_change_nothing(ring: KeyRing, other: KeyRing) -> None:
     ring.make_authz(1)
     blob = ring.seal_authz(recipient_public=other.bus.sealing_public, info=info())

@@ -107,6 +107,18 @@ def test_two_requests_while_the_keys_are_being_made_get_one_generation_and_a_rep
     assert [op_id for op_id, _, _ in pub.replies()] == ["op-1", "op-2"]
 
 
+@pytest.mark.rule("R-123")
+def test_who_asks_for_the_other_key_meanwhile_gets_the_next_generation() -> None:
+    pub = up()
+    pub.keeps_answers = True
+    wanted = [*pub.does(RegenerateAuthz("op-1", "signing")), *pub.does(RegenerateAuthz("op-2", "encryption"))]
+    assert [each for each in wanted if isinstance(each, MakeAuthz)] == [MakeAuthz(2, "signing")]
+    assert MakeAuthz(3, "encryption") in pub.does(AuthzMade(2, "signing"))
+    assert [op_id for op_id, _, _ in pub.replies()] == ["op-1"]
+    pub.does(AuthzMade(3, "encryption"))
+    assert [op_id for op_id, _, _ in pub.replies()][-1] == "op-2"
+
+
 def test_what_was_sealed_for_an_older_generation_is_not_sent() -> None:
     pub = up()
     pub.keeps_answers = True
