@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import logging
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
@@ -36,7 +37,7 @@ class Website:
         self._sessions = Sessions()
         self._root = web.Application(middlewares=[_as_tomcat])
         self._root.on_response_prepare.append(_unsigned)
-        self._runner = web.AppRunner(self._root, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(self._root, access_log=None, handle_signals=False, logger=_unheard())
 
     def mount(self, prefix: str, application: web.Application) -> None:
         """Serve an application below a path."""
@@ -166,6 +167,14 @@ async def _answer(request: web.Request, handler: _Handler) -> web.StreamResponse
         sys.stderr.write(traceback.format_exc())
         sys.stderr.flush()
         return web.json_response({"message": "Internal error", "messages": ["Internal error"]}, status=500)
+
+
+def _unheard() -> logging.Logger:
+    """Where aiohttp tells, with a stack, of every client that speaks no HTTP; our own bugs are told by `_answer`."""
+    logger = logging.getLogger("ucmlab.website")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    return logger
 
 
 async def _unsigned(_: web.Request, response: web.StreamResponse) -> None:
