@@ -138,6 +138,8 @@ async def read_body(request: web.Request) -> bytes:
             return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
         raise BadBody(413, "too_large", "the body is too large") from error
+    except (ConnectionError, web.RequestPayloadError) as error:
+        raise BadBody(400, "format", "the body is not whole") from error
     except TimeoutError as error:
         raise BadBody(408, "format", f"the body did not arrive within {BODY_WITHIN_S:g} s") from error
 
