@@ -122,9 +122,10 @@ class Desk:
         """Unit to DER of the signing requests that wait for their certificates."""
         return read_csrs(self.layout)
 
-    def trusted(self) -> tuple[FileImage, ...]:
-        """Its trust certificates, by unit and file."""
-        return TrustFiles(self.layout.trust_folders).read()[0]
+    def trusted(self, unit: str | None = None) -> tuple[FileImage, ...]:
+        """Its trust certificates, by unit and file; of one unit only, if it is said."""
+        folders = self.layout.trust_folders
+        return TrustFiles(folders if unit is None else {unit: folders[unit]}).read()[0]
 
     def authz(self) -> Mapping[str, str]:
         """`signing` and `encryption`: the checksums of its keys; empty before it has them."""

@@ -111,7 +111,7 @@ class CertificateApi:
 
     async def _trusted(self, request: web.Request) -> Answer:
         unit = self._trust_unit(request)
-        found = answers.trusted(unit, self._desk.trusted())
+        found = answers.trusted(unit, self._desk.trusted(unit))
         return Answer(200, {"service": unit.removesuffix("-trust"), "certificates": found})
 
     async def _waiting_csr(self, request: web.Request) -> Answer:
@@ -165,7 +165,7 @@ class CertificateApi:
 
     async def _delete(self, request: web.Request) -> Answer:
         unit, name = self._trust_unit(request), request.query.get("filename", "")
-        reply = await self._do(request, requests.delete_of(unit, name, self._desk.trusted()), file=name)
+        reply = await self._do(request, requests.delete_of(unit, name, self._desk.trusted(unit)), file=name)
         return answers.answered(reply, {"service": unit.removesuffix("-trust"), "filename": name})
 
     async def _new_signing_key(self, request: web.Request) -> Answer:

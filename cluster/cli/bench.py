@@ -21,6 +21,7 @@ FIGURES: Mapping[str, str] = {
     "bulk": f"{_BENCH}.upload:measure_bulk",
     "broker": f"{_BENCH}.brokers:measure_broker",
     "search": f"{_BENCH}.search:measure_search",
+    "web": f"{_BENCH}.web:measure_web",
     "idle": f"{_BENCH}.memory:measure_idle",
     "laws": f"{_BENCH}.laws:measure_laws",
 }
@@ -40,6 +41,7 @@ def bench(*, names: tuple[str, ...], as_json: bool) -> int:
     bulk    500 certificates to 20 nodes
     broker  the embedded broker's fan-out beside Mosquitto's
     search  simulated seeds a minute
+    web     requests to the certificate API beside a bare server
     idle    a virtual day of 21 nodes, and some real seconds
     laws    how costs grow: up to 200 real nodes, 2,000 simulated ones
 

@@ -14,6 +14,7 @@ from ucmlab.cluster.bench.memory import measure_idle, measure_memory
 from ucmlab.cluster.bench.search import measure_search
 from ucmlab.cluster.bench.start import measure_start
 from ucmlab.cluster.bench.upload import measure_bulk, measure_upload
+from ucmlab.cluster.bench.web import measure_web
 from ucmlab.cluster.cli.root import root
 
 
@@ -50,6 +51,15 @@ def test_the_search_is_measured_by_seeds_and_events() -> None:
         40,
     )
     assert all_positive(figure, "seeds_a_minute", "seeds_a_minute_by_the_wall", "events_a_seed", "us_an_event")
+
+
+@pytest.mark.library
+@pytest.mark.slow
+def test_requests_are_told_beside_a_bare_server() -> None:
+    figure = measure_web(silent, lists=20, uploads=5)
+    assert [aim.what for aim in figure.aims] == ["list, p50", "list, p99", "upload, p50", "upload, p99"]
+    assert all(aim.measured > 0 for aim in figure.aims)
+    assert {"list", "bare_list", "upload", "bare_upload"} <= figure.measured.keys()
 
 
 @pytest.mark.library
