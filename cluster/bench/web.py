@@ -58,12 +58,12 @@ def measure_web(say: Say, *, lists: int = 1_000, uploads: int = 300) -> Figure:
 async def _measure(say: Say, folder: Path, lab: RunningLab, *, lists: int, uploads: int) -> Figure:
     told = json.loads(said((*UCMLAB, "env", "--format", "json", "--dir", str(lab.home)), lab.environment))
     url = f"https://{told['UCMLAB_PUB_ADDRESS']}{BASE}"
-    account = aiohttp.BasicAuth(told["UCMLAB_OS_USER"], told["UCMLAB_OS_PASSWORD"])
+    account = aiohttp.encode_basic_auth(told["UCMLAB_OS_USER"], told["UCMLAB_OS_PASSWORD"])
     bodies = [
         json.dumps({"service": ["tomcat"], "certificates": [each.pem.decode()]})
         for each in make_certificates(uploads + WARMING)
     ]
-    async with aiohttp.ClientSession(connector=_connector(), auth=account) as client:
+    async with aiohttp.ClientSession(connector=_connector(), headers={"Authorization": account}) as client:
         listing = f"{url}/trust/certificate?service=tomcat"
         say(f"web: {lists} lists")
         listed, size = await _timed(client, lists, lambda session, _: session.get(listing))
