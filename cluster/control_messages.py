@@ -149,6 +149,8 @@ class Moved(_Message, frozen=True):
     """What of the node is open for TLS connections now, and where: name of the listener to `HOST:PORT`."""
 
     addresses: dict[str, str]
+    anchors: dict[str, tuple[bytes, ...]]
+    """Of those that speak HTTP: where the chains that they present end (`ucmlab.cluster.bundle`)."""
 
 
 class Felt(_Message, frozen=True):

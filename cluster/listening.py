@@ -22,13 +22,14 @@ from ucmlab.node.commands import Admit, LayDown, TakeUp
 from ucmlab.node.events import REJECTED, AnyEvent, ListenerFailed, PeerShown
 from ucmlab.node.handshake import Shown
 from ucmlab.node.keyring import KeyRing
-from ucmlab.node.listeners import ClientCertificate, Endpoint
+from ucmlab.node.listeners import ClientCertificate, Endpoint, Speaks
 from ucmlab.node.privatefile import read_private
 from ucmlab.node.rulebook import RuleBook
 
 REST_S = 1.0
 """Machine time in which nobody is let in at a port when the process has no descriptor for him."""
 _EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_HTTP: tuple[Speaks, ...] = ("website", "http")
 _ASKED: dict[ClientCertificate, Literal["unasked", "optional", "required"]] = {
     "none": "unasked",
     "optional": "optional",
@@ -54,10 +55,14 @@ class Listeners:
         self._ended = asyncio.Event()
         self._tasks: asyncio.TaskGroup
         self._offer: Callable[[AnyEvent], None]
-        self._moved: Callable[[dict[str, str]], None]
+        self._moved: Callable[[dict[str, str], dict[str, tuple[bytes, ...]]], None]
 
-    def attach(self, offer: Callable[[AnyEvent], None], moved: Callable[[dict[str, str]], None]) -> None:
-        """`offer` takes events for the core; `moved` hears what is open where, by name."""
+    def attach(
+        self,
+        offer: Callable[[AnyEvent], None],
+        moved: Callable[[dict[str, str], dict[str, tuple[bytes, ...]]], None],
+    ) -> None:
+        """`offer` takes events for the core; `moved` hears by name what is open where, and what HTTPS shows there."""
         self._offer = offer
         self._moved = moved
 
@@ -165,7 +170,14 @@ class Listeners:
         door.clear()
 
     def _tell(self) -> None:
-        self._moved({name: "{}:{}".format(*door.sock.getsockname()) for name, door in sorted(self._doors.items())})
+        doors = sorted(self._doors.items())
+        self._moved(
+            {name: "{}:{}".format(*door.sock.getsockname()) for name, door in doors},
+            {name: self._anchors(door) for name, door in doors if door.endpoint.speaks in _HTTP},
+        )
+
+    def _anchors(self, door: Door) -> tuple[bytes, ...]:
+        return tuple(chain[-1] for unit, chain in door.endpoint.chains.items() if self.identity(door.service, unit))
 
     # -- clients
 

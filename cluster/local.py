@@ -11,6 +11,7 @@ import msgspec
 from ucmlab.broker.filters import filter_matches
 from ucmlab.cluster.addresses import BROKER_PORT, Block, free_port, take_block
 from ucmlab.cluster.backups import INSTALLATION, LAST_START, Backups
+from ucmlab.cluster.bundle import Anchors, Bundle, bundle_path
 from ucmlab.cluster.carriers.mosquitto import find_mosquitto
 from ucmlab.cluster.carriers.reaching import reach
 from ucmlab.cluster.control_messages import Suffer, act
@@ -219,8 +220,20 @@ class LocalLab:
         self.roster.felt = self._broken.stage.felt
         self.roster.starting = self._back_up_start
         stepped = self.clock.stepped
+        if not stepped:  # a story has no clients of its own
+            self._keep_bundle(Bundle(self.home))
         self._time = Stepper(self.roster) if stepped else Flow(self.roster, self.clock)
         self._fork_server.attach(self._fork_server_lost)
+
+    def _keep_bundle(self, bundle: Bundle) -> None:
+        def take(node: str, anchors: Anchors) -> None:
+            try:
+                bundle.take(node, anchors)
+            except OSError as error:
+                self.note("disk_warning", text=f"{bundle_path(self.home)} cannot be written: {error}")
+
+        for node in self.roster.nodes.values():
+            node.on_presented = take
 
     def ready(self) -> bool:
         """Whether every node is installed and connected, has nothing open, and the cluster has converged.

@@ -179,6 +179,8 @@ class LocalNode(Process):
         """Exchanges of it that a server of the lab holds back."""
         self.addresses: dict[str, str] = {}
         """Where its listeners are, by name."""
+        self.on_presented: Callable[[str, Mapping[str, tuple[bytes, ...]]], None] = lambda name, anchors: None
+        """Hears what those of them that speak HTTP are verified with, whenever a service has taken up its identity."""
         self.status: NodeStatus | None = None
         """Its core, as told last."""
         self.replication_broken = False
@@ -286,8 +288,9 @@ class LocalNode(Process):
                 self._replied(reply)
             case Felt(number=number):
                 self._felt(number)
-            case Moved(addresses=addresses):
+            case Moved(addresses=addresses, anchors=anchors):
                 self.addresses = addresses
+                self.on_presented(self.name, anchors)
             case StatusTold(number=number, status=status):
                 self._status_told = number
                 self.status = status

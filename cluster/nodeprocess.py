@@ -155,9 +155,9 @@ class LabLink:
         """See `Observer`."""
         self._send(Replied(reply))
 
-    def moved(self, addresses: dict[str, str]) -> None:
-        """Tell the lab what is open where."""
-        self._send(Moved(addresses))
+    def moved(self, addresses: dict[str, str], anchors: dict[str, tuple[bytes, ...]]) -> None:
+        """Tell the lab what is open where, and what it is verified with."""
+        self._send(Moved(addresses, anchors))
 
     def felt(self, number: int) -> None:
         """Tell the lab that a fault was felt."""

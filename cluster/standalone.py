@@ -41,8 +41,9 @@ class Reception:
         for visitor in self._visitors:
             visitor.channel.close()
 
-    def moved(self, addresses: dict[str, str]) -> None:
+    def moved(self, addresses: dict[str, str], anchors: dict[str, tuple[bytes, ...]]) -> None:
         """What is open where, by name; whoever asks how the node is hears it."""
+        del anchors  # there is no one who could keep a bundle for all nodes
         self._addresses = addresses
 
     def replied(self, reply: Reply) -> None:

@@ -9,18 +9,17 @@ from pathlib import Path
 import click
 
 from ucmlab.broker.topics import Topics
+from ucmlab.cluster.bundle import bundle_path, write_from_disk
 from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.options import directory_option
 from ucmlab.cluster.cli.places import node_addresses
 from ucmlab.cluster.cli.snapshot import Outline
+from ucmlab.cluster.lablock import read_pointer
 from ucmlab.cluster.provision import LabHome, open_lab
-from ucmlab.node.certificates import pem
-from ucmlab.node.layout import HomeLayout, read_identities
-from ucmlab.node.privatefile import write_private
 
-BUNDLE = "ca-bundle.pem"
-PORTS = {"https": "HTTPS_PORT", "soap": "SOAP_PORT", "ssh": "SSH_PORT"}
-"""Keys of a node's `addresses` to names of variables; those that a node does not listen on are left out."""
+PORTS = {"https": "HTTPS_PORT", "https_alt": "SOAP_PORT", "ssh": "SSH_PORT"}
+"""Keys of a node's `addresses` to names of variables; those that a node does not listen on are left out. The product's
+guides give 8443 for SOAP."""
 
 
 @click.command()
@@ -56,7 +55,7 @@ def variables(home: LabHome, state: Outline) -> dict[str, str]:
         "UCMLAB_READER_PASSWORD": secret.reader_password,
         "UCMLAB_APP_USER": secret.app_user,
         "UCMLAB_APP_PASSWORD": secret.app_password,
-        "UCMLAB_CA_BUNDLE": str(_write_bundle(home)),
+        "UCMLAB_CA_BUNDLE": str(_bundle(home)),
         "UCMLAB_MQTT_URL": state.broker.url or "",
         "UCMLAB_MQTT_USER": user,
         "UCMLAB_MQTT_PASSWORD": password,
@@ -81,14 +80,11 @@ def bus_account(home: LabHome) -> tuple[str, str]:
     return secret.observer_user, secret.observer_password
 
 
-def _write_bundle(home: LabHome) -> Path:
-    """What a client trusts to talk to the lab: the bus CA, and the certificate that each node presents to browsers."""
-    path = home.path / BUNDLE
-    parts = [home.bus_ca.read_text()]
-    for node in home.topology.names:
-        identities = read_identities(HomeLayout(home.node_home(node), home.topology.rulebook))
-        parts += [pem(identities[unit]) for unit in ("tomcat", "tomcat-ECDSA") if unit in identities]
-    write_private(path, "".join(parts).encode())
+def _bundle(home: LabHome) -> Path:
+    """What a client trusts to talk to the lab. A supervisor keeps it."""
+    path = bundle_path(home)
+    if read_pointer(home.path) is None or not path.exists():
+        write_from_disk(home)
     return path
 
 

@@ -213,7 +213,9 @@ def test_env_speaks_four_languages(lab: Bench, style: str, line: str) -> None:
 
 
 def test_env_names_what_programs_need(lab: Bench) -> None:
-    lab.link.extra["sub1"] = {"addresses": {"https": "127.9.9.12:443", "ssh": "127.9.9.12:10022"}}
+    lab.link.extra["sub1"] = {
+        "addresses": {"https": "127.9.9.12:443", "https_alt": "127.9.9.12:18443", "ssh": "127.9.9.12:10022"}
+    }
     told: Any = lab.json("env")
     secret = lab.home.credentials()
     assert told["UCMLAB_OS_PASSWORD"] == secret.os_password
@@ -221,6 +223,7 @@ def test_env_names_what_programs_need(lab: Bench) -> None:
     assert (told["UCMLAB_MQTT_USER"], told["UCMLAB_MQTT_PASSWORD"]) == ("observer", secret.observer_password)
     assert told["UCMLAB_MQTT_TOPIC"] == f"cucm/v1/{lab.home.lab.cluster}/#"
     assert (told["UCMLAB_SUB1_HTTPS_PORT"], told["UCMLAB_SUB1_SSH_PORT"]) == ("443", "10022")
+    assert told["UCMLAB_SUB1_SOAP_PORT"] == "18443"
     assert (told["UCMLAB_SUB1_FQDN"], "UCMLAB_PUB_SSH_PORT" in told) == ("sub1.lab.test", False)
     assert pem(ROOT) in Path(told["UCMLAB_CA_BUNDLE"]).read_text()
 

@@ -38,9 +38,10 @@ class Told:
     def __init__(self) -> None:
         self.events: list[AnyEvent] = []
         self.addresses: dict[str, str] = {}
+        self.anchors: dict[str, tuple[bytes, ...]] = {}
 
-    def moved(self, addresses: dict[str, str]) -> None:
-        self.addresses = addresses
+    def moved(self, addresses: dict[str, str], anchors: dict[str, tuple[bytes, ...]]) -> None:
+        self.addresses, self.anchors = addresses, anchors
 
 
 @asynccontextmanager
