@@ -18,6 +18,7 @@ from tests.rules import ROOT
 FOLDERS = ("broker", "node", "publisher", "cluster", "scenarios")
 DATA = {
     "ucmlab/cluster/faults/catalogue.toml",
+    *(f"ucmlab/cluster/admin/{path.name}" for path in (ROOT / "cluster" / "admin").glob("*.[!p]*")),
     *(f"ucmlab/node/rules/{path.name}" for path in (ROOT / "node" / "rules").glob("*.toml")),
     "ucmlab/node/handshake_reasons.toml",
 } | {f"ucmlab/{folder}/py.typed" for folder in ("broker", "node", "publisher", "cluster", "scenarios")}
@@ -63,7 +64,7 @@ def test_what_is_imported_is_declared() -> None:
         for folder in FOLDERS
         for path in (ROOT / folder).rglob("*.py")
         for module in _top_level_imports(path)
-        if module != "ucmlab" and module not in sys.stdlib_module_names
+        if module not in ("ucmlab", "pytest") and module not in sys.stdlib_module_names  # pytest brings itself
         if not declared & {_plain(name) for name in distributions.get(module, [])}
     }
     assert undeclared == set()
