@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tests.integration.test_cli_lab import wait_until_gone
+from tests.readme_files import write_readme_files
 from ucmlab.cluster.control import runtime_folder
 
 pytestmark = pytest.mark.slow
@@ -113,6 +114,15 @@ def test_a_test_that_fails_shows_its_lab_and_leaves_nothing_but_the_report(proje
     assert f"files of this lab: {kept}" in output
     assert {"journal.jsonl", "state.json", "supervisor.log"} <= {each.name for each in kept.iterdir()}
     gone(project, *told(output))
+
+
+@pytest.mark.library
+def test_the_readmes_renewal_passes_as_it_is_shown(project: Project) -> None:
+    write_readme_files(project.folder)
+    assert sorted(each.name for each in project.folder.glob("*.py")) == ["renew.py", "test_renew.py"]
+    status, output = project.run()
+    assert (status, "1 passed" in output) == (0, True), output
+    assert project.left() == []
 
 
 @pytest.mark.library
