@@ -1,5 +1,6 @@
 """The pytest plugin, with labs of real processes: what a project's own tests get, and what is left behind: nothing."""
 
+import json
 import os
 import re
 import signal
@@ -12,9 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.test_cli_lab import wait_until_gone
+from tests.integration.test_cli_lab import CommandLine, wait_until_gone
 from tests.readme_files import write_readme_files
 from ucmlab.cluster.control import runtime_folder
+from ucmlab.cluster.pytesting import keeper
 
 pytestmark = pytest.mark.slow
 PATIENCE_S = 120
@@ -55,6 +57,13 @@ class Project:
         mine = [" ".join(line) for line in processes if line and str(self.temporary) in " ".join(line[1:])]
         return [*map(str, (*self.temporary.glob("ucmlab[0-9]*"), *self.temporary.glob("*/ucmlab[0-9]*"))), *mine]
 
+    def see_nothing_left(self) -> None:
+        """At the latest in a moment: a keeper has no one who waits for it when pytest is gone."""
+        deadline = time.monotonic() + 30
+        while self.left() and time.monotonic() < deadline:
+            os.sched_yield()
+        assert self.left() == []
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
@@ -62,11 +71,8 @@ def project(tmp_path: Path) -> Project:
 
 
 def gone(project: Project, pids: list[int], block: str) -> None:
-    """See that nothing is left, at the latest in a moment: a keeper has no one who waits for it when pytest is gone."""
-    deadline = time.monotonic() + 30
-    while project.left() and time.monotonic() < deadline:
-        os.sched_yield()
-    assert project.left() == []
+    """See that nothing of a lab is left."""
+    project.see_nothing_left()
     assert wait_until_gone(pids) == []
     assert not (runtime_folder() / f"{block}.block").exists()
 
@@ -188,6 +194,37 @@ def test_an_interrupted_session_leaves_nothing(project: Project, number: signal.
         running.send_signal(number)
         running.communicate(timeout=PATIENCE_S)
     gone(project, *told(seen))
+
+
+@pytest.mark.library
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_session_that_is_interrupted_while_its_lab_starts_leaves_nothing(
+    project: Project, number: signal.Signals
+) -> None:
+    project.test("""
+    @pytest.mark.ucmlab(nodes="pub")
+    def test_it(ucmlab_lab):
+        pass
+    """)
+    with project.start() as running:
+        while not list(project.temporary.glob("ucmlab0/lab/lab.json")):
+            assert running.poll() is None
+        running.send_signal(number)
+        running.communicate(timeout=PATIENCE_S)
+    project.see_nothing_left()
+
+
+@pytest.mark.library
+def test_a_supervisor_that_hangs_is_killed_and_every_process_with_it(
+    lab: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.must("up", "--detach", "--nodes", "pub")
+    supervisor = json.loads((lab.home / "control.json").read_bytes())["pid"]
+    pids = [supervisor, *lab.pids()]
+    monkeypatch.setattr(keeper, "END_TIMEOUT_S", 1.0)
+    os.kill(supervisor, signal.SIGSTOP)
+    keeper._end(lab.home)
+    assert wait_until_gone(pids) == []
 
 
 @pytest.mark.library
