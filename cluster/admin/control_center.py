@@ -68,12 +68,12 @@ def information(name: str, status: ServiceStatus | None, now: Instant) -> dict[s
     return _information(name, "Started", code, reason, start=_c_time(began), up=up)
 
 
-def report(found: Iterable[Mapping[str, Value]], *, reason: str = " ", code: int = NOTHING) -> dict[str, Value]:
+def report(found: Iterable[Mapping[str, Value]], *, text: str = " ", code: int = NOTHING) -> dict[str, Value]:
     """A `ServiceInformationResponse`."""
     return {
         "ReturnCode": "0" if code == NOTHING else "1",
         "ReasonCode": code,
-        "ReasonString": reason,
+        "ReasonString": text,
         "ServiceInfoList": {"item": list(found)},
     }
 

@@ -146,7 +146,7 @@ class ControlCenter:
         names = self._named(request, said)
         replies = await asyncio.gather(*(self._one(name, CONTROLS[said], caller) for name in names))
         failed = [reply for reply in replies if reply is not None and reply.outcome != "done"]
-        return self._report(names, reason=failed[0].text or failed[0].reason if failed else " ", failed=bool(failed))
+        return self._report(names, text=failed[0].text or failed[0].reason if failed else " ", failed=bool(failed))
 
     def _named(self, request: Asked, kind: str) -> list[str]:
         """The services that are ordered about."""
@@ -179,13 +179,13 @@ class ControlCenter:
                 break
         return reply
 
-    def _report(self, names: Sequence[str], *, reason: str = " ", failed: bool = False) -> dict[str, Value]:
+    def _report(self, names: Sequence[str], *, text: str = " ", failed: bool = False) -> dict[str, Value]:
         """How services are: those that were asked for and no others, or all."""
         status, now = self._desk.status().services, self._desk.now()
         wanted = names or [service.name for service in self._services]
         known = {service.name for service in self._services}
         found = [center.information(name, status.get(name) if name in known else None, now) for name in wanted]
-        return center.report(found, reason=reason, code=-1 if not failed else 1)
+        return center.report(found, text=text, code=-1 if not failed else 1)
 
 
 def _names(folder: Path) -> list[str]:

@@ -175,7 +175,7 @@ def test_a_figure_that_there_is_not_is_unusable() -> None:
         [sys.executable, "-m", "ucmlab.scenarios", "bench", "speed"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "'start', 'memory', 'upload', 'bulk', 'broker', 'search', 'idle', 'laws'" in done.stderr
+    assert "'start', 'memory', 'upload', 'bulk', 'broker', 'search', 'web', 'idle', 'laws'" in done.stderr
 
 
 def all_positive(figure: Figure, *names: str) -> bool:

@@ -211,12 +211,13 @@ class Resident:
         self._addresses: dict[str, str] = {}
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._context.check_hostname, self._context.verify_mode = False, ssl.CERT_NONE
-        node.shell.attach(node.bus, Watcher())
+        node.attach(Watcher())
         node.listeners.attach(node.shell.offer, self._moved)
         node.lasting.attach(node.shell.offer)
         self._orders = 0
 
-    def _moved(self, addresses: dict[str, str]) -> None:
+    def _moved(self, addresses: dict[str, str], ends: dict[str, tuple[bytes, ...]]) -> None:
+        del ends
         self._addresses = addresses
 
     async def idle(self) -> None:
