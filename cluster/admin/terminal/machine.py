@@ -346,6 +346,7 @@ class Shell:
     def _if_nobody_answers(self) -> None:
         if self._no_more and self._state in ("asking", "pasting") and not self._paging:
             self._state = "busy"
+            self._out(_NEWLINE)
             self._effects.append(Interrupted())
         elif self._no_more and self._state == "prompt" and not self._paging:
             self._end()

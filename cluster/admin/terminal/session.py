@@ -162,8 +162,8 @@ class Session:
         command = self._grammar.read(line)
         try:
             await self._perform(command)
-            self.failed = False
-            if not self._leaving:
+            if not self._leaving:  # the end of the session has the status of what came before it
+                self.failed = False
                 await asyncio.sleep(SETTLE_S)
         except Failed as error:
             self.failed = True

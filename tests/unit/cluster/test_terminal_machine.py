@@ -202,7 +202,7 @@ def test_nobody_is_left_to_answer_a_question() -> None:
     made = shell()
     made.feed("set\n")
     made.end_of_input()
-    assert made.ask("Sure? ") == [Write("Sure? "), Interrupted()]
+    assert made.ask("Sure? ") == [Write("Sure? \r\n"), Interrupted()]
     assert asked(made.done()) == [Ended()]
 
 
