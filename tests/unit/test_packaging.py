@@ -17,6 +17,7 @@ from tests.rules import ROOT
 
 FOLDERS = ("broker", "node", "publisher", "cluster", "scenarios")
 DATA = {
+    "ucmlab/cluster/admin/terminal/commands.toml",
     "ucmlab/cluster/faults/catalogue.toml",
     *(f"ucmlab/node/rules/{path.name}" for path in (ROOT / "node" / "rules").glob("*.toml")),
     "ucmlab/node/handshake_reasons.toml",
