@@ -1,6 +1,8 @@
 """Clients of a real node's listeners once they were let in: how each kind is served (`speaks` in listeners.toml)."""
 
 import asyncio
+import socket
+from collections.abc import Callable
 from typing import Protocol
 
 from ucmlab.cluster.admin.doorway import Doorway
@@ -13,6 +15,14 @@ class Website(Protocol):
 
     async def protocol(self) -> asyncio.Protocol:
         """What speaks it in one connection."""
+        ...
+
+
+class Terminal(Protocol):
+    """Where SSH is spoken (`ucmlab.cluster.admin`)."""
+
+    async def serve(self, sock: socket.socket, let_in: Callable[[], None]) -> None:
+        """Serve one connection to its end, and close it; `let_in` is to hear that its client has logged in."""
         ...
 
 

@@ -1,4 +1,6 @@
-"""The TLS listeners of one real node: each shows what its service loaded, and nothing else (R-008..R-010, B.14).
+"""The listeners of one real node: each shows what its service loaded, and nothing else (R-008..R-010, B.14).
+
+All of them speak TLS but the command line, whose connections go to `Terminal` as they are.
 
 The core says what is open (`TakeUp`, `LayDown`) and who is let in (`Admit`); OpenSSL judges chain, name and usage, the
 core the dates. Ports are bound at once, so whoever is told that a service is started finds it; what a connection needs
@@ -13,7 +15,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from ucmlab.cluster.doors import Door, make_room
-from ucmlab.cluster.guests import Surfer, Talker, Website
+from ucmlab.cluster.guests import Surfer, Talker, Terminal, Website
 from ucmlab.cluster.ports import Ports
 from ucmlab.cluster.tls_contexts import Identity, server_context
 from ucmlab.cluster.tls_ends import HANDSHAKE_S, speak_as_the_product, told
@@ -40,11 +42,14 @@ _ASKED: dict[ClientCertificate, Literal["unasked", "optional", "required"]] = {
 class Listeners:
     """The listeners of one node, and the keys of its services."""
 
-    def __init__(self, host: str, ports: Ports, ring: KeyRing, rulebook: RuleBook, website: Website) -> None:
+    def __init__(
+        self, host: str, ports: Ports, ring: KeyRing, rulebook: RuleBook, *, website: Website, terminal: Terminal
+    ) -> None:
         """Nothing is open; `attach` must follow."""
         self._host = host
         self._ports = ports
         self._website = website
+        self._terminal = terminal
         self._ring = ring
         self._units = rulebook.units
         self._doors: dict[str, Door] = {}
@@ -191,7 +196,8 @@ class Listeners:
         if not make_room(self._doors.values(), door):
             sock.close()
             return
-        door.come(self._tasks.create_task(self._receive(door, sock), name=f"node.{door.endpoint.name}"))
+        serve = self._login if door.endpoint.speaks == "ssh" else self._receive
+        door.come(self._tasks.create_task(serve(door, sock), name=f"node.{door.endpoint.name}"))
 
     def _rest(self, door: Door) -> None:
         # Whoever waits there still waits, and would be reported again at every turn of the loop.
@@ -202,6 +208,11 @@ class Listeners:
     def _listen_again(self, door: Door) -> None:
         if self._doors.get(door.endpoint.name) is door:
             asyncio.get_running_loop().add_reader(door.sock.fileno(), self._accept, door)
+
+    async def _login(self, door: Door, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        task = asyncio.current_task()
+        await self._terminal.serve(sock, lambda: door.let_in(task))
 
     async def _receive(self, door: Door, sock: socket.socket) -> None:
         sock.setblocking(False)

@@ -18,7 +18,7 @@ from ucmlab.broker.signing import Ed25519Signer, Ed25519Verifier
 from ucmlab.broker.topics import echo_topic
 from ucmlab.cluster.admin.accounts import Guard
 from ucmlab.cluster.admin.desk import Desk
-from ucmlab.cluster.admin.lazily import LazyWebsite
+from ucmlab.cluster.admin.lazily import LazyTerminal, LazyWebsite
 from ucmlab.cluster.calling import Caller
 from ucmlab.cluster.control import Channel
 from ucmlab.cluster.control_messages import (
@@ -96,8 +96,9 @@ class Node:
             self.journal.write(fact, self.clock.now())
         core = (PublisherCore if config.is_publisher else NodeCore)(config, rulebook, codec)
         self.desk = Desk(config, home, boot=self.image.boot, clock=self.clock, journal=self.journal)
-        website = LazyWebsite(self.desk, Guard(spec.admins))
-        self.listeners = Listeners(spec.host, spec.ports, ring, rulebook, website)
+        guard = Guard(spec.admins)
+        website, terminal = LazyWebsite(self.desk, guard), LazyTerminal(self.desk, guard)
+        self.listeners = Listeners(spec.host, spec.ports, ring, rulebook, website=website, terminal=terminal)
         self.lasting = LastingConnections()
         self.places = dict(spec.outside)
         """Where servers outside are, by the names that only the lab's nodes know."""

@@ -46,16 +46,17 @@ async def probe(command: OpenTls) -> TlsOpened:
 
 
 def listener_of(rulebook: RuleBook, where: str | int) -> Listener:
-    """The listener of a service (its last one: 8443 of Tomcat), of a name as `dump` has it, or of a port.
+    """The TLS listener of a service (its last one: 8443 of Tomcat), of a name as `dump` has it, or of a port.
 
     Raises:
         Unusable: there is none.
     """
     wanted = str(where).casefold()
-    found = [row for row in rulebook.listeners.values() if wanted in _names(row)]
+    there = [row for row in rulebook.listeners.values() if row.speaks != "ssh"]
+    found = [row for row in there if wanted in _names(row)]
     always = [row for row in found if row.when is None]
     if not found:
-        known = ", ".join(f"{row.service} ({row.port})" for row in rulebook.listeners.values())
+        known = ", ".join(f"{row.service} ({row.port})" for row in there)
         raise Unusable(f"nothing listens at {where}; there are {known}")
     return (always or found)[-1]
 

@@ -106,8 +106,8 @@ class Connections:
             raise Refusal("not_found", f"there is no client {event.client}; there are {', '.join(rulebook.clients)}")
         loaded = self._loaded(row)
         listener = rulebook.listeners.get(listener_name(rulebook, event))
-        if event.node and listener is None:
-            raise Refusal("not_found", f"{event.client} connects to no node; name one of its listeners")
+        if event.node and (listener is None or listener.speaks == "ssh"):
+            raise Refusal("not_found", f"{event.client} connects to no node; name one of its TLS listeners")
         _check_place(event)
         fqdn = f"{event.node}.{me.domain}" if event.node else event.address.rpartition(":")[0]
         speaks: Speaks = listener.speaks if event.node and listener is not None else ""

@@ -299,6 +299,8 @@ class Upload(Event, frozen=True):
     data: bytes
     description: str = ""
     cause: str = ""
+    by_cli: bool = False
+    """Whether it came by the platform's command line, which takes no multi-SAN certificates from 14SU2 on (R-121)."""
 
     @property
     def unit(self) -> str:

@@ -185,6 +185,8 @@ class IdentityChanges:
         check_description(request.description)
         certificates = read_upload(request.data, der_pkcs7=self._context.config.der_pkcs7)
         leaf = self._judge_leaf(unit, certificates)
+        if request.by_cli:
+            self._check_one_node(leaf)
         check_fips(self._context.set_parameters, self._context.config.name, certificates)
         others = tuple(each for each in certificates if each.fingerprint != leaf.fingerprint)
         for each in others:
@@ -218,6 +220,13 @@ class IdentityChanges:
         if lost and self._context.config.strict_uploads:
             raise Refusal("extension_missing", ", ".join(lost))
         return leaf
+
+    def _check_one_node(self, leaf: Certificate) -> None:
+        """See that a certificate that comes by the command line names no other node, where the release wants that."""
+        me, rulebook = self._context.config, self._context.rulebook
+        others = {f"{member.name}.{me.domain}" for member in me.members} - {me.fqdn}
+        if not others.isdisjoint(leaf.sans) and not rulebook.offers("multi_san_by_cli"):
+            raise Refusal("multi_san_by_cli", rulebook.features["multi_san_by_cli"].text)
 
     def _held(self, unit: str) -> list[Certificate]:
         """What this node's files have: the database alone does not make a CA known (domain.md 0.3)."""

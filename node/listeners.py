@@ -1,4 +1,6 @@
-"""Who listens for TLS connections on a node: rows of `listeners.toml`, and what a started service opens (A.2, B.14).
+"""Who listens on a node: rows of `listeners.toml`, and what a started service opens (A.2, B.14).
+
+All but the command line (SSH) listen for TLS connections.
 
 A listener shows the identities and trusts the certificates that its service loaded, and nothing else: an `Endpoint` is
 made once, when the service starts, and replaced only with the service's loaded copy.
@@ -11,7 +13,7 @@ import msgspec
 from ucmlab.node.restarts import Condition
 from ucmlab.node.rule_rows import RuleRow
 
-Speaks = Literal["", "website", "http", "sip"]
+Speaks = Literal["", "website", "http", "sip", "ssh"]
 ClientCertificate = Literal["none", "optional", "required"]
 
 

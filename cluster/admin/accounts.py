@@ -21,6 +21,8 @@ FAILURES = 5
 """One after another, until an account is locked. [ASSUMED] this and the time: the product's depend on its policy."""
 LOCKED_FOR = 5 * MINUTE
 """Lab time; a right password in between does not open it."""
+FAILED_S = 1.0
+"""Machine time that a wrong password takes, so that guessing takes its time."""
 _NOBODY = b"nobody"
 
 

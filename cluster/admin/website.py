@@ -13,15 +13,13 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from ucmlab.cluster.admin.accounts import AdminAccount, Guard, Kind, LockedOut
+from ucmlab.cluster.admin.accounts import FAILED_S, AdminAccount, Guard, Kind, LockedOut
 from ucmlab.cluster.admin.desk import Caller, Desk
 from ucmlab.cluster.admin.doorway import Doorway
 from ucmlab.cluster.admin.sessions import COOKIE, Sessions
 
 CALLER = "ucmlab.caller"
 """Where a request that was let in says who makes it (`Caller`)."""
-FAILED_S = 1.0
-"""Machine time that a wrong password takes, so that guessing takes its time."""
 BODY_WITHIN_S = 30.0
 """Machine time for the body of a request to arrive."""
 _NOT_FOUND = "<!doctype html><html><head><title>HTTP Status 404 &ndash; Not Found</title></head></html>"

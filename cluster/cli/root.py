@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Entry] = {
     "age": Entry(f"{_CLI}.planting:age", "Set up a state: an identity that expires soon."),
     "ca": Entry(f"{_CLI}.ca:ca", "The lab's own third-party CAs: sign requests, revoke."),
     "service": Entry(f"{_CLI}.service:service", "List services and order them about."),
+    "cli": Entry(f"{_CLI}.platform_cli:cli", "The command line of the platform of a node."),
     "parameter": Entry(f"{_CLI}.parameter:parameter", "List, read and set what administrators set."),
     "upgrade": Entry(f"{_CLI}.upgrade:upgrade", "Upgrade a node or the cluster to a later release."),
     "tls": Entry(f"{_CLI}.tls:tls", "See what a listener presents, and whether it is trusted."),

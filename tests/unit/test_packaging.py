@@ -17,6 +17,7 @@ from tests.rules import ROOT
 
 FOLDERS = ("broker", "node", "publisher", "cluster", "scenarios")
 DATA = {
+    "ucmlab/cluster/admin/terminal/commands.toml",
     "ucmlab/cluster/faults/catalogue.toml",
     *(f"ucmlab/cluster/admin/{path.name}" for path in (ROOT / "cluster" / "admin").glob("*.[!p]*")),
     *(f"ucmlab/node/rules/{path.name}" for path in (ROOT / "node" / "rules").glob("*.toml")),

@@ -3,7 +3,7 @@
 import asyncio
 import errno
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
@@ -32,6 +32,13 @@ class NoWebsite:
         raise AssertionError
 
 
+class NoTerminal:
+    """Nor are they System SSH's."""
+
+    async def serve(self, sock: socket.socket, let_in: Callable[[], None]) -> None:
+        raise AssertionError(sock, let_in)
+
+
 class Told:
     """What the core and the lab hear."""
 
@@ -46,7 +53,8 @@ class Told:
 
 @asynccontextmanager
 async def listening(told: Told, home: Path) -> AsyncIterator[Listeners]:
-    listeners = Listeners("127.0.0.1", Ports(), KeyRing(home), RuleBook.load("14SU2"), NoWebsite())
+    ring, book = KeyRing(home), RuleBook.load("14SU2")
+    listeners = Listeners("127.0.0.1", Ports(), ring, book, website=NoWebsite(), terminal=NoTerminal())
     listeners.attach(told.events.append, told.moved)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(listeners.run())

@@ -406,3 +406,25 @@ def test_the_serial_number_may_follow_the_common_name() -> None:
     made = parse(pub.disk.identities["tomcat"])
     assert made.common_name == f"pub.lab.test_{made.serial}"
     assert ask(node(release="14"), GenerateSelfSigned("op-1", "tomcat", cn_serial=True)).reason == "release"
+
+
+@pytest.mark.rule("R-121", "C-49")
+@pytest.mark.parametrize(("release", "refused"), [("14SU1", False), ("14SU2", True), ("15", True)])
+def test_the_command_line_takes_no_certificate_that_names_several_nodes(release: str, refused: bool) -> None:  # noqa: FBT001
+    pub, corp = node(release=release), ThirdParty()
+    others = [f"{each.name}.{pub.config.domain}" for each in pub.config.members if each.name != "pub"]
+    leaf = corp.leaf(request(pub, san=(others[0],))) + corp.issuing_pem + corp.root_pem
+    before = dict(pub.disk.identities)
+    reply = ask(pub, Upload("op-cli", "tomcat", leaf, by_cli=True))
+    assert (reply.outcome, reply.reason) == (("refused", "multi_san_by_cli") if refused else ("done", ""))
+    assert (pub.disk.identities == before) is refused
+    if refused:
+        assert "Cisco Unified OS Administration" in reply.text
+        assert ask(pub, Upload("op-page", "tomcat", leaf)).outcome == "done"
+
+
+@pytest.mark.rule("R-121")
+def test_the_command_line_takes_a_certificate_of_one_node() -> None:
+    pub, corp = node(), ThirdParty()
+    leaf = corp.leaf(request(pub, san=("www.lab.test",))) + corp.issuing_pem + corp.root_pem
+    assert ask(pub, Upload("op-cli", "tomcat", leaf, by_cli=True)).outcome == "done"

@@ -9,6 +9,7 @@ LISTENERS = """
     # name         service                                     port  speaks  presents                       ciphers  client    trusts             when
     https          Cisco Tomcat                                443   website    tomcat tomcat-ECDSA            https    none      -                  -          # R-008, W1
     https_alt      Cisco Tomcat                                8443  website    tomcat tomcat-ECDSA            https    none      -                  -          # R-008, W2.1
+    ssh            System SSH                                  22    ssh     -                              all      none      -                  -          # W3.1
     tvs            Cisco Trust Verification Service            2445  -       TVS                            all      none      -                  -          # B.11
     capf           Cisco Certificate Authority Proxy Function  3804  -       CAPF                           all      none      -                  -          # B.12
     sip_tls        Cisco CallManager                           5061  sip     CallManager CallManager-ECDSA  all      required  CallManager-trust  -          # R-105

@@ -1,0 +1,1 @@
+"""The platform's command line over SSH (wire-interfaces 3)."""

@@ -1,0 +1,382 @@
+"""A session of the command line as a state machine: what is typed goes in, what is shown comes out (W3.1). No I/O.
+
+What must live here: the prompt, echo, line ends, type-ahead, questions, pasted text, pages. What this file must not
+know: which commands there are, and what carries the characters. However the input is cut into pieces, the same comes
+out; what depends on when a command ends is told by `done`.
+
+Lines that are typed while a command runs wait for it, blank ones are dropped then: scripts send line ends to be on the
+safe side, and one prompt more for each would have them read an empty answer (W3.1, seen with a real client).
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+PROMPT = "admin:"
+"""At column 0, without a blank after it, and nothing ends its line (W3.1)."""
+MORE = "--More--"
+"""One of the marks that clients look for (W3.1); the product's own is not public."""
+DEFAULT_ROWS = 24
+LINE_LIMIT = 4096
+"""Characters of a line; what is typed beyond it is dropped."""
+WAITING_LIMIT = 1024
+"""Lines that may wait for a command that runs."""
+PASTE_LIMIT = 1 << 18
+"""Characters of what is pasted; what follows is dropped."""
+ESCAPE_LIMIT = 16
+"""Characters of a key's sequence; what is longer is none."""
+_NEWLINE = "\r\n"
+_ERASE = "\b \b"
+_INTERRUPT, _END, _BACKSPACE, _TAB, _CLEAR, _ESCAPE, _DELETE = "\x03", "\x04", "\b", "\t", "\x15", "\x1b", "\x7f"
+_State = Literal["prompt", "busy", "asking", "pasting", "ended"]
+
+
+class Write(msgspec.Struct, frozen=True):
+    """Characters for the terminal."""
+
+    text: str
+
+
+class Entered(msgspec.Struct, frozen=True):
+    """A command line, to be carried out; `done` must follow."""
+
+    line: str
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """What was asked for by `ask` or `paste`."""
+
+    text: str
+
+
+class Interrupted(msgspec.Struct, frozen=True):
+    """The command is not to go on (Ctrl-C, or nobody is there any more to answer it); `done` must follow."""
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """Nothing comes after the last command."""
+
+
+Effect = Write | Entered | Answered | Interrupted | Ended
+
+
+class Advice(msgspec.Struct, frozen=True):
+    """What Tab or `?` tell about the beginning of a line."""
+
+    completion: str = ""
+    """What goes on from there, if it can be one thing only."""
+    lines: tuple[str, ...] = ()
+
+
+class Shell:
+    """One session."""
+
+    def __init__(
+        self,
+        *,
+        complete: Callable[[str], Advice],
+        explain: Callable[[str], Advice],
+        rows: int | None = DEFAULT_ROWS,
+        echo: bool = True,
+    ) -> None:
+        """`open` must follow.
+
+        Args:
+            complete: what Tab does after the beginning of a line.
+            explain: what `?` does there.
+            rows: of the terminal; None: it has none, so nothing is shown by the page.
+            echo: whether what is typed is to be seen.
+        """
+        self._complete = complete
+        self._explain = explain
+        self.rows = rows
+        self.paged = True
+        """Whether long output waits for a key: `set cli pagination`."""
+        self._echo = echo
+        self._state: _State = "busy"
+        self._line = ""
+        self._waiting: deque[str] = deque()
+        self._pasted: list[str] = []
+        self._held: deque[str] = deque()
+        self._shown = 0
+        """Lines since the reader last had a say."""
+        self._paging = False
+        self._skipping = False
+        """Whether the rest of what a command says is not wanted."""
+        self._question = ""
+        self._no_more = False
+        """Nothing more will be typed."""
+        self._after_return = False
+        self._escape = ""
+        self._effects: list[Effect] = []
+
+    # -- what is typed
+
+    def feed(self, text: str) -> list[Effect]:
+        """Take what was typed, in pieces of any size."""
+        for char in text:
+            self._key(char)
+        return self._taken()
+
+    def end_of_input(self) -> list[Effect]:
+        """Nothing more will be typed; what was, is still carried out."""
+        self._no_more = True
+        if self._line and not self._paging:
+            self._enter()
+        if self._paging:
+            self._paging = False
+            self._show_held(limit=False)
+        self._if_nobody_answers()
+        return self._taken()
+
+    # -- what the commands do
+
+    def open(self, banner: tuple[str, ...]) -> list[Effect]:
+        """Greet, and be ready."""
+        self._out("".join(line + _NEWLINE for line in banner))
+        self._ready()
+        return self._taken()
+
+    def say(self, *lines: str) -> list[Effect]:
+        """Show lines, a page at a time if that is wished."""
+        if not self._skipping:
+            self._held.extend(each for line in lines for each in line.split("\n"))
+        if not self._paging:
+            self._show_held()
+        return self._taken()
+
+    def ask(self, question: str) -> list[Effect]:
+        """Ask for a line, on the line of the question; `Answered` follows."""
+        self._state, self._question, self._skipping = "asking", question, False
+        if not self._paging:
+            self._put_question()
+        return self._taken()
+
+    def paste(self) -> list[Effect]:
+        """Ask for several lines, which a blank one ends; `Answered` follows."""
+        self._state, self._pasted = "pasting", []
+        if not self._paging:
+            self._use_waiting()
+            self._if_nobody_answers()
+        return self._taken()
+
+    def done(self) -> list[Effect]:
+        """The command has ended."""
+        self._state, self._skipping = "prompt", False
+        if not self._paging:
+            self._ready()
+        return self._taken()
+
+    def close(self) -> list[Effect]:
+        """No prompt follows: the session is over."""
+        self._state = "ended"
+        return self._taken()
+
+    # -- keys
+
+    def _key(self, char: str) -> None:
+        if char == "\n" and self._after_return:
+            self._after_return = False
+            return
+        self._after_return = char == "\r"
+        if self._escape or char == _ESCAPE:
+            self._escaped(char)
+        elif char == _INTERRUPT:
+            self._interrupt()
+        elif self._paging:
+            self._page_key(char)
+        elif self._state != "ended":
+            self._line_key(char)
+
+    def _escaped(self, char: str) -> None:
+        # Arrows and function keys: ESC, [ or O, parameters, and a letter or ~ that ends them. None has a meaning here.
+        self._escape += char
+        body = self._escape[1:]
+        if body and (body[0] not in "[O" or (len(body) > 1 and "@" <= body[-1] <= "~") or len(body) > ESCAPE_LIMIT):
+            self._escape = ""
+
+    def _line_key(self, char: str) -> None:
+        at_prompt = self._state == "prompt"
+        if char in "\r\n":
+            self._enter()
+        elif char in (_BACKSPACE, _DELETE):
+            self._rub_out(1)
+        elif char == _CLEAR:
+            self._rub_out(len(self._line))
+        elif char == _END and not self._line and at_prompt:
+            self._end()
+        elif char == _TAB and at_prompt:
+            self._tab()
+        elif char == "?" and at_prompt:
+            self._help()
+        elif char.isprintable() and len(self._line) < LINE_LIMIT:
+            self._line += char
+            self._typed(char)
+
+    def _enter(self) -> None:
+        line, self._line = self._line, ""
+        self._typed(_NEWLINE)
+        self._shown = 0
+        match self._state:
+            case "prompt":
+                self._run(line)
+            case "asking":
+                self._state = "busy"
+                self._effects.append(Answered(line))
+            case "pasting":
+                self._paste_line(line)
+            case "busy" | "ended":
+                if len(self._waiting) < WAITING_LIMIT:
+                    self._waiting.append(line)
+
+    def _run(self, line: str) -> None:
+        if not line.strip():
+            self._out(PROMPT)
+            return
+        self._state = "busy"
+        self._effects.append(Entered(line))
+
+    def _paste_line(self, line: str) -> None:
+        if not line.strip():
+            # Before the text: somebody's spare line end. Inside an unfinished block: the text cannot end there.
+            if self._pasted and not _is_open(self._pasted):
+                self._state = "busy"
+                self._effects.append(Answered("\n".join((*self._pasted, ""))))
+        elif sum(map(len, self._pasted)) + len(line) <= PASTE_LIMIT:
+            self._pasted.append(line)
+
+    def _interrupt(self) -> None:
+        self._typed("^C" + _NEWLINE)
+        self._line, self._shown, self._paging = "", 0, False
+        self._held.clear()
+        self._waiting.clear()
+        if self._state == "prompt":
+            self._ready()
+        elif self._state != "ended":
+            self._state = "busy"
+            self._effects.append(Interrupted())
+
+    def _rub_out(self, count: int) -> None:
+        count = min(count, len(self._line))
+        self._line = self._line[: len(self._line) - count]
+        self._typed(_ERASE * count)
+
+    def _tab(self) -> None:
+        advice = self._complete(self._line)
+        if advice.completion:
+            self._line += advice.completion
+            self._typed(advice.completion)
+        elif advice.lines:
+            self._advise(advice)
+
+    def _help(self) -> None:
+        self._typed("?")
+        self._advise(self._explain(self._line))
+
+    def _advise(self, advice: Advice) -> None:
+        self._out(_NEWLINE + "".join(line + _NEWLINE for line in advice.lines) + PROMPT)
+        self._typed(self._line)
+
+    # -- pages
+
+    def _page_key(self, char: str) -> None:
+        page = (self.rows or DEFAULT_ROWS) - 1
+        if char in "\r\n":
+            self._turn(page - 1)
+        elif char == " ":
+            self._turn(0)
+        elif char in "qQ":
+            self._held.clear()
+            self._skipping = self._state == "busy"
+            self._turn(0)
+
+    def _turn(self, shown: int) -> None:
+        """Go on, as if so many lines of the page were shown already."""
+        self._paging, self._shown = False, shown
+        self._out("\r" + " " * len(MORE) + "\r")
+        self._show_held()
+
+    def _show_held(self, *, limit: bool = True) -> None:
+        page = self.rows - 1 if limit and self.paged and self.rows is not None and not self._no_more else 0
+        while self._held:
+            if 0 < page <= self._shown:
+                self._paging = True
+                self._out(MORE)
+                return
+            self._out(self._held.popleft() + _NEWLINE)
+            self._shown += 1
+        if self._question and self._state == "asking":
+            self._put_question()
+        elif self._state == "pasting":
+            self._use_waiting()
+        elif self._state == "prompt":
+            self._ready()
+
+    # -- what follows
+
+    def _put_question(self) -> None:
+        self._out(self._question)
+        self._question = ""
+        self._use_waiting()
+        self._if_nobody_answers()
+
+    def _ready(self) -> None:
+        """Show the prompt, and go on with what was typed meanwhile."""
+        self._state, self._shown = "prompt", 0
+        self._out(PROMPT)
+        self._use_waiting()
+        if self._no_more and self._state == "prompt":
+            self._end()
+
+    def _use_waiting(self) -> None:
+        """Give the lines that wait to who asks for some now; they are seen again where they are used, as on a tty."""
+        while self._waiting and self._state in ("prompt", "asking", "pasting"):
+            line = self._waiting.popleft()
+            if not line.strip() and self._state != "pasting":
+                continue
+            begun, self._line = self._line, line
+            self._typed(line)
+            self._enter()
+            self._line = begun
+        if self._state in ("prompt", "asking", "pasting"):
+            self._typed(self._line)
+
+    def _if_nobody_answers(self) -> None:
+        if self._no_more and self._state in ("asking", "pasting") and not self._paging:
+            self._state = "busy"
+            self._out(_NEWLINE)
+            self._effects.append(Interrupted())
+        elif self._no_more and self._state == "prompt" and not self._paging:
+            self._end()
+
+    def _end(self) -> None:
+        self._state = "ended"
+        self._effects.append(Ended())
+
+    def _typed(self, text: str) -> None:
+        if self._echo:
+            self._out(text)
+
+    def _out(self, text: str) -> None:
+        if text:
+            self._effects.append(Write(text))
+
+    def _taken(self) -> list[Effect]:
+        """What has come of it, with neighbouring output in one piece."""
+        taken: list[Effect] = []
+        for each in self._effects:
+            last = taken[-1] if taken else None
+            if isinstance(each, Write) and isinstance(last, Write):
+                taken[-1] = Write(last.text + each.text)
+            else:
+                taken.append(each)
+        self._effects = []
+        return taken
+
+
+def _is_open(lines: list[str]) -> bool:
+    """Whether the last line that begins or ends a block begins one."""
+    marks = [line for line in lines if line.startswith("-----")]
+    return bool(marks) and marks[-1].startswith("-----BEGIN")

@@ -1,0 +1,223 @@
+"""The command line of one node over SSH (W3.1): who is let in, and what a connection may ask for.
+
+A shell, and nothing else: `exec`, sftp, scp and forwarding are refused, as clients say the product does. Passwords are
+taken both as `password` and as `keyboard-interactive`, because some clients know only one of them.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+from ucmlab.cluster.admin.accounts import FAILED_S, AdminAccount, Guard, LockedOut
+from ucmlab.cluster.admin.desk import Caller, Desk
+from ucmlab.cluster.admin.terminal.banner import BANNER
+from ucmlab.cluster.admin.terminal.console import Perform
+from ucmlab.cluster.admin.terminal.machine import DEFAULT_ROWS
+from ucmlab.cluster.admin.terminal.session import Session
+from ucmlab.node.privatefile import read_private, write_private
+
+INTERFACE = "ssh"
+"""As audit lines name it."""
+SESSIONS = 8
+"""At once, in one connection."""
+LOGIN_S = 60
+"""Machine time to log in: a client that says nothing is let go."""
+KEY_BITS = 2048
+KEY_FILE = Path("private", "ssh_host_rsa_key")
+"""In the node's home."""
+OPTIONS: Mapping[str, Any] = {
+    "server_version": "OpenSSH_8.0",  # [ASSUMED] what clients see of the product's
+    "login_timeout": LOGIN_S,
+    "public_key_auth": False,
+    "gss_host": None,
+    "agent_forwarding": False,
+    "x11_forwarding": False,
+    "allow_scp": False,
+    "line_editor": False,
+    "encoding": "utf-8",
+    "errors": "replace",
+}
+"""Of asyncssh, whose other defaults refuse forwarding, and offer what clients insist on (W3.1)."""
+_ATTEMPTS = 3
+"""Passwords that a connection may try."""
+
+
+def host_key(home: Path) -> asyncssh.SSHKey:
+    """The node's RSA key, made when it is first needed: some clients take no other kind (W3.1)."""
+    file = home / KEY_FILE
+    try:
+        return asyncssh.import_private_key(read_private(file))
+    except FileNotFoundError:
+        made = asyncssh.generate_private_key("ssh-rsa", key_size=KEY_BITS)
+        write_private(file, made.export_private_key())
+        return made
+
+
+class SshServer:
+    """Serves connections that were accepted."""
+
+    def __init__(self, desk: Desk, guard: Guard, commands: Mapping[str, Perform]) -> None:
+        """Read or make the host key."""
+        self.desk = desk
+        self.guard = guard
+        self.commands = commands
+        self._options: Mapping[str, Any] = {"server_host_keys": [host_key(desk.layout.home)], **OPTIONS}
+
+    async def serve(self, sock: socket.socket, let_in: Callable[[], None]) -> None:
+        """Serve one connection to its end, and close it; `let_in` hears that its client has logged in."""
+        async with asyncio.TaskGroup() as tasks:
+            login = _Login(self, tasks)
+            try:
+                connection = await asyncssh.run_server(sock, server_factory=lambda: login, **self._options)
+                let_in()
+                await connection.wait_closed()
+            except (OSError, asyncssh.Error):
+                pass  # it went away, or was not let in
+            finally:
+                if not login.end():
+                    sock.close()
+
+
+class _Login(asyncssh.SSHServer):
+    """One connection: who is it."""
+
+    def __init__(self, server: SshServer, tasks: asyncio.TaskGroup) -> None:
+        self._server = server
+        self._tasks = tasks
+        self._connection: asyncssh.SSHServerConnection | None = None
+        self._account: AdminAccount | None = None
+        self._attempts = 0
+        self._sessions: set[asyncio.Task[None]] = set()
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+
+    def begin_auth(self, username: str) -> bool:
+        del username
+        return True
+
+    def password_auth_supported(self) -> bool:
+        return True
+
+    async def validate_password(self, username: str, password: str) -> bool:
+        """See `asyncssh.SSHServer`; a keyboard-interactive answer comes here as well."""
+        desk, locked = self._server.desk, False
+        self._attempts += 1
+        try:
+            account = self._server.guard.admit("platform", username, password, now=desk.now().lab)
+        except LockedOut:
+            account, locked = None, True
+        if account is None:
+            desk.refused(username, INTERFACE, self._address("peername"), locked=locked)
+            await asyncio.sleep(FAILED_S)
+            if self._attempts >= _ATTEMPTS and self._connection is not None:
+                self._connection.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Too many failures")
+        self._account = account
+        return account is not None
+
+    def session_requested(self) -> "bool | asyncssh.SSHServerSession[str]":
+        if self._account is None or len(self._sessions) >= SESSIONS:
+            return False
+        caller = Caller(self._account, INTERFACE, self._address("peername"))
+        return _Channel(self._server, caller, self._address("sockname"), self._run)
+
+    def end(self) -> bool:
+        """End the connection and all its sessions; False: it never came about."""
+        for task in list(self._sessions):
+            task.cancel()
+        if self._connection is None:
+            return False
+        self._connection.abort()
+        return True
+
+    def _run(self, channel: "_Channel") -> asyncio.Task[None]:
+        task = self._tasks.create_task(channel.run(), name="node.ssh.session")
+        self._sessions.add(task)
+        task.add_done_callback(self._sessions.discard)
+        return task
+
+    def _address(self, which: str) -> str:
+        found = None if self._connection is None else self._connection.get_extra_info(which)
+        return str(found[0]) if found else ""
+
+
+class _Channel(asyncssh.SSHServerSession[str]):
+    """One session of a connection: its terminal."""
+
+    def __init__(
+        self, server: SshServer, caller: Caller, host: str, begin: "Callable[[_Channel], asyncio.Task[None]]"
+    ) -> None:
+        self._server = server
+        self._caller = caller
+        self._host = host
+        self._begin = begin
+        self._rows: int | None = None
+        self._channel: asyncssh.SSHServerChannel[str]
+        self._session: Session
+        self._task: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Serve it to its end."""
+        status = await self._session.run(BANNER)
+        self._channel.exit(status)
+
+    # -- as asyncssh's session
+
+    def connection_made(self, chan: "asyncssh.SSHServerChannel[str]") -> None:
+        self._channel = chan
+
+    def pty_requested(
+        self, term_type: str, term_size: tuple[int, int, int, int], term_modes: Mapping[int, int]
+    ) -> bool:
+        del term_type, term_modes
+        self._rows = term_size[1] or DEFAULT_ROWS
+        return True
+
+    def shell_requested(self) -> bool:
+        server = self._server
+        self._session = Session(
+            server.desk,
+            self._caller,
+            server.commands,
+            host=self._host,
+            write=self._write,
+            rows_shown=self._rows,
+        )
+        return True
+
+    def exec_requested(self, command: str) -> bool:
+        del command
+        return False
+
+    def subsystem_requested(self, subsystem: str) -> bool:
+        del subsystem
+        return False
+
+    def session_started(self) -> None:
+        self._task = self._begin(self)
+
+    def data_received(self, data: str, datatype: asyncssh.DataType) -> None:
+        del datatype
+        self._session.typed(data)
+
+    def eof_received(self) -> bool:
+        self._session.end_of_input()
+        return True
+
+    def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
+        del width, pixwidth, pixheight
+        if self._task is not None and height:
+            self._session.resized(height)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        if self._task is not None:
+            self._task.cancel()
+
+    def _write(self, text: str) -> None:
+        if not self._channel.is_closing():
+            self._channel.write(text)

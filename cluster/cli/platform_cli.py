@@ -1,0 +1,44 @@
+"""`ucmlab cli`: the command line of the platform of one node, as its SSH shows it, without a client of one's own."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from ucmlab.cluster.cli import attaching
+from ucmlab.cluster.cli.ending import REFUSED
+from ucmlab.cluster.cli.options import directory_option
+from ucmlab.cluster.cli.snapshot import Outline
+from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.provision import open_lab
+
+LISTENER = "ssh"
+
+
+@click.command(context_settings={"ignore_unknown_options": True})
+@click.argument("node")
+@click.argument("words", metavar="[COMMAND]", nargs=-1)
+@directory_option
+def cli(node: str, words: tuple[str, ...], *, directory: Path) -> None:
+    """Be at the command line of a node, or have it carry out one command.
+
+    Questions of a command are answered by standard input, a line each. Exit status 1: the command failed.
+    """
+    # asyncssh takes a third of a second to import: not before it is known that there is somebody to talk to.
+    home = open_lab(directory)
+    host, port = _place(attaching.running_outline(home), node)
+    from ucmlab.cluster.cli.terminal import converse  # noqa: PLC0415  see above
+
+    secret = home.credentials()
+    status = converse(host, port, secret.os_user, secret.os_password, command=" ".join(words))
+    sys.exit(REFUSED if status else 0)
+
+
+def _place(state: Outline, node: str) -> tuple[str, int]:
+    found = state.node(node)
+    address = found.addresses.get(LISTENER)
+    if address is None:
+        mend = f"start it with `ucmlab fault start {node}`" if found.state == "down" else "see `ucmlab service list`"
+        raise Unusable(f"{node} has no command line now, it is {found.state}; {mend}")
+    host, _, port = address.rpartition(":")
+    return host, int(port)
