@@ -12,6 +12,7 @@ from ucmlab.cluster.port import NodeView
 from ucmlab.cluster.probing import listener_of, look, seen
 from ucmlab.node import commands
 from ucmlab.node.certificates import parse, pem
+from ucmlab.node.config import AuthzKey
 from ucmlab.node.csr import csr_pem
 from ucmlab.node.dependants import Held, concerned, dependants
 from ucmlab.node.events import (
@@ -23,6 +24,7 @@ from ucmlab.node.events import (
     OrderService,
     Plant,
     Regenerate,
+    RegenerateAuthz,
     ReuseCertificate,
     SetParameter,
     Upload,
@@ -226,10 +228,10 @@ class Node:
         """Let a frozen node go on."""
         await self._port.resume_node(self._name)
 
-    async def upload(self, purpose: str, data: bytes | str, description: str = "") -> Reply:
-        """Upload a certificate or chain, as the dialog of OS Administration does."""
+    async def upload(self, purpose: str, data: bytes | str, description: str = "", *, by_cli: bool = False) -> Reply:
+        """Upload a certificate or chain, as the dialog of OS Administration does, or `set cert import` (`by_cli`)."""
         blob = data.encode() if isinstance(data, str) else data
-        operation = Upload(op_id=self._telling.operation_id(), purpose=purpose, data=blob, description=description)
+        operation = Upload(self._telling.operation_id(), purpose, blob, description, by_cli=by_cli)
         what = f"upload to {purpose} on {self._name}"
         return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
 
@@ -237,6 +239,12 @@ class Node:
         """Delete a trust certificate; the warning is confirmed."""
         operation = Delete(op_id=self._telling.operation_id(), unit=unit, fingerprint=fingerprint)
         what = f"delete from {unit} on {self._name}"  # noqa: S608  # no SQL, English
+        return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
+
+    async def regenerate_authz(self, key: AuthzKey) -> Reply:
+        """Make an OAuth key anew, `signing` or `encryption`, as `set key regen authz` does (R-130, R-133)."""
+        what = f"regenerate the authz {key} key on {self._name}"
+        operation = RegenerateAuthz(self._telling.operation_id(), key)
         return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
 
     async def generate_csr(

@@ -1,4 +1,4 @@
-"""C-08, as far as uploads go."""
+"""C-08."""
 
 from ucmlab.scenarios import Lab, scenario
 
@@ -12,19 +12,20 @@ async def publisher_down(lab: Lab) -> None:
     node hears of it (B.6.5). When the publisher is back, the comparison every 30 minutes finds a file without a row
     and proposes it under the operation's own id (C-08).
 
-    Left to later issues: the refusals of the authz keys by CLI and of the CTL update.
+    There is no CTL here, whose update is refused on a subscriber as well.
     """
     pub, sub1, sub2 = lab.nodes
     edge, root = await lab.ca("Edge Root CA"), await lab.ca("Corp Root CA")
     await pub.stop()
 
     async with lab.step(
-        "A Phone-Edge-trust upload and two regenerations on sub1", expect="refused, and nothing changes"
+        "A Phone-Edge-trust upload and three regenerations on sub1", expect="refused, and nothing changes"
     ):
         before = [(node.files("Phone-Edge-trust"), node.database("Phone-Edge-trust")) for node in lab.nodes]
         (await sub1.upload("Phone-Edge-trust", edge.pem)).must_be("refused", "publisher_only")
         for unit in ("CAPF", "ITLRecovery"):
             (await sub1.regenerate(unit)).must_be("refused", "publisher_only")
+        (await sub1.regenerate_authz("signing")).must_be("refused", "publisher_only")
         after = [(node.files("Phone-Edge-trust"), node.database("Phone-Edge-trust")) for node in lab.nodes]
         lab.check(before == after, "no node's files or rows changed")
 
