@@ -17,6 +17,10 @@ class Website(Protocol):
         """What speaks it in one connection."""
         ...
 
+    def closed(self) -> None:
+        """Its service has stopped."""
+        ...
+
 
 class Terminal(Protocol):
     """Where SSH is spoken (`ucmlab.cluster.admin`)."""

@@ -105,6 +105,8 @@ class Listeners:
         self._loaded.pop(command.service, None)
         self._forget_keys()
         for name in [name for name, door in self._doors.items() if door.service == command.service]:
+            if self._doors[name].endpoint.speaks == "website":
+                self._website.closed()
             self._shut(name)
         self._tell()
 
@@ -212,7 +214,10 @@ class Listeners:
     async def _login(self, door: Door, sock: socket.socket) -> None:
         sock.setblocking(False)
         task = asyncio.current_task()
-        await self._terminal.serve(sock, lambda: door.let_in(task))
+        try:
+            await self._terminal.serve(sock, lambda: door.let_in(task))
+        except (OSError, ValueError) as error:  # the host key cannot be had
+            self._offer(ListenerFailed(door.service, door.endpoint.name, str(error)))
 
     async def _receive(self, door: Door, sock: socket.socket) -> None:
         sock.setblocking(False)

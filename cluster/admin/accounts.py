@@ -76,13 +76,17 @@ class Guard:
         if account is None:
             return None
         key = (kind, name)
-        if now < self._locked_until.get(key, 0):
+        if self.locked(account, now=now):
             raise LockedOut
         if hmac.compare_digest(digest, account.digest):
             self._failures.pop(key, None)
             return account
         self._failed(key, now)
         return None
+
+    def locked(self, account: AdminAccount, *, now: int) -> bool:
+        """Whether an account is locked, so that what it began before is over too."""
+        return now < self._locked_until.get((account.kind, account.name), 0)
 
     def _failed(self, key: tuple[Kind, str], now: int) -> None:
         count = self._failures.get(key, 0) + 1

@@ -26,7 +26,9 @@ class Doorway(asyncio.Protocol):
         self._served = 0
 
     def admit(self, inner: asyncio.Protocol) -> None:
-        """The client may come in: `inner` hears everything from its first octet on."""
+        """The client may come in: `inner` hears everything from its first octet on. Not if it has gone."""
+        if self.closed.done():
+            return
         self._inner = inner
         inner.connection_made(self._transport)
         self._transport.resume_reading()

@@ -36,6 +36,11 @@ class LazyWebsite:
                 self._website = website
         return self._website.protocol()
 
+    def closed(self) -> None:
+        """See `ucmlab.cluster.guests.Website`."""
+        if self._website is not None:
+            self._website.forget_sessions()
+
 
 class LazyTerminal:
     """One node's command line."""

@@ -26,7 +26,7 @@ from aiohttp import web
 
 from ucmlab.cluster.admin import rest_answers as answers
 from ucmlab.cluster.admin import rest_requests as requests
-from ucmlab.cluster.admin.accounts import ORDINARY
+from ucmlab.cluster.admin.accounts import FULL, ORDINARY, READ
 from ucmlab.cluster.admin.desk import Caller, Desk
 from ucmlab.cluster.admin.rest_answers import Answer
 from ucmlab.cluster.admin.rest_requests import Wrong
@@ -39,6 +39,8 @@ BASE = "/platformcom/api/v1/certmgr/config"
 REALM = "CMPlatform Realm"
 BODY_LIMIT = 1 << 20
 """Octets of a request's body."""
+AUTHZ = "/keys/authz"
+"""As on the command line, nothing for ordinary administrators (W3.1)."""
 SERVED_BY = "Cisco Tomcat"
 _Method = Callable[[web.Request], Awaitable[Answer]]
 
@@ -58,7 +60,8 @@ class CertificateApi:
             middlewares=[website.logged_in("platform", "rest", REALM, _sign_in)], client_max_size=BODY_LIMIT
         )
         for method, path, handle in self._routes():
-            application.router.add_route(method, path, _answering(handle))
+            least = FULL if path == AUTHZ else READ if method == "GET" else ORDINARY
+            application.router.add_route(method, path, self._answering(handle, least))
         return application
 
     def _routes(self) -> Iterable[tuple[str, str, _Method]]:
@@ -76,10 +79,26 @@ class CertificateApi:
         yield "GET", "/trust/certificate", self._trusted
         yield "POST", "/trust/certificates", self._upload_trust
         yield "DELETE", "/trust/certificate", self._delete
-        yield "GET", "/keys/authz", self._keys
-        yield "POST", "/keys/authz", self._new_signing_key
+        yield "GET", AUTHZ, self._keys
+        yield "POST", AUTHZ, self._new_signing_key
         yield "GET", "/services", self._services
         yield "POST", "/services", self._order
+
+    def _answering(self, handle: _Method, least: int) -> Callable[[web.Request], Awaitable[web.Response]]:
+        """What answers a request of somebody who has this privilege at least; else its body is not even read."""
+
+        async def answer(request: web.Request) -> web.Response:
+            caller: Caller = request[CALLER]
+            if caller.account.privilege < least:
+                found = answers.wrong(403, "permission", self._rules.refusal_text("permission"))
+                return web.json_response(dict(found.body), status=found.status)
+            try:
+                found = await handle(request)
+            except Wrong as error:
+                found = error.answer
+            return web.json_response(dict(found.body), status=found.status)
+
+        return answer
 
     # -- what is there
 
@@ -111,7 +130,7 @@ class CertificateApi:
 
     async def _trusted(self, request: web.Request) -> Answer:
         unit = self._trust_unit(request)
-        found = answers.trusted(unit, self._desk.trusted(unit))
+        found = answers.trusted(unit, await asyncio.to_thread(self._desk.trusted, unit))
         return Answer(200, {"service": unit.removesuffix("-trust"), "certificates": found})
 
     async def _waiting_csr(self, request: web.Request) -> Answer:
@@ -165,7 +184,8 @@ class CertificateApi:
 
     async def _delete(self, request: web.Request) -> Answer:
         unit, name = self._trust_unit(request), request.query.get("filename", "")
-        reply = await self._do(request, requests.delete_of(unit, name, self._desk.trusted(unit)), file=name)
+        there = await asyncio.to_thread(self._desk.trusted, unit)
+        reply = await self._do(request, requests.delete_of(unit, name, there), file=name)
         return answers.answered(reply, {"service": unit.removesuffix("-trust"), "filename": name})
 
     async def _new_signing_key(self, request: web.Request) -> Answer:
@@ -186,25 +206,11 @@ class CertificateApi:
         return answers.answered(reply, {"service": order.service, "action": order.action})
 
     async def _do(self, request: web.Request, operation: AnyOperation, **about: str) -> Reply:
-        caller: Caller = request[CALLER]
-        if caller.account.privilege < ORDINARY:
-            raise Wrong(answers.wrong(403, "permission", self._rules.refusal_text("permission")))
-        return await self._desk.operate(operation, caller, **about)
+        return await self._desk.operate(operation, request[CALLER], **about)
 
     def _trust_unit(self, request: web.Request) -> str:
         units = requests.trust_units(self._rules, request.query.get("service"), status=404)
         return units[0]
-
-
-def _answering(handle: _Method) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def answer(request: web.Request) -> web.Response:
-        try:
-            found = await handle(request)
-        except Wrong as error:
-            found = error.answer
-        return web.json_response(dict(found.body), status=found.status)
-
-    return answer
 
 
 def _sign_in(_: str) -> web.Response:

@@ -20,7 +20,8 @@ Body = Mapping[str, object]
 _SHOWN = 60
 """Characters of a wrong value that its answer repeats."""
 _TRUST = "-trust"
-_PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
+_PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(?:(?!-----BEGIN ).)*?-----END \1-----", re.DOTALL)
+"""A block ends before the next begins: so a text is gone through once, whatever it holds."""
 _MULTI_SERVER = ("multi-server", "multi-server(san)")
 """[ASSUMED] the API's literal is not public (W1.2); these are the page's, in any case."""
 _FAMILIES = {"rsa": "rsa", "ec": "ec", "ecdsa": "ec"}

@@ -16,7 +16,7 @@ from ucmlab.cluster.admin import control_center as center
 from ucmlab.cluster.admin import soap_messages as messages
 from ucmlab.cluster.admin.desk import Caller, Desk
 from ucmlab.cluster.admin.soap_messages import Asked, SoapFault, Value
-from ucmlab.cluster.admin.website import CALLER, BadBody, Website, read_body
+from ucmlab.cluster.admin.website import CALLER, BadBody, Website, read_body, tell_of_a_bug
 from ucmlab.node.commands import Reply
 from ucmlab.node.events import OrderService
 
@@ -33,7 +33,7 @@ CONTROLS: Mapping[str, tuple[_Action, ...]] = {
     "Stop": ("stop",),
     "Restart": ("restart",),
     "Deploy": ("enable", "start"),
-    "UnDeploy": ("stop", "disable"),
+    "UnDeploy": ("disable", "stop"),
 }
 """What is ordered for a `ControlType` or `DeployType`. A service is activated by being started at boot, and now."""
 _Operation = Callable[[Asked, Caller], Awaitable[Value]]
@@ -80,7 +80,7 @@ class ControlCenter:
             text = files("ucmlab.cluster.admin").joinpath(f"{file}.wsdl").read_text(encoding="utf-8")
             # By the name that the client called: who follows it must come back here.
             location = f"https://{request.host}{BASE}/{service}"
-            return _xml(text.replace("LOCATION", _quoted(location)).encode())
+            return _xml(text.replace("LOCATION", _quoted(location)).encode(errors="replace"))
 
         return describe
 
@@ -94,6 +94,9 @@ class ControlCenter:
                 return _xml(messages.fault(error), status=500)
             except BadBody as error:
                 return _xml(messages.fault(SoapFault(error.text)), status=error.status)
+            except Exception:  # noqa: BLE001  a bug of ours is told in the log, and to clients as they can read it
+                tell_of_a_bug()
+                return _xml(messages.fault(SoapFault("Internal error", by_client=False)), status=500)
 
         return answer
 
@@ -121,8 +124,9 @@ class ControlCenter:
         """The names in a folder; the node's file system begins at its home, and nothing outside of it is there."""
         path = PurePosixPath("/") / asked.said("DirectoryPath")
         home = self._desk.layout.home.resolve()
-        folder = home.joinpath(*path.parts[1:]).resolve()
-        if not folder.is_relative_to(home) or not folder.is_dir():
+        folder = _resolved(home.joinpath(*path.parts[1:]))
+        # The keys' folder is no part of the product's file system.
+        if folder is None or not folder.is_relative_to(home) or folder.is_relative_to(home / "private"):
             raise SoapFault(f"there is no folder {path}")
         return {"ListOfFiles": {"File": sorted(_names(folder))}}
 
@@ -186,6 +190,14 @@ class ControlCenter:
         known = {service.name for service in self._services}
         found = [center.information(name, status.get(name) if name in known else None, now) for name in wanted]
         return center.report(found, text=text, code=-1 if not failed else 1)
+
+
+def _resolved(path: Path) -> Path | None:
+    """The folder that a path leads to; None, there is none."""
+    try:
+        return path.resolve() if path.is_dir() else None
+    except (OSError, ValueError):
+        return None
 
 
 def _names(folder: Path) -> list[str]:

@@ -95,8 +95,13 @@ class Website:
         return let_in
 
     def _known(self, request: web.Request) -> AdminAccount | None:
-        token = request.cookies.get(COOKIE)
-        return None if token is None else self._sessions.account(token, now=self._desk.now().lab)
+        token, now = request.cookies.get(COOKIE), self._desk.now().lab
+        account = None if token is None else self._sessions.account(token, now=now)
+        return None if account is None or self._guard.locked(account, now=now) else account
+
+    def forget_sessions(self) -> None:
+        """Cisco Tomcat has stopped: whoever was logged in logs in again."""
+        self._sessions = Sessions()
 
     async def _account(self, request: web.Request, kind: Kind, interface: str) -> AdminAccount | None:
         given = _basic(request.headers.get("Authorization", ""))
@@ -174,9 +179,14 @@ async def _answer(request: web.Request, handler: _Handler) -> web.StreamResponse
     except web.HTTPMethodNotAllowed as error:
         return web.Response(status=405, headers={"Allow": error.headers["Allow"]})
     except Exception:  # noqa: BLE001  the one boundary: a bug of ours is told in the log, and never to a client
-        sys.stderr.write(traceback.format_exc())
-        sys.stderr.flush()
+        tell_of_a_bug()
         return web.json_response({"message": "Internal error", "messages": ["Internal error"]}, status=500)
+
+
+def tell_of_a_bug() -> None:
+    """Write the exception that is being handled into the node's log."""
+    sys.stderr.write(traceback.format_exc())
+    sys.stderr.flush()
 
 
 def _unheard() -> logging.Logger:

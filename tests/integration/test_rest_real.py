@@ -272,6 +272,7 @@ def test_an_account_of_privilege_0_only_reads(lab: CommandLine) -> None:
     assert reader.get("/snapshot/server")["server"] == "pub"
     answer = reader.post("/csr", {"service": "tomcat"})
     assert (answer.status_code, answer.json()["reason"]) == (403, "permission")
+    assert reader.call("GET", "/keys/authz").status_code == 403, "as on the command line"
 
 
 @pytest.mark.library

@@ -80,6 +80,7 @@ def test_zeep_asks_for_states_and_orders_services(lab: CommandLine, session: req
 
     assert states(deploy("Deploy")) == {"Cisco DirSync": "Started"}
     assert states(deploy("UnDeploy")) == {"Cisco DirSync": "Stopped"}
+    assert lab.json("dump")["nodes"]["pub"]["services"]["Cisco DirSync"]["enabled"] is False
 
 
 def test_lists_and_the_product(lab: CommandLine, session: requests.Session) -> None:
@@ -98,6 +99,9 @@ def test_lists_and_the_product(lab: CommandLine, session: requests.Session) -> N
     assert "tomcat.pem" in files
     with pytest.raises(zeep.exceptions.Fault, match="there is no folder"):
         extended.getFileDirectoryList("/../../../..")
+    for nowhere in ("/private", "/usr/local/nothing", "/" + "a" * 300, "/a\N{REPLACEMENT CHARACTER}"):
+        with pytest.raises(zeep.exceptions.Fault, match="there is no folder"):
+            extended.getFileDirectoryList(nowhere)
 
 
 def test_the_web_server_is_not_stopped_by_who_it_serves(lab: CommandLine, session: requests.Session) -> None:
@@ -126,6 +130,8 @@ def test_requests_as_other_clients_write_them(lab: CommandLine, session: request
         assert again.status_code == 200
         assert "Set-Cookie" not in again.headers
         assert post(other, where, items).status_code == 401
+        lab.must("service", "restart", "pub", "Cisco Tomcat")
+        assert post(other, where, items, Cookie=cookie).status_code == 401, "a session ends with its web server"
 
     extended = url(lab, service="ControlCenterServicesEx")
     renamed = control("Restart", "Cisco Tftp").replace("soapDoControlServices", "soapDoControlServicesEx")

@@ -10,6 +10,7 @@ safe side, and one prompt more for each would have them read an empty answer (W3
 
 from collections import deque
 from collections.abc import Callable
+from itertools import groupby
 from typing import Literal
 
 import msgspec
@@ -23,6 +24,7 @@ LINE_LIMIT = 4096
 """Characters of a line; what is typed beyond it is dropped."""
 WAITING_LIMIT = 1024
 """Lines that may wait for a command that runs."""
+_MARK = "-----"
 PASTE_LIMIT = 1 << 18
 """Characters of what is pasted; what follows is dropped."""
 ESCAPE_LIMIT = 16
@@ -99,6 +101,9 @@ class Shell:
         self._line = ""
         self._waiting: deque[str] = deque()
         self._pasted: list[str] = []
+        self._pasted_size = 0
+        self._in_block = False
+        """Whether the last line that begins or ends a block of what is pasted begins one."""
         self._held: deque[str] = deque()
         self._shown = 0
         """Lines since the reader last had a say."""
@@ -157,6 +162,7 @@ class Shell:
     def paste(self) -> list[Effect]:
         """Ask for several lines, which a blank one ends; `Answered` follows."""
         self._state, self._pasted = "pasting", []
+        self._pasted_size, self._in_block = 0, False
         if not self._paging:
             self._use_waiting()
             self._if_nobody_answers()
@@ -241,10 +247,14 @@ class Shell:
     def _paste_line(self, line: str) -> None:
         if not line.strip():
             # Before the text: somebody's spare line end. Inside an unfinished block: the text cannot end there.
-            if self._pasted and not _is_open(self._pasted):
+            if self._pasted and not self._in_block:
                 self._state = "busy"
                 self._effects.append(Answered("\n".join((*self._pasted, ""))))
-        elif sum(map(len, self._pasted)) + len(line) <= PASTE_LIMIT:
+            return
+        if line.startswith(_MARK):
+            self._in_block = line.startswith(f"{_MARK}BEGIN")
+        self._pasted_size += len(line)
+        if self._pasted_size <= PASTE_LIMIT:
             self._pasted.append(line)
 
     def _interrupt(self) -> None:
@@ -366,17 +376,10 @@ class Shell:
     def _taken(self) -> list[Effect]:
         """What has come of it, with neighbouring output in one piece."""
         taken: list[Effect] = []
-        for each in self._effects:
-            last = taken[-1] if taken else None
-            if isinstance(each, Write) and isinstance(last, Write):
-                taken[-1] = Write(last.text + each.text)
+        for is_output, effects in groupby(self._effects, key=lambda each: isinstance(each, Write)):
+            if is_output:
+                taken.append(Write("".join(each.text for each in effects if isinstance(each, Write))))
             else:
-                taken.append(each)
+                taken += effects
         self._effects = []
         return taken
-
-
-def _is_open(lines: list[str]) -> bool:
-    """Whether the last line that begins or ends a block begins one."""
-    marks = [line for line in lines if line.startswith("-----")]
-    return bool(marks) and marks[-1].startswith("-----BEGIN")

@@ -26,7 +26,8 @@ async def show_cli_session_timeout(console: Console, _: Mapping[str, str]) -> No
 async def set_cli_session_timeout(console: Console, given: Mapping[str, str]) -> None:
     """For this session, at once. [inferred] the texts but for the question, and that it is not kept."""
     said = given["minutes"]
-    if not (said.isascii() and said.isdigit() and LEAST_MINUTES <= int(said[:9]) <= MOST_MINUTES):
+    is_number = said.isascii() and said.isdigit() and len(said) <= len(str(MOST_MINUTES))
+    if not (is_number and LEAST_MINUTES <= int(said) <= MOST_MINUTES):
         raise Failed(f"The session timeout is {LEAST_MINUTES} to {MOST_MINUTES} minutes")
     if await agrees(console, "Continue (y/n)?"):
         console.idle_minutes = int(said)

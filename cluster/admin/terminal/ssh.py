@@ -6,6 +6,8 @@ taken both as `password` and as `keyboard-interactive`, because some clients kno
 
 import asyncio
 import socket
+import sys
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -107,6 +109,9 @@ class _Login(asyncssh.SSHServer):
         """See `asyncssh.SSHServer`; a keyboard-interactive answer comes here as well."""
         desk, locked = self._server.desk, False
         self._attempts += 1
+        if self._attempts > _ATTEMPTS:  # who does not wait for an answer has the waiting for the last one ended
+            self._disconnect()
+            return False
         try:
             account = self._server.guard.admit("platform", username, password, now=desk.now().lab)
         except LockedOut:
@@ -114,10 +119,14 @@ class _Login(asyncssh.SSHServer):
         if account is None:
             desk.refused(username, INTERFACE, self._address("peername"), locked=locked)
             await asyncio.sleep(FAILED_S)
-            if self._attempts >= _ATTEMPTS and self._connection is not None:
-                self._connection.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Too many failures")
+            if self._attempts >= _ATTEMPTS:
+                self._disconnect()
         self._account = account
         return account is not None
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Too many failures")
 
     def session_requested(self) -> "bool | asyncssh.SSHServerSession[str]":
         if self._account is None or len(self._sessions) >= SESSIONS:
@@ -162,8 +171,21 @@ class _Channel(asyncssh.SSHServerSession[str]):
 
     async def run(self) -> None:
         """Serve it to its end."""
-        status = await self._session.run(BANNER)
+        try:
+            status = await self._session.run(BANNER)
+        except Exception:  # noqa: BLE001  the one boundary: a bug in a session ends the session, and not the node
+            sys.stderr.write(traceback.format_exc())
+            sys.stderr.flush()
+            status = 1
         self._channel.exit(status)
+
+    def pause_writing(self) -> None:
+        """The client does not read: nothing more is heard of it until it does."""
+        self._channel.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._channel.resume_reading()
 
     # -- as asyncssh's session
 

@@ -29,6 +29,8 @@ def test_failures_one_after_another_lock_the_account_and_no_other() -> None:
     with pytest.raises(LockedOut):
         guard.admit("platform", "administrator", "right", now=9 + LOCKED_FOR)
     assert guard.admit("platform", "reader", "also right", now=10) is READER
+    assert [guard.locked(account, now=10) for account in (OS, READER)] == [True, False]
+    assert not guard.locked(OS, now=10 + LOCKED_FOR)
     assert guard.admit("platform", "administrator", "right", now=10 + LOCKED_FOR) is OS
 
 

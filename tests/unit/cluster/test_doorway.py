@@ -74,9 +74,11 @@ async def test_it_keeps_no_more_than_it_may() -> None:
 
 
 async def test_a_client_that_goes_before_it_was_let_in() -> None:
-    door, _, _ = await at_the_door()
+    door, wire, server = await at_the_door()
     door.connection_lost(None)
     assert door.closed.done()
+    door.admit(server)
+    assert (wire.done, server.heard) == ([], []), "nobody waits for who is not there"
 
 
 async def test_who_begins_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,9 @@ class NoWebsite:
     async def protocol(self) -> asyncio.Protocol:
         raise AssertionError
 
+    def closed(self) -> None:
+        raise AssertionError
+
 
 class NoTerminal:
     """Nor are they System SSH's."""
@@ -52,15 +55,23 @@ class Told:
 
 
 @asynccontextmanager
-async def listening(told: Told, home: Path) -> AsyncIterator[Listeners]:
+async def listening(told: Told, home: Path, terminal: NoTerminal | None = None) -> AsyncIterator[Listeners]:
     ring, book = KeyRing(home), RuleBook.load("14SU2")
-    listeners = Listeners("127.0.0.1", Ports(), ring, book, website=NoWebsite(), terminal=NoTerminal())
+    listeners = Listeners("127.0.0.1", Ports(), ring, book, website=NoWebsite(), terminal=terminal or NoTerminal())
     listeners.attach(told.events.append, told.moved)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(listeners.run())
         await asyncio.sleep(0)
         yield listeners
         listeners.close()
+
+
+class Keyless(NoTerminal):
+    """Its host key cannot be had."""
+
+    async def serve(self, sock: socket.socket, let_in: Callable[[], None]) -> None:
+        sock.close()
+        raise PermissionError(13, "Permission denied", let_in)
 
 
 async def turns(number: int) -> None:
@@ -157,6 +168,18 @@ async def test_who_was_let_in_stays_and_there_is_no_room_for_more(monkeypatch: p
             assert (doors.make_room([door], door), door.knocking, len(door)) == (False, 0, 2)
             door.clear()
         assert len(door) == 0
+
+
+async def test_a_command_line_without_its_host_key_ends_nobody(tmp_path: Path) -> None:
+    told = Told()
+    shell = Listener(rule="ours", name="ssh", service="SSH", port=0, speaks="ssh", presents=())
+    async with listening(told, tmp_path, Keyless()) as listeners:
+        listeners.take_up(TakeUp("SSH", Loaded(listeners=(shell,))))
+        host, _, port = told.addresses["ssh"].partition(":")
+        for expected in (1, 2):
+            with socket.create_connection((host, int(port))):
+                await turns(50)
+            assert [type(each) for each in told.events] == [ListenerFailed] * expected
 
 
 async def test_a_port_that_cannot_be_had_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

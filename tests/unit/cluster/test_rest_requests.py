@@ -116,6 +116,11 @@ def test_pasted_certificates_are_taken_apart() -> None:
     assert [each.count(b"BEGIN CERTIFICATE") for each in given] == [1, 1, 1]
 
 
+@pytest.mark.timeout(20)
+def test_a_text_of_beginnings_is_gone_through_once() -> None:
+    assert len(requests.certificates({"certificates": "-----BEGIN A-----" * 60_000})) == 1
+
+
 def test_what_is_no_pem_is_left_to_the_core() -> None:
     assert requests.certificates({"certificates": "nonsense"}) == (b"nonsense",)
     with pytest.raises(Wrong, match="the list is empty"):

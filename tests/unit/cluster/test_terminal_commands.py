@@ -164,6 +164,7 @@ async def test_what_a_session_sets_for_itself(monkeypatch: pytest.MonkeyPatch) -
         "set cli pagination off",
         "show cli pagination",
         "set cli session timeout 4",
+        "set cli session timeout 000000060" + "9" * 400,
         "set cli session timeout 60",
         "y",
         "show cli session timeout",

@@ -219,6 +219,17 @@ def test_nothing_that_is_typed_is_kept_without_bound() -> None:
     assert len(answer.text) < PASTE_LIMIT * 1.01
 
 
+@pytest.mark.timeout(20)
+def test_very_many_short_lines_take_no_longer_than_few_long_ones() -> None:
+    made = shell()
+    assert len(made.feed("\n" * 200_000)) == 1
+    made.feed("set\n")
+    made.paste()
+    made.feed("-----BEGIN A-----\n" + "\ny\n" * 100_000 + "-----END A-----\n")
+    (answer,) = asked(made.feed("\n"))
+    assert isinstance(answer, Answered)
+
+
 @given(KEYS, st.lists(st.integers(0, 40)), st.sampled_from(["prompt", "busy", "asking", "pasting", "paging"]))
 def test_however_the_input_is_cut_the_same_comes_out(typed: str, cuts: list[int], state: str) -> None:
     def begun() -> Shell:
