@@ -19,6 +19,7 @@ from tests.integration.real_lab import make_home, opened
 from tests.integration.test_cli_lab import PATIENCE_S, CommandLine
 from tests.integration.usage import processes
 from tests.soak_sizes import RESTARTS
+from ucmlab.cluster.greetings import GET
 from ucmlab.cluster.labclient import connect
 from ucmlab.cluster.local import LocalLab
 from ucmlab.cluster.nodeprocess import Node
@@ -111,12 +112,15 @@ class Clients:
             self.cut_off += len(connected)
 
     def are_served(self) -> None:
-        """Every listener answers."""
+        """Every listener answers, and the website, which a node loads for whoever comes first."""
         for node, addresses in self._addresses.items():
             assert {row.name for service in SERVICES for row in LISTENERS[service]} <= addresses.keys()
             for listener in ("https", "https_alt", "tvs", "tftp_mra"):
                 with self._context.wrap_socket(self._dial(node, listener)) as inside:
                     assert inside.getpeercert(binary_form=True)
+                    if listener == "https":
+                        inside.sendall(GET)
+                        assert inside.recv(4096).startswith(b"HTTP/1.1 ")
 
     def _dial(self, node: str, listener: str) -> socket.socket:
         host, _, port = self._addresses[node][listener].rpartition(":")
@@ -153,6 +157,7 @@ def test_two_hundred_restarts_a_minute_over_twenty_one_nodes_leave_nothing_behin
         took.append(time.monotonic() - began)
 
     with closing(link):
+        clients.are_served()
         everything = [(node, service) for service, node in product(SERVICES, NODES)]
         for node, service in everything:  # what a process takes once, it has taken then
             clients.see(node, service, partial(restart, node, service))
@@ -229,6 +234,16 @@ class Resident:
         pulse = self.node.shell.pulse()
         return pulse.idle and pulse.connected and not pulse.unanswered
 
+    async def visit(self) -> None:
+        """Have the node load its website, as it does for whoever comes first."""
+        reader, writer = await self._connect("https", tls=True)
+        writer.write(GET)
+        async with asyncio.timeout(TIMEOUT_S):
+            assert (await reader.readline()).startswith(b"HTTP/1.1 ")
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
+
     async def restart(self, service: str) -> None:
         """While two are connected to each of its listeners: one has said nothing, one has come through TLS."""
         clients = [await self._connect(row.name, tls=False) for row in LISTENERS[service]]
@@ -277,6 +292,7 @@ def held() -> Census:
 @pytest.mark.slow
 async def test_restarts_leave_no_task_of_a_node_behind(tmp_path: Path) -> None:
     async with opened(make_home(tmp_path, "pub,sub1"), stepped=False) as lab, living_here(lab, "sub1") as resident:
+        await resident.visit()
         for service in SERVICES:
             await resident.restart(service)
         before = held()
