@@ -16,6 +16,8 @@ from tests import soak_sizes
 from ucmlab.cluster.bench.measuring import commit, cores, today
 
 ROOT = Path(__file__).parent.parent
+IMPORTED = "ignore:Module already imported:pytest.PytestAssertRewriteWarning"
+"""This file has imported what pytest would load as ucmlab's own plugin for users; its asserts need no rewriting."""
 WORDS = {"passed": "held", "failed": "FAILED", "skipped": "skipped"}
 
 
@@ -87,7 +89,7 @@ def main(arguments: list[str]) -> int:
     keep = "--keep" in arguments
     begun, listener = origin(), Listener()
     chosen = [each for each in arguments if each != "--keep"]
-    status = pytest.main(["-m", "soak", "-q", "--no-header", *chosen], [listener])
+    status = pytest.main(["-m", "soak", "-q", "--no-header", "-W", IMPORTED, *chosen], [listener])
     report = [f"{line}\n" for line in lines(begun, sizes(), listener.told)]
     sys.stdout.writelines(["\n", *report])
     if keep:
