@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.processes import outlive_threads
 
 _READY = "ready"
 
@@ -25,6 +26,7 @@ def detached(body: Callable[[Callable[[], None]], None], log: Path) -> None:
         Unusable: it could not become ready; the daemon's word.
     """
     reading, writing = os.pipe()
+    outlive_threads()
     middle = os.fork()
     if middle == 0:
         os.close(reading)

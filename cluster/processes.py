@@ -4,6 +4,7 @@ import ctypes
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterable
 
 from setproctitle import setproctitle
@@ -13,6 +14,9 @@ _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 _LARGE = 128 << 10
 """Bytes: glibc's own threshold, which it raises unless it is set."""
 _HIGHEST_FD = 65_536
+_LOOK_EVERY_S = 0.0005
+_LOOKS = 2_000
+"""A second: threads that live on are somebody else's, and not waited for."""
 
 
 def die_with_parent(parent: int) -> None:
@@ -43,6 +47,22 @@ def settle_memory() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _LARGE)
         mallopt(_M_ARENA_MAX, 1)
+
+
+def outlive_threads() -> None:
+    """Wait until threads that have ended are gone for the system as well: call it before a fork.
+
+    Python has joined a thread when its code is over. Only then does OpenSSL put away what it kept for the thread, under
+    a lock of its own; a fork at that moment gives the child the lock as it is, held by nobody: its first thread that
+    uses OpenSSL would wait for ever.
+    """
+    for _ in range(_LOOKS):
+        try:
+            if len(os.listdir("/proc/self/task")) == 1:  # noqa: PTH208  names alone are wanted
+                return
+        except FileNotFoundError:
+            return  # no such system
+        time.sleep(_LOOK_EVERY_S)
 
 
 def close_inherited(keep: Iterable[int]) -> None:

@@ -23,6 +23,7 @@ from ucmlab.cluster.control_messages import (
     Spawn,
     Spawned,
 )
+from ucmlab.cluster.processes import outlive_threads
 
 LARGEST_ANSWER = 4096
 _decoder: msgspec.msgpack.Decoder[FromForkServer] = msgspec.msgpack.Decoder(FromForkServer)
@@ -84,6 +85,7 @@ def _started(spec: ForkServerSpec) -> subprocess.Popen[bytes]:
 
 
 def _forked(spec: ForkServerSpec) -> _Forked:
+    outlive_threads()
     pid = os.fork()
     if pid == 0:
         # Not earlier: what only nodes need is loaded while the lab's owner goes on.
