@@ -313,6 +313,7 @@ def test_every_change_is_kept_with_who_and_from_where(lab: CommandLine) -> None:
     }
 
 
+@pytest.mark.library
 def test_the_host_key_is_its_owners_alone_and_stays(lab: CommandLine) -> None:
     def key() -> object:
         client = door.paramiko()
@@ -333,6 +334,7 @@ def test_the_host_key_is_its_owners_alone_and_stays(lab: CommandLine) -> None:
     assert key() == before
 
 
+@pytest.mark.library
 def test_wrong_passwords_lock_the_account_for_all_interfaces(lab: CommandLine) -> None:
     door, api = Door(lab, "sub1", user="READER"), Api(lab, "sub1", user="READER")
     for _ in range(FAILURES):
@@ -354,6 +356,7 @@ def _refused(door: Door, password: str) -> None:
     asyncio.run(try_it())
 
 
+@pytest.mark.library
 def test_nothing_is_left_of_sessions_that_have_ended(lab: CommandLine) -> None:
     door = Door(lab, "pub")
     door.spoken("show version active")
