@@ -17,6 +17,7 @@ from ucmlab.cluster import state
 from ucmlab.cluster.ca.keys import KeySource
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.outside.received import Logged, Mail
+from ucmlab.cluster.rolling import summed, turns
 from ucmlab.node.events import SetParameter
 from ucmlab.node.instant import duration, to_datetime
 from ucmlab.node.parameter_rules import CLUSTER
@@ -306,6 +307,22 @@ class Lab:
             Unusable: the release has no such page.
         """
         return Page(self._telling, CLUSTER, name)
+
+    async def restart(self, service: str) -> Reply:
+        """Restart a service on every node that runs it, one after the other, the publisher first (C-19).
+
+        It ends with the first node on which it fails.
+
+        Raises:
+            Unusable: no node runs it.
+        """
+        nodes, replies = {node.name: node for node in self.nodes}, list[Reply]()
+        order = turns(service, {name: node.services for name, node in nodes.items()})
+        for name in order:
+            replies.append(await nodes[name].restart(service))
+            if replies[-1].outcome != "done":
+                break
+        return Reply(self._telling, f"restart {service} on {', '.join(order)}", summed("", order, replies))
 
     async def upgrade(self, release: str) -> Reply:
         """Upgrade all nodes that do not run the release yet: the publisher, then the others (B.19).

@@ -1,7 +1,7 @@
 """`ucmlab service`: what runs on a node, and orders to it over the bus."""
 
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, NoReturn, get_args
 
 import click
 
@@ -10,9 +10,12 @@ from ucmlab.cluster.cli.answering import end_with, operation_id
 from ucmlab.cluster.cli.lablink import LabLink, outline_of
 from ucmlab.cluster.cli.options import directory_option, json_option
 from ucmlab.cluster.cli.printing import print_result, print_table
-from ucmlab.cluster.cli.snapshot import Outline, Service, service_named
+from ucmlab.cluster.cli.snapshot import NodeOutline, Outline, Service, known_service, service_named
 from ucmlab.cluster.provision import open_lab
+from ucmlab.cluster.rolling import summed, turns
+from ucmlab.node.commands import Reply
 from ucmlab.node.events import OrderService
+from ucmlab.node.parameter_rules import CLUSTER
 
 Action = Literal["start", "stop", "restart", "enable", "disable"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
@@ -20,7 +23,7 @@ COLUMNS = ("SERVICE", "STATE", "KIND", "AT BOOT", "SINCE", "LOADED", "PENDING RE
 _HELP = {
     "start": "Start a service of a node.",
     "stop": "Stop a service of a node; it is started again at the node's next start.",
-    "restart": "Restart a service, which then loads its certificates anew.",
+    "restart": "Restart a service, which then loads its certificates anew; cluster: on one node after the other.",
     "enable": "Have a service started at boot.",
     "disable": "Have a service not started at boot.",
 }
@@ -47,15 +50,18 @@ def list_services(node: str, *, directory: Path, as_json: bool) -> None:
 
 def _order(action: Action) -> click.Command:
     @click.command(action, help=_HELP[action])
-    @click.argument("node")
+    @click.argument("node", metavar="NODE|cluster" if action == "restart" else "NODE")
     @click.argument("name", metavar="SERVICE", nargs=-1, required=True)
     @directory_option
     @json_option
     def order(node: str, name: tuple[str, ...], *, directory: Path, as_json: bool) -> None:
+        # Blanks are part of every service's name: with or without quotes, both are understood.
+        said = " ".join(name)
+        if node == CLUSTER and action == "restart":
+            _restart_everywhere(said, directory, as_json=as_json)
         with attaching.attach(open_lab(directory)) as lab:
             state = outline_of(lab)
-            # Blanks are part of every service's name: with or without quotes, both are understood.
-            wanted = service_named(state, node, " ".join(name))
+            wanted = service_named(state, node, said)
             reply = lab.operate(_control_center(state, node), OrderService(operation_id(), node, wanted, action))
             now = _state_now(lab, node, wanted) if reply.outcome == "done" else ""
         end_with(reply, as_json=as_json, done=f"done: {action} {wanted} on {node}{now}")
@@ -65,6 +71,25 @@ def _order(action: Action) -> click.Command:
 
 for _action in ACTIONS:
     service.add_command(_order(_action))
+
+
+def _restart_everywhere(said: str, directory: Path, *, as_json: bool) -> NoReturn:
+    with attaching.attach(open_lab(directory)) as lab:
+        state = outline_of(lab)
+        called = (known_service(node.services, said) for node in state.nodes.values())
+        service = next(filter(None, called), said)
+        states = {name: _states(node) for name, node in state.nodes.items()}
+        nodes, op_id, replies = turns(service, states), operation_id(), list[Reply]()
+        for node in nodes:
+            order = OrderService(f"{op_id}-{node}", node, service, "restart")
+            replies.append(lab.operate(_control_center(state, node), order))
+            if replies[-1].outcome != "done":
+                break
+    end_with(summed(op_id, nodes, replies), as_json=as_json, done=f"done: restart {service} on {', '.join(nodes)}")
+
+
+def _states(node: NodeOutline) -> dict[str, str]:
+    return {name: found.state for name, found in node.services.items()}
 
 
 def _control_center(state: Outline, node: str) -> str:

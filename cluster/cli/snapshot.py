@@ -154,10 +154,17 @@ def service_named(state: Outline, node: str, name: str) -> str:
         Unusable: there is no such node, or it has no such service.
     """
     services = state.node(node).services
-    for known in services:
-        if name.casefold() in (known.casefold(), known.casefold().removeprefix("cisco ")):
-            return known
+    if (found := known_service(services, name)) is not None:
+        return found
     raise Unusable(f"{node} has no service {name!r}; `ucmlab service list {node}` shows all {len(services)}")
+
+
+def known_service(services: Iterable[str], name: str) -> str | None:
+    """The one of these services that is called so; None, none is."""
+    spelled = name.casefold()
+    return next(
+        (each for each in services if spelled in (each.casefold(), each.casefold().removeprefix("cisco "))), None
+    )
 
 
 def no_node(name: str, known: Iterable[str]) -> Unusable:

@@ -8,6 +8,7 @@ import pytest
 from tests.integration.real_lab import make_home, opened
 from tests.old_identities import identities_of_an_old_ca
 from tests.peers import links_that_end, servers_outside
+from tests.rolling_restarts import one_node_after_the_other
 from tests.unit.scenarios.told import as_story
 from ucmlab.cluster.ca.keys import simulation_keys
 from ucmlab.node.rule_rows import Profile
@@ -42,3 +43,10 @@ async def test_what_an_old_ca_signed_is_presented_and_refused_for_it(tmp_path: P
 @pytest.mark.rule("R-192")
 async def test_a_long_lived_link_ends_with_its_peer_its_service_and_its_node(tmp_path: Path) -> None:
     await holds(links_that_end, tmp_path)
+
+
+@pytest.mark.library
+@pytest.mark.slow
+@pytest.mark.rule("C-19", "R-155")
+async def test_a_service_is_restarted_on_one_node_after_the_other(tmp_path: Path) -> None:
+    await holds(one_node_after_the_other, tmp_path)

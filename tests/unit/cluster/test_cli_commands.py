@@ -286,6 +286,18 @@ def test_without_the_publisher_or_for_a_node_that_is_down_the_node_itself_is_ask
     assert result.exit_code == 1
 
 
+def test_the_cluster_is_restarted_node_by_node(lab: Bench) -> None:
+    for node in ("pub", "sub1"):
+        lab.link.extra[node] = {"services": TFTP}
+    result = lab.run("service", "restart", "cluster", "tftp")
+    asked = [(at, each.node, each.action) for at, each in lab.link.operations if isinstance(each, OrderService)]
+    assert result.exit_code == 0
+    assert asked[:2] == [("pub", "pub", "restart"), ("pub", "sub1", "restart")]
+    assert len({each.op_id for _, each in lab.link.operations}) == len(asked)
+    assert lab.run("service", "restart", "cluster", "Cisco Nothing").exit_code == 2
+    assert lab.run("service", "stop", "cluster", "tftp").exit_code == 2
+
+
 @pytest.mark.parametrize(
     "arguments", [["start", "sub1", "Cisco Nothing"], ["stop", "sub9", "Cisco Tftp"], ["list", "sub9"]]
 )
