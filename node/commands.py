@@ -7,12 +7,10 @@ dropped; a file command that belongs to no operation is only reported. What is `
 the next command begins; the rest survives one only after `SyncDisk`.
 """
 
-from typing import Literal
-
 import msgspec
 
 from ucmlab.broker.messages import Row, RowKey, Setting, Shared
-from ucmlab.node.config import AuthzKey
+from ucmlab.node.config import AuthzAsked
 from ucmlab.node.listeners import Speaks
 from ucmlab.node.loaded import Loaded
 from ucmlab.node.syslog import SyslogMessage
@@ -294,7 +292,7 @@ class MakeAuthz(Command, frozen=True):
 
     generation: int
     """Of the pair: it goes up whichever of the two is new."""
-    key: AuthzKey | Literal[""] = ""
+    key: AuthzAsked = ""
     """The one to be made, while the other stays; empty: both, as the installation does."""
 
 

@@ -9,6 +9,8 @@ Policy = Literal["faithful", "modern", "legacy"]
 Timing = Literal["instant", "product"]
 AuthzKey = Literal["signing", "encryption"]
 """The keys of OAuth (R-125)."""
+AuthzAsked = AuthzKey | Literal[""]
+"""Which of them is to be made; empty: both."""
 AUTHZ_KEYS: tuple[AuthzKey, ...] = get_args(AuthzKey)
 
 
@@ -57,4 +59,8 @@ class NodeConfig(msgspec.Struct, frozen=True):
     @property
     def fqdn(self) -> str:
         """The node's fully qualified name, as its certificates carry it."""
-        return f"{self.name}.{self.domain}"
+        return self.fqdn_of(self.name)
+
+    def fqdn_of(self, node: str) -> str:
+        """The fully qualified name of a node of the cluster."""
+        return f"{node}.{self.domain}"

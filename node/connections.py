@@ -109,7 +109,7 @@ class Connections:
         if event.node and (listener is None or listener.speaks == "ssh"):
             raise Refusal("not_found", f"{event.client} connects to no node; name one of its TLS listeners")
         _check_place(event)
-        fqdn = f"{event.node}.{me.domain}" if event.node else event.address.rpartition(":")[0]
+        fqdn = me.fqdn_of(event.node) if event.node else event.address.rpartition(":")[0]
         speaks: Speaks = listener.speaks if event.node and listener is not None else ""
         return OpenTls(
             token=TIMER + event.op_id,

@@ -283,14 +283,12 @@ class NodeCore:
         self.installation.complete = image.installed
 
     def _without_retired(self, image: DiskImage) -> DiskImage:
-        """The disk without rows and files of units that this release has no more; nobody asks for them again."""
+        """The disk without rows and tombstones of units that this release has no more; nobody asks for them again."""
         retired, there = self.context.rulebook.retired_units, image.replica
-        if not any(row.unit in retired for row in there.rows) and not any(
-            each[0] in retired for each in there.tombstones
-        ):
-            return image
         rows = tuple(row for row in there.rows if row.unit not in retired)
         tombstones = tuple(each for each in there.tombstones if each[0] not in retired)
+        if (len(rows), len(tombstones)) == (len(there.rows), len(there.tombstones)):
+            return image
         left = msgspec.structs.replace(there, floor=0, rows=rows, tombstones=tombstones)
         self.context.ask(InstallSnapshot(left.epoch, left.seq, left.hash, rows, tombstones, left.settings))
         return msgspec.structs.replace(image, replica=left)

@@ -64,8 +64,8 @@ def names_of_all(context: Context, unit: Unit, more: tuple[str, ...] = ()) -> tu
     for name in more:
         if _is_address(name):
             raise Refusal("alternative_name", f"{name}: a multi-server request takes names, no addresses")
-    domain = context.config.domain
-    return (*(f"{name}.{domain}" for name in participants(context, unit.name)), domain)
+    me = context.config
+    return (*(me.fqdn_of(name) for name in participants(context, unit.name)), me.domain)
 
 
 def _unit(context: Context, name: str) -> Unit:

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import msgspec
 
 from ucmlab.broker.messages import Row, Setting, Shared
-from ucmlab.node.config import AuthzKey
+from ucmlab.node.config import AuthzAsked, AuthzKey
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -162,7 +162,7 @@ class AuthzMade(Event, frozen=True):
     """The answer to `MakeAuthz`: what it asked for is in the key ring."""
 
     generation: int
-    key: AuthzKey | Literal[""] = ""
+    key: AuthzAsked = ""
 
 
 class KeysSealed(Event, frozen=True):
@@ -462,7 +462,7 @@ class RegenerateAuthz(Event, frozen=True):
     """Make one of the authz keys anew, and copy both to all nodes that are up (R-123, R-133)."""
 
     op_id: str
-    key: AuthzKey | Literal[""] = ""
+    key: AuthzAsked = ""
     """Empty: both, as the installation does; the product has no such verb."""
     cause: str = ""
 

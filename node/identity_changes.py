@@ -224,7 +224,7 @@ class IdentityChanges:
     def _check_one_node(self, leaf: Certificate) -> None:
         """See that a certificate that comes by the command line names no other node, where the release wants that."""
         me, rulebook = self._context.config, self._context.rulebook
-        others = {f"{member.name}.{me.domain}" for member in me.members} - {me.fqdn}
+        others = {me.fqdn_of(member.name) for member in me.members} - {me.fqdn}
         if not others.isdisjoint(leaf.sans) and not rulebook.offers("multi_san_by_cli"):
             raise Refusal("multi_san_by_cli", rulebook.features["multi_san_by_cli"].text)
 

@@ -8,7 +8,6 @@ import hashlib
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 from cryptography import x509
@@ -22,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from ucmlab.node.config import AuthzKey
+from ucmlab.node.config import AuthzAsked
 from ucmlab.node.csr_reading import UNREADABLE_CSR, read_csr
 from ucmlab.node.errors import SealBroken
 from ucmlab.node.privatefile import TEMPORARY, private_folder, read_private, sync_folder, write_private
@@ -254,7 +253,7 @@ class KeyRing:
         """
         self._store(unit, self.identity_key(source, certificate))
 
-    def make_authz(self, generation: int, key: AuthzKey | Literal[""] = "") -> AuthzDigests:
+    def make_authz(self, generation: int, key: AuthzAsked = "") -> AuthzDigests:
         """Make and store new OAuth keys (R-125: the signing key is RSA, the encryption key symmetric).
 
         Args:

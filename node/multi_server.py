@@ -122,7 +122,7 @@ class MultiServer:
 
     def _names_others(self, unit: str, names: Iterable[str]) -> bool:
         """Whether further nodes are named, where there are any: a node may be called `sub-ms`, and asks for itself."""
-        everybody = {f"{name}.{self._context.config.domain}" for name in participants(self._context, unit)}
+        everybody = {self._context.config.fqdn_of(name) for name in participants(self._context, unit)}
         others = everybody - {self._context.config.fqdn}
         return everybody != others and (not others or not others.isdisjoint(names))
 

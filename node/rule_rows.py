@@ -249,6 +249,8 @@ class Release(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     rule: str
     name: str
+    version: str
+    """The product's own number."""
     replication: Policy
     """What `--replication auto` means."""
     trust_file_names: TrustFileNames

@@ -83,10 +83,11 @@ class Upgrading:
     def begin(self) -> None:
         """Carry over; a node that was killed meanwhile begins again, and finds done what was done."""
         self._context.record("upgrade_begun", former=self.former, release=self._context.config.release)
-        if DROPS_EXPIRED in self._context.rulebook.offered:
+        if self._context.rulebook.offers(DROPS_EXPIRED):
             self._drop_expired()
-        self._missing = {unit for unit in self._new_units() if unit not in self._identities}
-        for unit in [each for each in self._new_units() if each in self._missing]:
+        missing = [unit for unit in self._new_units() if unit not in self._identities]
+        self._missing = set(missing)
+        for unit in missing:
             self._context.ask(MakeIdentity(unit))
         if not self._missing:
             self._propose_rows()

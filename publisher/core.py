@@ -8,8 +8,6 @@ Three rules govern this file (anchors.md iv, v):
 - one answer per operation id, however often it is asked.
 """
 
-from typing import Literal
-
 import msgspec
 
 from ucmlab.broker import topics
@@ -31,7 +29,7 @@ from ucmlab.broker.messages import (
     Snapshot,
 )
 from ucmlab.node.commands import AppendLog, BeginEpoch, Halt, MakeAuthz, RaiseFloor, RecordAnswer, Reply
-from ucmlab.node.config import AuthzKey
+from ucmlab.node.config import AuthzAsked
 from ucmlab.node.core import NodeCore
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import (
@@ -94,7 +92,7 @@ class PublisherCore(NodeCore):
         self._ack_counts: dict[str, tuple[int, int]] = {}
         self._seen = (0, 0)
         self._head_due = False
-        self._authz_requests: dict[str, AuthzKey | Literal[""]] = {}
+        self._authz_requests: dict[str, AuthzAsked] = {}
         """Operation id to the key that it asks for, in their order."""
         self._making_authz = False
         for op_id, outcome, reason, seq in image.log.answers:
@@ -457,7 +455,7 @@ class PublisherCore(NodeCore):
         self.context.cause = event.cause
         self._make_authz(event.key)
 
-    def _make_authz(self, key: AuthzKey | Literal[""] = "") -> None:
+    def _make_authz(self, key: AuthzAsked = "") -> None:
         """Make the next generation; who asks for the same while one is being made gets that one."""
         if not self._making_authz:
             self._making_authz = True

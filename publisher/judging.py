@@ -165,22 +165,15 @@ def judge_installation(
 def judge_boot(
     rulebook: RuleBook, config: NodeConfig, replica: Replica, proposal: Proposal, *, origin: str, now: Instant
 ) -> Wanted:
-    """What a node brings before its services start for the first time, in its life or in a release."""
-    if proposal.kind == upgrading.KIND:
-        return judge_upgraded(rulebook, config, replica, proposal, origin=origin, now=now)
-    return judge_installation(rulebook, config, replica, proposal, origin=origin)
+    """What a node brings before its services start for the first time, in its life or in a release (B.19).
 
-
-def judge_upgraded(
-    rulebook: RuleBook, config: NodeConfig, replica: Replica, proposal: Proposal, *, origin: str, now: Instant
-) -> Wanted:
-    """A node of a new release brings identities that it did not have, and lets go of trust that has expired (B.19).
-
-    Expired is what this node's clock says: one that runs ahead takes nothing away from the others.
+    In a new release it brings identities that it did not have, and lets go of trust that has expired: by this node's
+    clock, so that one that runs ahead takes nothing away from the others.
     """
     removes: list[RowKey] = []
     adds = list(judge_installation(rulebook, config, replica, proposal, origin=origin).adds)
-    for row in upgrading.expired_rows(replica, proposal.removes, origin=origin, wall=now.wall):
+    leaving = proposal.removes if proposal.kind == upgrading.KIND else ()
+    for row in upgrading.expired_rows(replica, leaving, origin=origin, wall=now.wall):
         if unit_kind(rulebook, row.unit) != "trust":
             raise Refusal("wrong_purpose", "it is no trust unit")
         left = without_holder(rulebook, config, row, origin)

@@ -33,13 +33,7 @@ UNKNOWN = "Service is not known"
 
 
 class _Listed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    versions: dict[str, str]
     groups: dict[str, tuple[str, ...]]
-
-
-def version_of(release: str) -> str:
-    """The product's own version number of a release."""
-    return _listed().versions[release]
 
 
 def group_of(service: str) -> str:
@@ -87,10 +81,9 @@ def static_list(services: Iterable[Service]) -> dict[str, Value]:
     }
 
 
-def products(services: Iterable[Service], config: NodeConfig) -> dict[str, Value]:
-    """`getProductInformationList`: what is installed here, and its services."""
+def products(services: Iterable[Service], config: NodeConfig, version: str) -> dict[str, Value]:
+    """`getProductInformationList`: what is installed here, in which version of the product, and its services."""
     name, product = PRODUCTS.get(config.role, PRODUCTS[""])
-    version = version_of(config.release)
     return {
         "ActiveServerVersion": version,
         "PrimaryNode": str(config.is_publisher).lower(),

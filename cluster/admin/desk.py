@@ -6,12 +6,14 @@ cause of everything that follows. A client that goes away takes its operation ba
 """
 
 import asyncio
+import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
-from ucmlab.cluster.admin.accounts import AdminAccount
+from ucmlab.cluster.admin.accounts import FAILED_S, AdminAccount, Guard, Kind, LockedOut
 from ucmlab.node.clock import LabClock
 from ucmlab.node.commands import Record, Reply
 from ucmlab.node.config import NodeConfig
@@ -32,6 +34,12 @@ class Caller(msgspec.Struct, frozen=True):
     account: AdminAccount
     interface: str
     address: str
+
+
+def tell_of_a_bug() -> None:
+    """Write the exception that is being handled into the node's log."""
+    sys.stderr.write(traceback.format_exc())
+    sys.stderr.flush()
 
 
 class _Waiting:
@@ -158,6 +166,29 @@ class Desk:
 
     def _named(self, what: str) -> str:
         return f"{self.config.name}.{self._boot}.{what}"
+
+    async def let_in(
+        self, guard: Guard, kind: Kind, name: str, password: str, *, interface: str, address: str
+    ) -> AdminAccount | None:
+        """The account of whoever says so; None after a wrong password, which is kept and takes its time.
+
+        Args:
+            guard: knows the accounts.
+            kind: of account that the interface takes.
+            name: as the client says it.
+            password: likewise.
+            interface: which one it is.
+            address: where the client is.
+        """
+        locked = False
+        try:
+            account = guard.admit(kind, name, password, now=self.now().lab)
+        except LockedOut:
+            account, locked = None, True
+        if account is None:
+            self.refused(name, interface, address, locked=locked)
+            await asyncio.sleep(FAILED_S)
+        return account
 
     def _audit(self, what: str, caller: Caller, phase: str, about: Mapping[str, str]) -> str:
         who: dict[str, str | int | bool | None] = {

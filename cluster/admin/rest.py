@@ -30,7 +30,7 @@ from ucmlab.cluster.admin.accounts import FULL, ORDINARY, READ
 from ucmlab.cluster.admin.desk import Caller, Desk
 from ucmlab.cluster.admin.rest_answers import Answer
 from ucmlab.cluster.admin.rest_requests import Wrong
-from ucmlab.cluster.admin.website import CALLER, BadBody, Website, read_body
+from ucmlab.cluster.admin.website import CALLER, BadBody, Website, read_body, served_by
 from ucmlab.node.commands import Reply
 from ucmlab.node.csr import csr_pem
 from ucmlab.node.events import AnyOperation, Regenerate, RegenerateAuthz, Upload
@@ -41,7 +41,6 @@ BODY_LIMIT = 1 << 20
 """Octets of a request's body."""
 AUTHZ = "/keys/authz"
 """As on the command line, nothing for ordinary administrators (W3.1)."""
-SERVED_BY = "Cisco Tomcat"
 _Method = Callable[[web.Request], Awaitable[Answer]]
 
 
@@ -52,6 +51,7 @@ class CertificateApi:
         """`desk` does the work."""
         self._desk = desk
         self._rules = desk.rulebook
+        self._served_by = served_by(desk.rulebook)
         self._units = sorted(desk.rulebook.units_of(desk.config.role), key=lambda unit: unit.listed)
 
     def application(self, website: Website) -> web.Application:
@@ -91,12 +91,12 @@ class CertificateApi:
             caller: Caller = request[CALLER]
             if caller.account.privilege < least:
                 found = answers.wrong(403, "permission", self._rules.refusal_text("permission"))
-                return web.json_response(dict(found.body), status=found.status)
+                return _response(found)
             try:
                 found = await handle(request)
             except Wrong as error:
                 found = error.answer
-            return web.json_response(dict(found.body), status=found.status)
+            return _response(found)
 
         return answer
 
@@ -196,11 +196,10 @@ class CertificateApi:
     async def _order(self, request: web.Request) -> Answer:
         config, known = self._desk.config, self._desk.status().services
         order = requests.order_of(await _body(request), node=config.name, services=known)
-        if order.service == SERVED_BY and order.action != "start":
+        if order.service == self._served_by and order.action != "start":
             # As on the product, where who restarts it from a page that it serves never sees the page again (W2.2).
-            text = (
-                f"{SERVED_BY} serves this interface; restart it on the command line: utils service restart {SERVED_BY}"
-            )
+            service = self._served_by
+            text = f"{service} serves this interface; restart it on the command line: utils service restart {service}"
             return answers.wrong(400, "dependency", text)
         reply = await self._do(request, order, service=order.service, action=order.action)
         return answers.answered(reply, {"service": order.service, "action": order.action})
@@ -214,8 +213,11 @@ class CertificateApi:
 
 
 def _sign_in(_: str) -> web.Response:
-    refused = answers.wrong(401, "permission", "Authentication failed")
-    return web.json_response(dict(refused.body), status=401)
+    return _response(answers.wrong(401, "permission", "Authentication failed"))
+
+
+def _response(answer: Answer) -> web.Response:
+    return web.json_response(dict(answer.body), status=answer.status)
 
 
 async def _body(request: web.Request) -> requests.Body:

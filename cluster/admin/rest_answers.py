@@ -10,6 +10,7 @@ import msgspec
 
 from ucmlab.node.certificates import pem
 from ucmlab.node.commands import Reply
+from ucmlab.node.config import Role
 from ucmlab.node.csr import csr_pem
 from ucmlab.node.events import FileImage
 from ucmlab.node.rulebook import RuleBook, Unit
@@ -102,11 +103,11 @@ def snapshot(
     }
 
 
-def options(rulebook: RuleBook, units: Sequence[Unit], role: str) -> dict[str, object]:
+def options(rulebook: RuleBook, units: Sequence[Unit], role: Role) -> dict[str, object]:
     """`GET /options`: what requests may ask for, by service."""
     offered = []
     for unit in units:
-        row = next((row for (of, name), row in rulebook.csrs.items() if (of, name) == (role, unit.name)), None)
+        row = rulebook.csrs.get((role, unit.name))
         if unit.kind != "identity" or row is None:
             continue
         family = rulebook.identities[unit.name].family

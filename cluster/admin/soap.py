@@ -14,9 +14,9 @@ from aiohttp import web
 
 from ucmlab.cluster.admin import control_center as center
 from ucmlab.cluster.admin import soap_messages as messages
-from ucmlab.cluster.admin.desk import Caller, Desk
+from ucmlab.cluster.admin.desk import Caller, Desk, tell_of_a_bug
 from ucmlab.cluster.admin.soap_messages import Asked, SoapFault, Value
-from ucmlab.cluster.admin.website import CALLER, BadBody, Website, read_body, tell_of_a_bug
+from ucmlab.cluster.admin.website import CALLER, BadBody, Website, read_body, served_by
 from ucmlab.node.commands import Reply
 from ucmlab.node.events import OrderService
 
@@ -26,7 +26,6 @@ BODY_LIMIT = 1 << 18
 """Octets of a request's body."""
 ANSWER_WITHIN_S = 10.0
 """Machine time after which an order is answered with how things are by then; it goes on, and clients poll."""
-SERVED_BY = "Cisco Tomcat"
 _Action = Literal["start", "stop", "restart", "enable", "disable"]
 CONTROLS: Mapping[str, tuple[_Action, ...]] = {
     "Start": ("start",),
@@ -45,6 +44,7 @@ class ControlCenter:
     def __init__(self, desk: Desk) -> None:
         """`desk` does the work."""
         self._desk = desk
+        self._served_by = served_by(desk.rulebook)
         self._services = center.listed(desk.rulebook, desk.config)
         self._operations: Mapping[str, Mapping[str, _Operation]] = {
             "ControlCenterServices": {
@@ -115,7 +115,8 @@ class ControlCenter:
         return {"soapGetStaticServiceListReturn": center.static_list(self._services)}
 
     async def _products(self, _: Asked, __: Caller) -> Value:
-        return {"getProductInformationListReturn": center.products(self._services, self._desk.config)}
+        version = self._desk.rulebook.release.version
+        return {"getProductInformationListReturn": center.products(self._services, self._desk.config, version)}
 
     async def _extended_list(self, _: Asked, __: Caller) -> Value:
         return {"getStaticServiceListExtendedReturn": center.extended_list(self._services, self._desk.config)}
@@ -162,9 +163,9 @@ class ControlCenter:
             raise SoapFault("ServiceList: it is empty")
         if kind in ("Deploy", "UnDeploy") and any(known[name].kind != "feature" for name in names):
             raise SoapFault("ServiceList: network services are always deployed")
-        if SERVED_BY in names and kind != "Start":
+        if self._served_by in names and kind != "Start":
             # [INFERRED]: who is asked would have to answer after its own end.
-            raise SoapFault(f"{SERVED_BY} serves this interface; utils service restart {SERVED_BY} does it")
+            raise SoapFault(f"{self._served_by} serves this interface; utils service restart {self._served_by} does it")
         return names
 
     def _check_node(self, said: str) -> None:
@@ -189,7 +190,7 @@ class ControlCenter:
         wanted = names or [service.name for service in self._services]
         known = {service.name for service in self._services}
         found = [center.information(name, status.get(name) if name in known else None, now) for name in wanted]
-        return center.report(found, text=text, code=-1 if not failed else 1)
+        return center.report(found, text=text, code=1 if failed else center.NOTHING)
 
 
 def _resolved(path: Path) -> Path | None:

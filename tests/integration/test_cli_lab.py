@@ -80,9 +80,9 @@ class Forked(CommandLine):
 
 
 @contextlib.contextmanager
-def running(folder: Path, kind: type[CommandLine] = CommandLine) -> Iterator[CommandLine]:
+def running(folder: Path, kind: type[CommandLine] = CommandLine, nodes: str = "") -> Iterator[CommandLine]:
     lab = kind(folder)
-    lab.must("up", "--detach")
+    lab.must("up", "--detach", *(("--nodes", nodes) if nodes else ()))
     try:
         yield lab
     finally:

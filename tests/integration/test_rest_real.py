@@ -18,7 +18,7 @@ import requests
 import urllib3
 from cryptography import x509
 
-from tests.integration.test_cli_lab import CommandLine
+from tests.integration.test_cli_lab import CommandLine, running
 from tests.integration.test_identity_local import Authority
 from ucmlab.cluster.admin.accounts import FAILURES
 from ucmlab.cluster.admin.rest import BASE, BODY_LIMIT, CertificateApi
@@ -30,12 +30,8 @@ OF_PUB = ["tomcat", "tomcat-ECDSA", "ipsec", "ITLRecovery", "CallManager-ECDSA",
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    made = CommandLine(tmp_path_factory.mktemp("rest"))
-    made.must("up", "--detach", "--nodes", "pub,sub1")
-    try:
+    with running(tmp_path_factory.mktemp("rest"), nodes="pub,sub1") as made:
         yield made
-    finally:
-        made.run("down")
 
 
 @pytest.fixture(scope="module")
@@ -91,10 +87,7 @@ class Api:
 def presented(api: Api) -> str:
     command = ["openssl", "s_client", "-connect", f"{api.address}:8443", "-tls1_2", "-cipher", "aRSA"]
     said = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=30).stdout
-    printed = subprocess.run(
-        ["openssl", "x509", "-noout", "-fingerprint", "-sha256"], input=said, capture_output=True, check=True
-    ).stdout
-    return printed.decode().strip().partition("=")[2].replace(":", "").lower()
+    return fingerprint(said.decode(errors="replace"))
 
 
 def sign(authority: Authority, folder: Path, csr: str) -> str:

@@ -14,7 +14,7 @@ import urllib3
 import zeep
 from zeep.transports import Transport
 
-from tests.integration.test_cli_lab import CommandLine
+from tests.integration.test_cli_lab import CommandLine, running
 from tests.unit.cluster.test_soap_messages import enveloped
 from ucmlab.cluster.admin.soap import BASE
 
@@ -23,12 +23,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    made = CommandLine(tmp_path_factory.mktemp("soap"))
-    made.must("up", "--detach", "--nodes", "pub,imp1")
-    try:
+    with running(tmp_path_factory.mktemp("soap"), nodes="pub,imp1") as made:
         yield made
-    finally:
-        made.run("down")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ import paramiko_expect
 import pexpect
 import pytest
 
-from tests.integration.test_cli_lab import CommandLine
+from tests.integration.test_cli_lab import CommandLine, running
 from tests.integration.test_identity_local import Authority
 from tests.integration.test_rest_real import Api, fingerprint, presented
 from ucmlab.cluster.admin.accounts import FAILURES
@@ -36,12 +36,8 @@ FAILED = "Executed command unsuccessfully"
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    made = CommandLine(tmp_path_factory.mktemp("ssh"))
-    made.must("up", "--detach", "--nodes", "pub,sub1")
-    try:
+    with running(tmp_path_factory.mktemp("ssh"), nodes="pub,sub1") as made:
         yield made
-    finally:
-        made.run("down")
 
 
 @pytest.fixture(scope="module")

@@ -104,13 +104,13 @@ async def set_cert_import_own(console: Console, given: Mapping[str, str]) -> Non
         store = console.desk.rulebook.units[unit].verified_by
         files = await asyncio.to_thread(console.desk.trusted)
         _delete_of(store, authority, files)
-    await _import(console, Upload("", unit, b"", by_cli=True), unit)
+    await _import(console, unit)
 
 
 async def set_cert_import_trust(console: Console, given: Mapping[str, str]) -> None:
     """A CA's certificate; the unit with or without `-trust`."""
     unit = _trust_unit(console, given["unit"])
-    await _import(console, Upload("", unit, b"", by_cli=True), unit)
+    await _import(console, unit)
 
 
 async def set_cert_delete(console: Console, given: Mapping[str, str]) -> None:
@@ -147,10 +147,10 @@ async def set_key_regen_authz(console: Console, given: Mapping[str, str]) -> Non
     console.say(f"Successfully regenerated the authz {key} key")
 
 
-async def _import(console: Console, upload: Upload, unit: str) -> None:
+async def _import(console: Console, unit: str) -> None:
     console.say("Paste the Certificate and Hit Enter")
     text = await console.paste()
-    await operate(console, Upload("", upload.purpose, text.encode(errors="replace"), by_cli=upload.by_cli))
+    await operate(console, Upload("", unit, text.encode(errors="replace"), by_cli=True))
     console.say(
         f"Successfully imported certificate for {unit}.",
         f"Please restart services related to {unit} for the new certificate to",

@@ -14,10 +14,10 @@ from pathlib import Path
 import psutil
 
 from ucmlab.cluster.addresses import block_of
-from ucmlab.cluster.admin.control_center import version_of
 from ucmlab.cluster.admin.terminal.console import Console, Failed, Perform
 from ucmlab.node.config import Member, NodeConfig
 from ucmlab.node.instant import DAY, HOUR, MINUTE, SECOND, Instant, to_datetime
+from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.status import NodeStatus
 
 _TABLES = 754
@@ -32,7 +32,7 @@ _PROCESS = {"imp": "cups"}
 async def show_version_active(console: Console, _: Mapping[str, str]) -> None:
     """The product's version number of the release."""
     console.say(
-        f"Active Master Version: {version_of(console.desk.config.release)}",
+        f"Active Master Version: {console.desk.rulebook.release.version}",
         "Active Version Installed Software Options:",
         "No Installed Software Options Found.",
     )
@@ -49,7 +49,7 @@ async def show_status(console: Console, _: Mapping[str, str]) -> None:
         f"Date               : {wall:%a %b} {wall.day}, {wall:%Y %H:%M:%S}",
         "Time Zone          : Coordinated Universal Time (Etc/UTC)",
         "Locale             : en_US.UTF-8",
-        f"Product Ver        : {version_of(config.release)}",
+        f"Product Ver        : {console.desk.rulebook.release.version}",
         f"Unified OS Version : {_OS_VERSION}",
         "",
         "Uptime:",
@@ -70,7 +70,7 @@ async def show_network_cluster(console: Console, _: Mapping[str, str]) -> None:
         state = "authenticated" if status.connected or member.name == config.name else "not authenticated"  # [inferred]
         if member.name != config.name and status.connected:
             state += f" using TCP since {since.ctime()}"
-        names = f"{member.name}.{config.domain} {member.name}"
+        names = f"{config.fqdn_of(member.name)} {member.name}"
         process = _PROCESS.get(member.role, "callmanager")
         console.say(f"{addresses[member.name]} {names} {kind[0]} {process} {kind[1]} {state}")
     if config.is_publisher:
@@ -104,7 +104,8 @@ def runtime_state(
         else "     No Errors or Mismatches found."
     )
     yield ""
-    yield f"DB Version: ccm{version_of(config.release).replace('.', '_').replace('-', '_')}"
+    version = RuleBook.load(config.release, config.profile).release.version
+    yield f"DB Version: ccm{version.replace('.', '_').replace('-', '_')}"
     yield "Repltimeout set to: 300s"
     yield "PROCESS option set to: 1"
     yield f"Cluster Detailed View from {config.name} ({len(config.members)} Servers):"

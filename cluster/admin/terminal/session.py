@@ -5,11 +5,9 @@ with it. An operation that was asked for is not taken back by that (`Desk`).
 """
 
 import asyncio
-import sys
-import traceback
 from collections.abc import Callable, Mapping
 
-from ucmlab.cluster.admin.desk import Caller, Desk
+from ucmlab.cluster.admin.desk import Caller, Desk, tell_of_a_bug
 from ucmlab.cluster.admin.terminal.console import FAILED, Failed, Perform
 from ucmlab.cluster.admin.terminal.grammar import Command, Grammar, rows
 from ucmlab.cluster.admin.terminal.machine import (
@@ -175,8 +173,7 @@ class Session:
             raise
         except Exception:  # noqa: BLE001  the one boundary: a bug of ours is told in the log, and never to a client
             self.failed = True
-            sys.stderr.write(traceback.format_exc())
-            sys.stderr.flush()
+            tell_of_a_bug()
             self.say(FAILED)
 
     async def _perform(self, command: Command | None) -> None:

@@ -6,16 +6,14 @@ taken both as `password` and as `keyboard-interactive`, because some clients kno
 
 import asyncio
 import socket
-import sys
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import asyncssh
 
-from ucmlab.cluster.admin.accounts import FAILED_S, AdminAccount, Guard, LockedOut
-from ucmlab.cluster.admin.desk import Caller, Desk
+from ucmlab.cluster.admin.accounts import AdminAccount, Guard
+from ucmlab.cluster.admin.desk import Caller, Desk, tell_of_a_bug
 from ucmlab.cluster.admin.terminal.banner import BANNER
 from ucmlab.cluster.admin.terminal.console import Perform
 from ucmlab.cluster.admin.terminal.machine import DEFAULT_ROWS
@@ -107,20 +105,15 @@ class _Login(asyncssh.SSHServer):
 
     async def validate_password(self, username: str, password: str) -> bool:
         """See `asyncssh.SSHServer`; a keyboard-interactive answer comes here as well."""
-        desk, locked = self._server.desk, False
         self._attempts += 1
         if self._attempts > _ATTEMPTS:  # who does not wait for an answer has the waiting for the last one ended
             self._disconnect()
             return False
-        try:
-            account = self._server.guard.admit("platform", username, password, now=desk.now().lab)
-        except LockedOut:
-            account, locked = None, True
-        if account is None:
-            desk.refused(username, INTERFACE, self._address("peername"), locked=locked)
-            await asyncio.sleep(FAILED_S)
-            if self._attempts >= _ATTEMPTS:
-                self._disconnect()
+        account = await self._server.desk.let_in(
+            self._server.guard, "platform", username, password, interface=INTERFACE, address=self._address("peername")
+        )
+        if account is None and self._attempts >= _ATTEMPTS:
+            self._disconnect()
         self._account = account
         return account is not None
 
@@ -174,8 +167,7 @@ class _Channel(asyncssh.SSHServerSession[str]):
         try:
             status = await self._session.run(BANNER)
         except Exception:  # noqa: BLE001  the one boundary: a bug in a session ends the session, and not the node
-            sys.stderr.write(traceback.format_exc())
-            sys.stderr.flush()
+            tell_of_a_bug()
             status = 1
         self._channel.exit(status)
 

@@ -195,7 +195,7 @@ async def test_a_bug_of_ours_is_told_in_the_log_and_not_to_the_client(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sessions, "SETTLE_S", 0.0)
-    said = await spoken("show version active", "show cli pagination")  # this desk knows of no version
+    said = await spoken("show status", "show cli pagination")  # this desk knows of no node
     assert "AttributeError" in capsys.readouterr().err
     assert "AttributeError" not in said
     assert "Executed command unsuccessfully\r\nadmin:" in said
