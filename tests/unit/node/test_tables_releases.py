@@ -17,6 +17,19 @@ KEYS = {
 }
 YEARS = (5, 10, 15, 20)
 """B.4: what is offered for a self-signed certificate."""
+VERSIONS = {
+    "10.5": "10.5.2.10000-5",
+    "11.0": "11.0.1.10000-10",
+    "11.5": "11.5.1.10000-6",
+    "12.0": "12.0.1.10000-10",
+    "12.5": "12.5.1.10000-22",
+    "14": "14.0.1.10000-20",
+    "14SU1": "14.0.1.11900-132",
+    "14SU2": "14.0.1.12900-161",
+    "14SU3": "14.0.1.13900-155",
+    "15": "15.0.1.10000-32",
+}
+"""Ours: general knowledge, but for their form (W3.2)."""
 HALF_AN_HOUR_S = 1800
 INSTANT = {
     "row_replication_s": (0, 0),
@@ -35,6 +48,7 @@ PRODUCT = {
 def facts(release: str) -> dict[str, object]:
     return {
         "name": release,
+        "version": VERSIONS[release],
         "replication": "faithful" if in_release(release, "11.0..") else "legacy",  # A.19, X-09
         "trust_file_names": "cn_serial" if in_release(release, "14SU1..") else "cn",  # A.19, B.5
         "capf_on_subscribers": in_release(release, "..14"),  # A.19, B.1
