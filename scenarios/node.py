@@ -95,10 +95,10 @@ class Node:
 
     def dependants(self, unit: str, fingerprint: str) -> frozenset[tuple[str, str]]:
         """Unit and fingerprint of what depends on a trust certificate here: a delete names it, then asks (R-076)."""
-        facts, listed = self._port.facts(), entries_of(self._view())
-        held = [Held(each.unit, each.certificate) for each in listed]
+        view = self._view()
+        held = [Held(each.unit, each.certificate) for each in entries_of(view)]
         gone = [each.certificate for each in held if (each.unit, each.certificate.fingerprint) == (unit, fingerprint)]
-        below = dependants(gone, unit, concerned(RuleBook.load(facts.release, facts.profile), unit, held))
+        below = dependants(gone, unit, concerned(RuleBook.load(view.release, self._port.facts().profile), unit, held))
         return frozenset((each.unit, each.certificate.fingerprint) for each in below)
 
     def loaded(self, service: str) -> Mapping[str, str]:

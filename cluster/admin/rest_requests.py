@@ -6,26 +6,23 @@ Liberal: scripts that were written against the product send texts where others s
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Literal
 
 import msgspec
 
+from ucmlab.cluster.admin import naming
+from ucmlab.cluster.admin.naming import ACTIONS, Unknown, trust_unit
 from ucmlab.cluster.admin.rest_answers import Answer, wrong
-from ucmlab.node.certificates import parse
-from ucmlab.node.errors import Refusal
 from ucmlab.node.events import Delete, FileImage, GenerateCsr, GenerateSelfSigned, OrderService
 from ucmlab.node.rulebook import RuleBook
 
 Body = Mapping[str, object]
 _SHOWN = 60
 """Characters of a wrong value that its answer repeats."""
-_TRUST = "-trust"
 _PEM = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----(?:(?!-----BEGIN ).)*?-----END \1-----", re.DOTALL)
 """A block ends before the next begins: so a text is gone through once, whatever it holds."""
 _MULTI_SERVER = ("multi-server", "multi-server(san)")
 """[ASSUMED] the API's literal is not public (W1.2); these are the page's, in any case."""
 _FAMILIES = {"rsa": "rsa", "ec": "ec", "ecdsa": "ec"}
-_ACTIONS: Mapping[str, Literal["start", "stop", "restart"]] = {"start": "start", "stop": "stop", "restart": "restart"}
 
 
 class Wrong(Exception):
@@ -68,14 +65,10 @@ def trust_units(rulebook: RuleBook, service: object, *, status: int = 400) -> tu
     Raises:
         Wrong: `service` names none, or one that there is not.
     """
-    units = {unit.name.casefold(): unit.name for unit in rulebook.units.values() if unit.kind == "trust"}
-    found: list[str] = []
-    for name in _texts("service", service):
-        bare = name.casefold().removesuffix(_TRUST)
-        if bare + _TRUST not in units:
-            there = ", ".join(each.removesuffix(_TRUST) for each in units.values())
-            raise Wrong(wrong(status, "not_found", f"service: {name!r} is no trust store; there are {there}"))
-        found.append(units[bare + _TRUST])
+    try:
+        found = [trust_unit(rulebook, name) for name in _texts("service", service)]
+    except Unknown as error:
+        raise Wrong(wrong(status, "not_found", f"service: {error.text}")) from error
     if not found:
         raise Wrong(wrong(status, "not_found", f"service: {_said(service)} names no trust store"))
     return tuple(dict.fromkeys(found))
@@ -149,11 +142,10 @@ def delete_of(unit: str, filename: str, files: Iterable[FileImage]) -> Delete:
     Raises:
         Wrong: there is no such file.
     """
-    wanted = filename.removeprefix(f"{unit}/").removesuffix(".pem")
-    for file in files:
-        if file.unit == unit and file.name.removesuffix(".pem") == wanted:
-            return Delete("", unit, _fingerprint(file.der))
-    raise Wrong(wrong(404, "not_found", f"filename: {unit} has no {filename!r}"))
+    try:
+        return naming.delete_of(unit, filename, files)
+    except Unknown as error:
+        raise Wrong(wrong(404, "not_found", f"filename: {error.text}")) from error
 
 
 def order_of(body: Body, *, node: str, services: Iterable[str]) -> OrderService:
@@ -162,9 +154,9 @@ def order_of(body: Body, *, node: str, services: Iterable[str]) -> OrderService:
     name = _text("service", body.get("service", ""))
     if name.casefold() not in names:
         raise Wrong(wrong(404, "not_found", f"service: {node} has no {name!r}"))
-    action = _ACTIONS.get(_text("action", body.get("action", "")).casefold())
+    action = ACTIONS.get(_text("action", body.get("action", "")).casefold())
     if action is None:
-        raise Wrong(wrong(400, "format", f"action: {_said(body.get('action'))}; there are {', '.join(_ACTIONS)}"))
+        raise Wrong(wrong(400, "format", f"action: {_said(body.get('action'))}; there are {', '.join(ACTIONS)}"))
     return OrderService("", node, names[name.casefold()], action)
 
 
@@ -232,10 +224,3 @@ def _flag(key: str, value: object) -> bool:
 def _said(value: object) -> str:
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-
-
-def _fingerprint(der: bytes) -> str:
-    try:
-        return parse(der).fingerprint
-    except Refusal as refusal:
-        raise Wrong(wrong(404, "not_found", refusal.text)) from refusal

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-from ucmlab.cluster.admin.rest_requests import Wrong, delete_of, trust_units
+from ucmlab.cluster.admin.naming import Unknown, delete_of, trust_unit
 from ucmlab.cluster.admin.terminal.console import Console, Failed, Perform, agrees, operate, refused
 from ucmlab.cluster.cli.details import page
 from ucmlab.node.certificates import Certificate, parse, pem
@@ -197,16 +197,16 @@ def _own_unit(console: Console, name: str, suffix: str = "") -> str:
 
 def _trust_unit(console: Console, name: str) -> str:
     try:
-        return trust_units(console.desk.rulebook, name)[0]
-    except Wrong as error:
-        raise Failed(error.answer.text.removeprefix("service: ")) from error
+        return trust_unit(console.desk.rulebook, name)
+    except Unknown as error:
+        raise Failed(error.text) from error
 
 
 def _delete_of(unit: str, name: str, files: tuple[FileImage, ...]) -> Delete:
     try:
         return delete_of(unit, name, files)
-    except Wrong as error:
-        raise Failed(error.answer.text.removeprefix("filename: ")) from error
+    except Unknown as error:
+        raise Failed(error.text) from error
 
 
 def _not_found(console: Console, name: str) -> Failed:

@@ -2,15 +2,14 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from typing import Literal
 
 from ucmlab.cluster.admin.control_center import COMMANDED, NOT_ACTIVATED, listed
+from ucmlab.cluster.admin.naming import ACTIONS
 from ucmlab.cluster.admin.terminal.console import Console, Failed, Perform, must_be_done
 from ucmlab.node.commands import Reply
 from ucmlab.node.events import OrderService
 from ucmlab.node.status import ServiceState, ServiceStatus
 
-_ACTIONS: Mapping[str, Literal["start", "stop", "restart"]] = {"start": "start", "stop": "stop", "restart": "restart"}
 _PASSES: Mapping[str, tuple[ServiceState, ...]] = {
     "start": ("starting", "started"),
     "stop": ("stopping", "stopped"),
@@ -85,7 +84,7 @@ def _named(console: Console, wanted: str) -> str:
 
 async def _order(console: Console, name: str, action: str) -> Reply:
     """Give an order, which is answered when the service is where it was ordered to; what came of it."""
-    order = OrderService("", console.desk.config.name, name, _ACTIONS[action])
+    order = OrderService("", console.desk.config.name, name, ACTIONS[action])
     return await console.desk.operate(order, console.caller, service=name, action=action)
 
 
