@@ -113,6 +113,7 @@ def test_a_session_as_people_see_it(lab: CommandLine) -> None:
     assert said.count(b"\n") == said.count(b"\r\n")
 
 
+@pytest.mark.library
 @pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")  # of the old key exchange
 @pytest.mark.parametrize("method", ["password", "keyboard-interactive"])
 def test_each_way_to_say_the_password_and_the_algorithms_of_an_old_client(lab: CommandLine, method: str) -> None:
@@ -373,6 +374,7 @@ def test_nothing_is_left_of_sessions_that_have_ended(lab: CommandLine) -> None:
     assert descriptors() <= before + 1
 
 
+@pytest.mark.library
 def test_the_command_line_without_a_client_of_ones_own(lab: CommandLine) -> None:
     """`ucmlab cli`: one command, what standard input says, and what fails."""
     version = lab.must("cli", "pub", "show", "version", "active").splitlines()
@@ -411,6 +413,7 @@ def test_at_a_terminal_the_node_sees_each_key(lab: CommandLine) -> None:
     assert child.exitstatus == 0
 
 
+@pytest.mark.library
 def test_a_client_that_says_nothing_goes_for_one_that_comes(lab: CommandLine) -> None:
     door = Door(lab, "sub1")
     silent = [socket.create_connection((door.host, door.port), timeout=PATIENCE_S) for _ in range(AT_A_PORT + 8)]
