@@ -203,6 +203,18 @@ class Lab:
         held = await self._port.wait_until(lambda: not self._unsettled(), duration(within))
         self._telling.demand(f"the cluster converged within {within}", held=held, seen="; ".join(self._unsettled()))
 
+    async def services_up(self, within: str) -> None:
+        """Let lab time pass until no service is starting: after a restart, what needs that service starts as well.
+
+        Raises:
+            StoryOver: one still was.
+        """
+        await self.wait_until(
+            lambda: all("starting" not in node.services.values() for node in self.nodes),
+            within,
+            "what needs those services runs again too",
+        )
+
     async def holds(self, predicate: Callable[[], bool], during: str, text: str) -> None:
         """Let lab time pass, and judge after every event that the predicate holds all the while."""
         broken: list[int] = []

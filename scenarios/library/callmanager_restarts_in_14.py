@@ -46,8 +46,4 @@ async def callmanager_restarts_in_14(lab: Lab) -> None:
         trunk = await sub1.connect(pub, "sip")
         lab.check(trunk.verdict == "trusted", "the trunk to the publisher is up", trunk)
         lab.check(not _waiting(sub1), "nothing of it is pending", _waiting(sub1))
-        await lab.wait_until(
-            lambda: all("starting" not in node.services.values() for node in lab.nodes),
-            within="10m",
-            text="what needs those services runs again too",
-        )
+        await lab.services_up(within="10m")

@@ -47,8 +47,4 @@ async def callmanager_restarts_in_14su1(lab: Lab) -> None:
             (await sub1.restart(name)).must_be("done")
             seen = await sub1.tls(name, ec_only=True)
             lab.check(seen.fingerprint == sub1.identity("CallManager-ECDSA"), f"{name} presents the new one", seen)
-        await lab.wait_until(
-            lambda: all("starting" not in node.services.values() for node in lab.nodes),
-            within="10m",
-            text="what needs those services runs again too",
-        )
+        await lab.services_up(within="10m")

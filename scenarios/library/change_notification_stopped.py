@@ -62,8 +62,4 @@ async def change_notification_stopped(lab: Lab) -> None:
         (await sub1.restart(CALLMANAGER)).must_be("done")
         call = await sub1.connect(pub, "sip")
         lab.check(call.verdict == "trusted", "a call from sub1 arrives", call)
-        await lab.wait_until(
-            lambda: all("starting" not in node.services.values() for node in lab.nodes),
-            within="10m",
-            text="what needs those services runs again too",
-        )
+        await lab.services_up(within="10m")

@@ -64,8 +64,4 @@ async def client_authentication_withdrawn(lab: Lab) -> None:
         call = await pub.connect(sub1, "sip")
         lab.check(call.verdict == "trusted", "the publisher calls sub1 again", call)
         await _partner_says(lab, partner, "", "a partner lets the publisher in again")
-        await lab.wait_until(
-            lambda: all("starting" not in node.services.values() for node in lab.nodes),
-            within="10m",
-            text="what needs those services runs again too",
-        )
+        await lab.services_up(within="10m")

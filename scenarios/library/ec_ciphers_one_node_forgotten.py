@@ -39,8 +39,4 @@ async def ec_ciphers_one_node_forgotten(lab: Lab) -> None:
         seen = await sub2.tls(TOMCAT, ec_only=True)
         lab.check(seen.fingerprint == sub2.identity("tomcat-ECDSA"), "sub2 presents tomcat-ECDSA", seen)
         lab.check(all(TOMCAT not in node.pending() for node in lab.nodes), "nothing is pending")
-        await lab.wait_until(
-            lambda: all("starting" not in node.services.values() for node in lab.nodes),
-            within="10m",
-            text="what needs those services runs again too",
-        )
+        await lab.services_up(within="10m")

@@ -96,8 +96,4 @@ async def intermediate_deleted_while_in_use(lab: Lab) -> None:
         (await pub.delete(UNIT, unused.fingerprint)).must_be("done")
         await lab.converged(within="31m")
         lab.check(len(lab.events("chain_broken")) == sum(map(len, below.values())), "no further chain broke")
-        await lab.wait_until(
-            lambda: all("starting" not in node.services.values() for node in lab.nodes),
-            within="10m",
-            text="what needs those services runs again too",
-        )
+        await lab.services_up(within="10m")

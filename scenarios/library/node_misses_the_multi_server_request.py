@@ -69,8 +69,4 @@ async def node_misses_the_multi_server_request(lab: Lab) -> None:
             (await node.restart(TOMCAT)).must_be("done")
             page = await node.tls(TOMCAT)
             lab.check((page.fingerprint, page.verdict) == (leaf.fingerprint, "trusted"), f"{node.name} serves it", page)
-        await lab.wait_until(
-            lambda: all("starting" not in node.services.values() for node in lab.nodes),
-            within="10m",
-            text="what needs those services runs again too",
-        )
+        await lab.services_up(within="10m")

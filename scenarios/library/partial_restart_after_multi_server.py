@@ -65,8 +65,4 @@ async def partial_restart_after_multi_server(lab: Lab) -> None:
         for server, client in ((sub1, pub), (pub, sub1), (sub2, sub1)):
             page = await server.tls(TOMCAT, peer=client)
             lab.check(page.verdict == "trusted", f"{client.name} opens pages of {server.name}", page)
-        await lab.wait_until(
-            lambda: all("starting" not in node.services.values() for node in lab.nodes),
-            within="10m",
-            text="what needs those services runs again too",
-        )
+        await lab.services_up(within="10m")

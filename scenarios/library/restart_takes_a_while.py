@@ -53,11 +53,7 @@ async def restart_takes_a_while(lab: Lab) -> None:
         lab.check(took > timedelta(minutes=1), "it took more than a minute", took)
 
     async with lab.step("It is up again", expect="new there, old everywhere else"):
-        await lab.wait_until(
-            lambda: all("starting" not in node.services.values() for node in lab.nodes),
-            within="10m",
-            text="what stands on it runs again too",
-        )
+        await lab.services_up(within="10m")
         after = _loaded(lab)
         changed = {place for place, held in before.items() if held != after[place]}
         expected = {("sub1", name) for name in (TOMCAT, *STANDING_ON_IT)}

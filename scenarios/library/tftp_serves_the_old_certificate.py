@@ -33,8 +33,4 @@ async def tftp_serves_the_old_certificate(lab: Lab) -> None:
         seen = await pub.tls(TFTP)
         lab.check((seen.fingerprint, seen.verdict) == (leaf.fingerprint, "trusted"), "TFTP presents it too", seen)
         lab.check(TFTP not in pub.pending(), "nothing of it is pending", dict(pub.pending()))
-        await lab.wait_until(
-            lambda: all("starting" not in node.services.values() for node in lab.nodes),
-            within="10m",
-            text="what needs those services runs again too",
-        )
+        await lab.services_up(within="10m")

@@ -39,8 +39,4 @@ async def upload_without_restart(lab: Lab) -> None:
             lab.check(seen.fingerprint == leaf.fingerprint, f"port {port} presents the new certificate", seen)
             lab.check(seen.verdict == "trusted", "and a browser that has the CA is content", seen)
         lab.check("tomcat" not in sub1.pending().get(TOMCAT, []), "nothing of it is pending", dict(sub1.pending()))
-        await lab.wait_until(
-            lambda: all("starting" not in node.services.values() for node in lab.nodes),
-            within="10m",
-            text="what needs those services runs again too",
-        )
+        await lab.services_up(within="10m")
