@@ -69,9 +69,7 @@ class Services:
         config, rulebook = self._context.config, self._context.rulebook
         activated = rulebook.activated(config.name, {member.name: member.role for member in config.members})
         self._slots = {
-            rule.name: Slot(
-                rule, enabled=enabled.get(rule.name, rule.name in activated), activated=rule.name in activated
-            )
+            rule.name: Slot(rule, enabled=enabled.get(rule.name, rule.name in activated))
             for rule in rulebook.services_of(config.role)
         }
         self._uses = rulebook.uses(config.role)

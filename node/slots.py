@@ -27,7 +27,6 @@ class Slot:
     """One service of this node."""
 
     __slots__ = (
-        "_activated",
         "enabled",
         "fell_with",
         "found",
@@ -41,17 +40,15 @@ class Slot:
         "why",
     )
 
-    def __init__(self, rule: Service, *, enabled: bool, activated: bool) -> None:
+    def __init__(self, rule: Service, *, enabled: bool) -> None:
         """Stopped, until something starts it.
 
         Args:
             rule: which service it is.
-            enabled: whether it is started at boot.
-            activated: whether a new cluster has it activated on this node.
+            enabled: whether it is started at boot; of a feature service, whether it is activated on this node.
         """
         self.rule = rule
         self.enabled = enabled
-        self._activated = activated
         self.state: State = "stopped"
         self.why: Why = ""
         self.since = 0
@@ -72,9 +69,10 @@ class Slot:
     def shown(self) -> ServiceState:
         """The state as Control Center tells it.
 
-        A feature service that was never activated here cannot be started; one that is only not started at boot can.
+        A feature service that is not activated cannot be started; a network service that is only not started at boot
+        can, as the product has no word for it. One that is deactivated while it runs goes on until it is stopped.
         """
-        if self.state == "stopped" and self.rule.kind == "feature" and not (self._activated or self.enabled):
+        if self.state == "stopped" and self.rule.kind == "feature" and not self.enabled:
             return "not activated"
         return self.state
 

@@ -24,8 +24,8 @@ _HELP = {
     "start": "Start a service of a node.",
     "stop": "Stop a service of a node; it is started again at the node's next start.",
     "restart": "Restart a service, which then loads its certificates anew; cluster: on one node after the other.",
-    "enable": "Have a service started at boot.",
-    "disable": "Have a service not started at boot.",
+    "enable": "Have a service started at boot; activate a feature service.",
+    "disable": "Have a service not started at boot; a feature service that is stopped is then not activated.",
 }
 
 

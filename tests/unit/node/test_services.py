@@ -189,6 +189,22 @@ def test_a_disabled_service_goes_on_and_is_not_started_at_the_next_boot() -> Non
     assert state(sub, MESSAGING) == "stopped"
 
 
+def test_a_feature_service_that_was_deactivated_is_activated_before_it_is_started() -> None:
+    """As a Start in the product's Control Center of what was deactivated in Service Activation (W2.2)."""
+    sub = up()
+    order(sub, "op-1", "disable", AXL)
+    assert state(sub, AXL) == "started", "it goes on until it is stopped"
+    order(sub, "op-2", "stop", AXL)
+    refused = order(sub, "op-3", "start", AXL)
+    assert (state(sub, AXL), reports(sub, refused)) == (
+        "not activated",
+        [("op-3", "not activated", "refused", "not_activated")],
+    )
+    order(sub, "op-4", "enable", AXL)
+    order(sub, "op-5", "start", AXL)
+    assert state(sub, AXL) == "started"
+
+
 def test_a_service_that_is_not_started_at_boot_is_stopped_since_then() -> None:
     sub = up()
     order(sub, "op-1", "disable", MESSAGING)
@@ -276,7 +292,7 @@ def test_a_service_that_is_not_started_at_boot_does_not_come_up_with_its_need_at
     order(sub, "op-1", "stop")
     order(sub, "op-2", "disable", AXL)
     sub.core.services.reboot()
-    assert (state(sub), state(sub, AXL)) == ("started", "stopped")
+    assert (state(sub), state(sub, AXL)) == ("started", "not activated")
 
 
 def test_a_service_that_waits_for_another_one_and_is_told_to_stop_was_stopped_by_order() -> None:
