@@ -90,6 +90,7 @@ from ucmlab.node.events import (
     ReuseCertificate,
     Sent,
     ServiceTroubled,
+    SetDefaultCas,
     SetParameter,
     SharedOpened,
     SharedSealed,
@@ -389,7 +390,7 @@ class NodeCore:
             case Upload() | GenerateSelfSigned() | ReuseCertificate():
                 self.multi_server.expect(event)
                 self.operations.ask(event)
-            case Delete() | Regenerate() | Plant() | Age() | SetParameter():
+            case Delete() | SetDefaultCas() | Regenerate() | Plant() | Age() | SetParameter():
                 self.operations.ask(event)
             case GenerateCsr():
                 self.multi_server.expect(event)

@@ -317,6 +317,21 @@ class Delete(Event, frozen=True):
     cause: str = ""
 
 
+class SetDefaultCas(Event, frozen=True):
+    """An operator enables or disables CA certificates that came with the product, in all stores at once (B.9)."""
+
+    op_id: str
+    enabled: bool
+    name: str = ""
+    """The common name of one; empty: all of them."""
+    cause: str = ""
+
+    @property
+    def unit(self) -> str:
+        """What they are called together, or the one: they lie in several units."""
+        return self.name or "default CA certificates"
+
+
 class GenerateCsr(Event, frozen=True):
     """An operator wants a certificate signing request for an identity of this node; it overwrites the last one."""
 
@@ -470,6 +485,7 @@ class RegenerateAuthz(Event, frozen=True):
 AnyOperation = (
     Upload
     | Delete
+    | SetDefaultCas
     | GenerateCsr
     | Regenerate
     | GenerateSelfSigned

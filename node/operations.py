@@ -20,6 +20,7 @@ from ucmlab.broker.messages import Answer, Proposal, Row, RowKey
 from ucmlab.node.certificates import parse
 from ucmlab.node.commands import AnyCommand, InstallIdentity, MakeIdentity, Reply, ReuseIdentity, WriteFile
 from ucmlab.node.context import Context
+from ucmlab.node.default_cas import judge_default_cas
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import (
     Age,
@@ -28,6 +29,7 @@ from ucmlab.node.events import (
     Plant,
     Regenerate,
     ReuseCertificate,
+    SetDefaultCas,
     SetParameter,
     Upload,
 )
@@ -45,7 +47,9 @@ from ucmlab.node.revocation_checks import precheck
 from ucmlab.node.trust_rules import Wanted, judge_delete, judge_upload, product_text
 from ucmlab.node.upload_checks import ToBeChecked, UploadChecks
 
-Request = Upload | Delete | Regenerate | GenerateSelfSigned | ReuseCertificate | Plant | Age | SetParameter
+Request = (
+    Upload | Delete | SetDefaultCas | Regenerate | GenerateSelfSigned | ReuseCertificate | Plant | Age | SetParameter
+)
 DEADLINE = 60 * SECOND
 TOLD_BESIDE = ("chain_incomplete", "san_mismatch")
 """Refusals whose text is the product's word for word; what exactly is wrong is told beside it."""
@@ -141,6 +145,9 @@ class Operations:
         """The units that must not be under another change meanwhile."""
         if isinstance(request, SetParameter):
             return tuple(name.casefold() for name, _ in request.values)
+        if isinstance(request, SetDefaultCas):
+            rows = self._context.rulebook.default_cas.values()
+            return tuple(dict.fromkeys(unit for row in rows for unit in row.units))
         name = request.unit
         unit = self._context.rulebook.units.get(name)
         if unit is None or unit.kind != "identity" or isinstance(request, Delete):
@@ -172,6 +179,8 @@ class Operations:
     def _judge(self, request: Request, warnings: tuple[str, ...] = ()) -> None:
         if isinstance(request, Delete):
             self._propose(request.op_id, judge_delete(self._context, self._replica, self._filing, request), asked=True)
+        elif isinstance(request, SetDefaultCas):
+            self._set_default_cas(request)
         elif isinstance(request, Plant):
             self._plant(request)
         elif isinstance(request, SetParameter):
@@ -219,6 +228,13 @@ class Operations:
     def _is_identity(self, purpose: str) -> bool:
         unit = self._context.rulebook.units.get(purpose)
         return unit is not None and unit.kind == "identity"
+
+    def _set_default_cas(self, request: SetDefaultCas) -> None:
+        wanted = judge_default_cas(self._context, self._replica, self._filing, request)
+        if wanted.adds or wanted.removes:
+            self._propose(request.op_id, wanted, asked=True)
+        else:
+            self._reply(request.op_id, "done")  # none of them is there any more
 
     def _set(self, request: SetParameter) -> None:
         settings = judge_set(self._context, request)

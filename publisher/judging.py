@@ -4,11 +4,12 @@ Pure: rows, tombstones, the proposal and the publisher's clock in; the change to
 proposer believed about other nodes' rows does not count, and holders are decided here.
 """
 
+import msgspec
+
 from ucmlab.broker.messages import Proposal, Row, RowKey
-from ucmlab.node import identity_rows, parameter_rules, planting, upgrading
+from ucmlab.node import default_cas, identity_rows, parameter_rules, planting, upgrading
 from ucmlab.node.certificates import check_trust_certificate, names_content, parse
 from ucmlab.node.config import NodeConfig
-from ucmlab.node.default_cas import default_rows
 from ucmlab.node.errors import Refusal
 from ucmlab.node.fips import check_fips
 from ucmlab.node.instant import Instant
@@ -29,6 +30,8 @@ def judge(  # all of it is read, none of it belongs together
     if proposal.kind == parameter_rules.KIND:
         settings = parameter_rules.judge_again(rulebook, config, replica.settings, proposal.settings, origin=origin)
         return Wanted(proposal.kind, removes=(), adds=(), settings=settings)
+    if proposal.kind == default_cas.KIND:
+        return judge_default_cas(rulebook, config, replica, proposal, origin=origin, now=now)
     return _judge_rows(rulebook, config, replica, proposal, origin=origin, now=now)
 
 
@@ -67,7 +70,7 @@ def judge_adds(
         if proposal.kind == "upload":
             check_trust_certificate(certificate, now.wall)
             check_fips(replica.settings, origin, (certificate,))
-        elif config.replication == "modern" and row.key in replica.tombstones:
+        elif proposal.kind == "resync" and config.replication == "modern" and row.key in replica.tombstones:
             raise Refusal("not_found", "it was deleted")
         known = replica.rows.get(row.key)
         if known is not None and known.held_by(origin):
@@ -106,6 +109,25 @@ def judge_removes(
         else:
             adds.append(left)
     return Wanted("delete", removes=tuple(removes), adds=tuple(adds))
+
+
+def judge_default_cas(
+    rulebook: RuleBook, config: NodeConfig, replica: Replica, proposal: Proposal, *, origin: str, now: Instant
+) -> Wanted:
+    """CA certificates of the image that its publisher enables or disables; nothing else goes this way.
+
+    They are not asked for their dates: what the product ships is installed whatever has become of it. [ASSUMED]
+    """
+    if origin != config.publisher:
+        raise Refusal("publisher_only", f"{config.publisher} is the publisher")
+    image = {row.key for row in default_cas.default_rows(rulebook, config)}
+    if not image.issuperset([row.key for row in proposal.adds] or proposal.removes):
+        raise Refusal("not_a_default_ca", "")
+    if proposal.adds:
+        adding = judge_adds(rulebook, config, replica, proposal, origin=origin, now=now)
+        return msgspec.structs.replace(adding, kind="upload")
+    named = msgspec.structs.replace(proposal, removes=tuple(key for key in proposal.removes if key in replica.rows))
+    return judge_removes(rulebook, config, replica, named, origin=origin)
 
 
 def judge_planted(
@@ -147,7 +169,7 @@ def judge_installation(
     """
     members = {member.name for member in config.members}
     own = {row.fingerprint for row in proposal.adds if unit_kind(rulebook, row.unit) == "identity"}
-    image = default_rows(rulebook, config) if origin == config.publisher else ()
+    image = default_cas.default_rows(rulebook, config) if origin == config.publisher else ()
     for row in proposal.adds:
         unit = rulebook.units.get(row.unit)
         if unit is None or not members.issuperset(row.holders or ()):

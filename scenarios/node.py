@@ -26,6 +26,7 @@ from ucmlab.node.events import (
     Regenerate,
     RegenerateAuthz,
     ReuseCertificate,
+    SetDefaultCas,
     SetParameter,
     Upload,
 )
@@ -239,6 +240,17 @@ class Node:
         """Delete a trust certificate; the warning is confirmed."""
         operation = Delete(op_id=self._telling.operation_id(), unit=unit, fingerprint=fingerprint)
         what = f"delete from {unit} on {self._name}"  # noqa: S608  # no SQL, English
+        return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
+
+    async def set_default_cas(self, *, enabled: bool, name: str = "") -> Reply:
+        """Enable or disable the CA certificates that came with the product, as `set cert default-ca-list` does (B.9).
+
+        Args:
+            enabled: whether they are to be there.
+            name: the common name of one of them; all of them when empty.
+        """
+        operation = SetDefaultCas(self._telling.operation_id(), enabled, name)
+        what = f"{'enable' if enabled else 'disable'} {operation.unit} on {self._name}"
         return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
 
     async def regenerate_authz(self, key: AuthzKey) -> Reply:

@@ -26,6 +26,7 @@ from ucmlab.node.events import (
     Regenerate,
     RegenerateAuthz,
     ReuseCertificate,
+    SetDefaultCas,
     SetParameter,
     TlsOpened,
     Upgrade,
@@ -284,6 +285,7 @@ class FakeLab:
                 | Regenerate()
                 | GenerateSelfSigned()
                 | ReuseCertificate()
+                | SetDefaultCas()
                 | Plant()
                 | Age()
                 | Connect()

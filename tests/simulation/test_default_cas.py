@@ -6,6 +6,7 @@ Who does is a node of the cluster that is started for the first time after the o
 import pytest
 
 from tests.simulation.stories import told
+from ucmlab.cluster.default_cas import simulated_default_cas
 from ucmlab.cluster.sim.lab import START_OF_LAB, configs_of
 from ucmlab.cluster.sim.world import World
 from ucmlab.cluster.topology import Settings, topology
@@ -97,3 +98,101 @@ def test_the_certificate_list_shows_them_as_any_others() -> None:
         lab.check(len(listed) == 5, "five of them", kinds)
 
     told(story, Settings(nodes="pub,sub1"))
+
+
+def named(lab: Lab, unit: str) -> dict[str, frozenset[str]]:
+    """Node to the names of the default CAs that lie in a unit, in its files and its database."""
+    shipped = {parse(der).common_name for der in simulated_default_cas(lab.node("pub").release, "seed")}
+    found = {}
+    for node in lab.nodes:
+        held = node.files(unit) & node.database(unit)
+        listed = {entry.name for entry in node.certificates(unit) if entry.certificate.fingerprint in held}
+        found[node.name] = frozenset(listed & shipped)
+    return found
+
+
+@pytest.mark.rule("B.9", "X-04")
+@pytest.mark.parametrize("replication", ["faithful", "modern"])
+def test_disabled_they_are_gone_from_all_nodes_enabled_they_are_back_but_in_capf_trust_on_the_publisher(
+    replication: Policy,
+) -> None:
+    async def story(lab: Lab) -> None:
+        pub, before = lab.node("pub"), {unit: named(lab, unit) for unit in UNITS}
+        lab.check(all(len(names["sub1"]) == 5 for names in before.values()), "all are there", str(before))
+        for _ in range(2):
+            (await pub.set_default_cas(enabled=False)).must_be("done")
+            await lab.converged(within="1m")
+            for unit in UNITS:
+                lab.check(named(lab, unit) == dict.fromkeys(before[unit], frozenset()), f"nobody has one in {unit}")
+        await lab.holds(lambda: not any(named(lab, UNITS[1]).values()), "2h", "they stay away")
+        for _ in range(2):
+            (await pub.set_default_cas(enabled=True)).must_be("done")
+            await lab.converged(within="1m")
+            everywhere, alone = named(lab, "CallManager-trust"), named(lab, "CAPF-trust")
+            lab.check(everywhere == before["CallManager-trust"], "where files are moved, all nodes have them again")
+            lab.check(alone == {"pub": before["CAPF-trust"]["pub"], "sub1": set(), "imp1": set()}, "else the publisher")
+
+    told(story, Settings(nodes="pub,sub1,imp1", replication=replication))
+
+
+@pytest.mark.rule("B.9")
+def test_one_of_them_and_only_on_the_publisher() -> None:
+    async def story(lab: Lab) -> None:
+        pub, sub1 = lab.node("pub"), lab.node("sub1")
+        (await sub1.set_default_cas(enabled=False)).must_be("refused", "publisher_only")
+        reply = await pub.set_default_cas(enabled=True, name="CAP-RTP-003")
+        reply.must_be("refused", "not_a_default_ca")
+        text = "The CAP-RTP-003 certificate is not in the list of default Cisco CA certificates."
+        lab.check(reply.text == text, "in the product's words", reply.text)
+        (await pub.set_default_cas(enabled=False, name=GONE)).must_be("done")
+        await lab.converged(within="1m")
+        for unit in UNITS:
+            lab.check({len(names) for names in named(lab, unit).values()} == {4, 0}, f"the others stay in {unit}")
+            lab.check(not any(GONE in names for names in named(lab, unit).values()), f"it left {unit}")
+        lab.check("Cisco CallManager" in sub1.pending(), "who had loaded it is to be restarted")
+        (await pub.set_default_cas(enabled=True, name=GONE)).must_be("done")
+        await lab.converged(within="1m")
+        lab.check(GONE in named(lab, UNITS[1])["sub1"], "and back")
+
+    told(story)
+
+
+@pytest.mark.rule("B.2", "B.9")
+def test_those_that_have_expired_are_enabled_as_any_others() -> None:
+    async def story(lab: Lab) -> None:
+        pub = lab.node("pub")
+        (await pub.set_default_cas(enabled=False)).must_be("done")
+        (await pub.set_default_cas(enabled=True)).must_be("done")
+        await lab.converged(within="1m")
+        lab.check("CAP-RTP-001" in named(lab, "CallManager-trust")["sub1"], "expired in 2023, and there")
+        lab.check(named(lab, "tomcat-trust")["sub1"] == {"VeriSign Class 3 Secure Server CA - G3"}, "as this one")
+
+    told(story, Settings(nodes="pub,sub1", release="12.5"))
+
+
+@pytest.mark.rule("B.9", "B.10")
+def test_a_later_one_of_the_name_is_not_replaced() -> None:
+    async def story(lab: Lab) -> None:
+        pub, later = lab.node("pub"), await lab.ca(GONE)
+        (await pub.set_default_cas(enabled=False, name=GONE)).must_be("done")
+        (await pub.upload("CallManager-trust", later.pem)).must_be("done")
+        (await pub.set_default_cas(enabled=False)).must_be("done")
+        lab.check(later.fingerprint in pub.files("CallManager-trust"), "it is none of the image")
+        (await pub.set_default_cas(enabled=True)).must_be("refused", "same_cn_older_start")
+        await lab.converged(within="1m")
+        lab.check(not named(lab, "CAPF-trust")["pub"], "and none of the others came")
+
+    told(story)
+
+
+@pytest.mark.rule("B.9", "S1")
+def test_killed_after_the_answer_it_is_so_nevertheless() -> None:
+    async def story(lab: Lab) -> None:
+        pub = lab.node("pub")
+        (await pub.set_default_cas(enabled=False, name=GONE)).must_be("done")
+        await pub.kill()
+        await pub.start()
+        await lab.converged(within="31m")
+        lab.check(not any(GONE in names for names in named(lab, UNITS[1]).values()), "gone for good")
+
+    told(story)

@@ -256,7 +256,7 @@ def test_a_node_has_words_for_every_refusal(rules: RuleBook, reason: str) -> Non
 def test_every_reason_word_of_the_contract_has_a_text(rules: RuleBook) -> None:
     words = """empty format private_key trailing_data too_large key_over_4096 key_type key_length wildcard expired
         not_yet_valid signature_algorithm wrong_purpose csr_missing key_mismatch san_mismatch chain_incomplete
-        same_cn_older_start already_present not_found not_deletable not_regenerable publisher_only
+        same_cn_older_start already_present not_found not_a_default_ca not_deletable not_regenerable publisher_only
         publisher_unreachable node_down multi_san_by_cli release not_confirmed permission
         service_failed hash_algorithm alternative_name common_name extension_missing validity parameter_value signature
         not_activated dependency service_stopped parameter_place

@@ -10,6 +10,7 @@ PUBLISHED = {
     "san_mismatch": "CSR SAN and Certificate SAN does not match",
     "chain_incomplete": "CA certificate is not available in the trust-store",
     "format": "Certificate is not in PEM format: {detail}",  # K31; what comes after the colon is ours
+    "not_a_default_ca": "The {unit} certificate is not in the list of default Cisco CA certificates.",
 }
 OURS = {
     "parameter_place": "{detail}",

@@ -7,7 +7,7 @@ from tests.playbook import WALL, config, proposal, row
 from ucmlab.broker.messages import Proposal, Row, RowKey
 from ucmlab.cluster.default_cas import simulated_default_cas
 from ucmlab.node.config import Policy
-from ucmlab.node.default_cas import default_rows
+from ucmlab.node.default_cas import KIND, default_rows
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import ReplicaImage
 from ucmlab.node.instant import DAY, Instant
@@ -270,3 +270,29 @@ def test_the_publishers_installation_brings_the_rows_of_the_image_as_they_are_an
     for origin, brought in (("sub1", local), ("pub", elsewhere), ("pub", replace(local, holders=("sub1",)))):
         with pytest.raises(Refusal, match="an installation brings"):
             judged_of(origin, brought)
+
+
+@pytest.mark.rule("B.9")
+def test_default_cas_are_the_publishers_to_enable_and_disable_and_nothing_else_goes_that_way() -> None:
+    told = replace(config("pub", nodes=NODES, replication="modern"), default_cas=simulated_default_cas("14SU2", "seed"))
+    rulebook, rows = RuleBook.load("14SU2"), default_rows(RuleBook.load("14SU2"), told)
+
+    def judged_of(origin: str, *adds: Row, removes: tuple[RowKey, ...] = (), there: tuple[Row, ...] = ()) -> Wanted:
+        gone = tuple((*each.key, 1) for each in rows)
+        replica = Replica(ReplicaImage(epoch=1, seq=1, rows=there, tombstones=gone))
+        said = proposal("op", *adds, removes=removes, kind=KIND)
+        return judge(rulebook, told, replica, said, origin=origin, now=Instant(0, WALL + 100 * 365 * DAY))
+
+    local = next(row for row in rows if row.unit == "CAPF-trust")
+    assert judged_of("pub", local) == Wanted("upload", (), (replace(local, holders=("pub",)),)), "expired and deleted"
+    assert judged_of("pub", removes=(local.key, rows[-1].key), there=(local,)) == Wanted("delete", (local.key,), ())
+    assert judged_of("pub", removes=(local.key,)) == Wanted("delete", (), ())
+    for origin, adds, removes, reason in (
+        ("sub1", (local,), (), "publisher_only"),
+        ("pub", (CA,), (), "not_a_default_ca"),
+        ("pub", (), (CA.key,), "not_a_default_ca"),
+        ("pub", (replace(local, unit="ipsec-trust"),), (), "not_a_default_ca"),
+    ):
+        with pytest.raises(Refusal) as caught:
+            judged_of(origin, *adds, removes=removes, there=(CA,))
+        assert caught.value.reason == reason
