@@ -9,19 +9,24 @@ import asyncio
 import sys
 import traceback
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 
 from ucmlab.cluster.admin.accounts import FAILED_S, AdminAccount, Guard, Kind, LockedOut
+from ucmlab.cluster.parameter_list import ParameterList
 from ucmlab.node.clock import LabClock
 from ucmlab.node.commands import Record, Reply
 from ucmlab.node.config import NodeConfig
+from ucmlab.node.disk import read_state
 from ucmlab.node.events import AnyOperation, FileImage
 from ucmlab.node.instant import Instant
 from ucmlab.node.journal_file import JournalFile
 from ucmlab.node.keyring import KeyRing
 from ucmlab.node.layout import HomeLayout, read_csrs, read_identities
+from ucmlab.node.parameter_rules import find
+from ucmlab.node.replica_db import open_for_reading, read_extent
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.shell import NodeShell, Observer
 from ucmlab.node.status import NodeStatus
@@ -139,6 +144,22 @@ class Desk:
         """`signing` and `encryption`: the checksums of its keys; empty before it has them."""
         digests = KeyRing(self.layout.home).authz()
         return {} if digests is None else {"signing": digests.signing, "encryption": digests.encryption}
+
+    def parameter(self, name: str) -> str:
+        """What this node's replica has of a parameter: what somebody set, or the default.
+
+        Raises:
+            Refusal: the release has no such parameter.
+        """
+        with closing(open_for_reading(self.layout.replica)) as connection:
+            settings = read_extent(connection)[3]
+        roles = {member.name: member.role for member in self.config.members}
+        listed = ParameterList(self.rulebook, roles, settings)
+        return listed.one(find(self.rulebook, name), self.config.name).value
+
+    def in_fips_mode(self) -> bool:
+        """Whether the node has carried out what the parameter says: a node that is still about it is not."""
+        return read_state(self.layout.state).fips
 
     # -- as the shell's observer
 

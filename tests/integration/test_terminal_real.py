@@ -79,7 +79,7 @@ class Door:
                 answers = []
                 for line in lines:
                     process.stdin.write(line + "\n")
-                    answer = await process.stdout.readuntil(re.compile(r"(?m)^admin:|\? $|Enter\r\n"))
+                    answer = await process.stdout.readuntil(re.compile(r"(?m)^admin:|\? $| : $|Enter\r\n"))
                     answers.append(answer.partition("\n")[2].removesuffix(END))
                 return answers
 
@@ -260,12 +260,17 @@ def test_openssh_as_pexpect_drives_it(lab: CommandLine) -> None:
 
 def test_what_may_not_be(lab: CommandLine) -> None:
     reader = Door(lab, "pub", user="READER")
-    listed, refused, key, unknown, alone = reader.spoken(
-        "show cert list own", "set cert regen tomcat", "show key authz signing", "frobnicate", "show"
+    shown, listed, refused, key, unknown, alone = reader.spoken(
+        "show version active",
+        "show cert list own",
+        "set cert regen tomcat",
+        "show key authz signing",
+        "frobnicate",
+        "show",
     )
-    assert len(listed.splitlines()) == len(OF_PUB)
+    assert shown.startswith("Active Master Version: ")
     permission = [FAILED, "This account may not do that"]
-    assert (refused.splitlines(), key.splitlines()) == (permission, permission)
+    assert [each.splitlines() for each in (listed, refused, key)] == [permission] * 3
     assert unknown.splitlines() == alone.splitlines() == [FAILED, "No valid command entered"]
     own, absent, delete = Door(lab, "pub").spoken(
         "set cert delete tomcat tomcat.pem", "show cert own nothing", "set cert delete tomcat-trust nothing"
@@ -285,6 +290,56 @@ def test_a_trust_certificate_is_deleted_by_either_name(lab: CommandLine, authori
     name = spelling.format(unit="ipsec-trust", file=Path(file).name, bare=Path(file).stem)
     (deleted,) = door.spoken(f"set cert delete ipsec-trust {name}")
     assert deleted.strip() == "Certificate Deleted Successfully"
+
+
+@pytest.mark.library
+@pytest.mark.rule("B.9", "X-04")
+def test_default_cas_are_disabled_and_enabled_on_the_publisher(lab: CommandLine) -> None:
+    door, name = Door(lab, "pub"), "Cisco Manufacturing CA SHA2"
+    command = "set cert default-ca-list {} common-name"
+
+    def places() -> dict[str, list[str]]:
+        lab.must("wait", "--converged", "--within", "60s")
+        trust = {each: node["trust"] for each, node in lab.json("dump")["nodes"].items()}
+        return {
+            node: sorted(
+                unit
+                for unit, rows in units.items()
+                for row in rows
+                if row["subject"].startswith(f"CN={name},") and row["file"]
+            )
+            for node, units in trust.items()
+        }
+
+    both = ["CAPF-trust", "CallManager-trust"]
+    assert places() == {"pub": both, "sub1": both}
+    (listed,) = door.spoken("show cert default-ca-list")
+    assert listed.splitlines()[1] == "Common Name                   Trust Stores               Purpose"
+    assert '"Cisco Root CA M2"            CallManager-trust,         ' in listed
+    *_, warned, done = door.spoken(command.format("disable"), name, "yes")
+    assert ("Do you wish to proceed (yes|no)? " in warned, "Cisco Tftp" in warned, "Cisco Tomcat" in warned) == (
+        True,
+        True,
+        False,
+    )
+    assert done.splitlines() == [f'Successfully disabled default "{name}" certificate.']
+    assert places() == {"pub": [], "sub1": []}
+    *_, done = door.spoken(command.format("enable"), name, "yes")
+    assert done.splitlines() == [f'Successfully enabled default "{name}" certificate.']
+    assert places() == {"pub": both, "sub1": ["CallManager-trust"]}
+    *_, unknown = door.spoken(command.format("enable"), "CAP-RTP-003")
+    assert unknown.splitlines() == [
+        FAILED,
+        "The CAP-RTP-003 certificate is not in the list of default Cisco CA certificates.",
+    ]
+    *_, no = door.spoken("set cert default-ca-list disable all", "no")
+    assert no.splitlines()[0] == FAILED
+    (elsewhere,) = Door(lab, "sub1").spoken("set cert default-ca-list disable all")
+    assert elsewhere.splitlines() == [
+        FAILED,
+        "This operation on default CA certificates is allowed on the publisher only",
+    ]
+    assert places() == {"pub": both, "sub1": ["CallManager-trust"]}
 
 
 @pytest.mark.rule("R-123", "R-130", "R-131", "R-132")
@@ -411,6 +466,64 @@ def test_at_a_terminal_the_node_sees_each_key(lab: CommandLine) -> None:
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
+
+
+@pytest.mark.library
+@pytest.mark.rule("B.9", "R-099")
+def test_sip_oauth_mode_is_the_parameter_of_the_cluster(lab: CommandLine) -> None:
+    (elsewhere,) = Door(lab, "sub1").spoken("utils sipOAuth-mode enable")
+    assert elsewhere.splitlines() == [FAILED, "This operation on SIP OAuth Mode is allowed on the publisher only"]
+    told, again = Door(lab, "pub").spoken("utils sipOAuth-mode enable", "utils sipOAuth-mode enable")
+    assert told.startswith("SIP OAuth mode enabled successfully.\r\nPlease restart the Cisco CallManager service")
+    assert again.splitlines() == ["SIP OAuth mode is already enabled."]
+    assert lab.json("parameter", "get", "cluster", "SIP OAuth Mode")["value"] == "true"
+    lab.must("parameter", "set", "cluster", "SIP OAuth Mode", "false")
+
+
+@pytest.mark.library
+@pytest.mark.rule("B.9", "B.16")
+def test_fips_mode_ends_the_session_as_the_node_boots_and_makes_certificates_anew(lab: CommandLine) -> None:
+    door = Door(lab, "sub1")
+    before = lab.json("dump")["nodes"]["sub1"]["identities"]
+    first, common, warned, no = door.spoken(
+        "utils fips status", "utils fips_common_criteria enable", "utils fips enable", "no"
+    )
+    assert first.splitlines() == ["The system is operating in non-FIPS mode."]
+    assert common.splitlines()[1] == "Common Criteria Mode needs FIPS Mode; set FIPS Mode of sub1 to true first"
+    assert "1)CallManager\r\n2)tomcat\r\n" in warned
+    assert no.splitlines()[0] == FAILED
+    for action, made in (("enable", {"CallManager", "tomcat", "ipsec", "TVS"}), ("disable", set())):
+        assert f"FIPS mode {action}d successfully." in _to_the_end(door, f"utils fips {action}", "yes")
+        lab.must("wait", "--converged", "--within", "60s")
+        identities = lab.json("dump")["nodes"]["sub1"]["identities"]
+        assert {unit for unit in before if identities[unit]["fingerprint"] != before[unit]["fingerprint"]} == made
+        before, door = identities, Door(lab, "sub1")
+        said = door.spoken("utils fips status", f"utils fips {action}")
+        assert said[0].split()[-2] == ("FIPS" if action == "enable" else "non-FIPS")
+        assert said[1].splitlines() == [f"FIPS mode is already {action}d."]
+        if action == "enable":
+            status = "utils fips_common_criteria status"
+            said = door.spoken(
+                "utils fips_common_criteria enable", status, "utils fips_common_criteria disable", status
+            )
+            assert [each.splitlines()[0].split()[3:5] for each in said] == [
+                ["enabled", "successfully."],
+                ["is", "enabled."],
+                ["disabled", "successfully."],
+                ["is", "disabled."],
+            ]
+
+
+def _to_the_end(door: Door, *lines: str) -> str:
+    """What a session shows until the node ends it."""
+
+    async def speak() -> str:
+        async with door.connect() as connection, asyncio.timeout(PATIENCE_S):
+            process = await connection.create_process(term_type="vt100", term_size=(200, 1000))
+            process.stdin.write("".join(f"{line}\n" for line in lines))
+            return str(await process.stdout.read())
+
+    return asyncio.run(speak())
 
 
 @pytest.mark.library

@@ -67,7 +67,7 @@ class Grammar:
     def complete(self, line: str) -> Advice:
         """What Tab does: go on as far as there is one way only, else tell the ways."""
         *before, begun = _split(line)
-        ways = sorted({word for word in self._followers(before) if word.startswith(begun) and word.islower()})
+        ways = sorted({word for word in self._followers(before) if word.startswith(begun)})
         if not ways:
             return Advice()
         more = commonprefix(ways)[len(begun) :] + (" " if len(ways) == 1 else "")  # noqa: RUF071  of characters
@@ -111,7 +111,7 @@ def _word(text: str) -> _Word:
         return msgspec.structs.replace(_word(text[1:-1]), optional=True)
     if text.startswith("{"):
         return _Word(text[1:-1], choices=tuple(text[1:-1].split("|")))
-    if text.islower():
+    if not text.isupper():
         return _Word("", choices=(text,))
     return _Word(text.removesuffix("...").lower(), rest=text.endswith("..."))
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 
-from ucmlab.cluster.admin.terminal import certificates, platform, services, settings
+from ucmlab.cluster.admin.terminal import certificates, default_cas, modes, platform, services, settings
 from ucmlab.cluster.admin.terminal.console import Perform
 
-PERFORMED: Mapping[str, Perform] = (
-    dict(certificates.COMMANDS) | dict(services.COMMANDS) | dict(platform.COMMANDS) | dict(settings.COMMANDS)
-)
+PERFORMED: Mapping[str, Perform] = {
+    name: perform
+    for module in (certificates, default_cas, services, platform, modes, settings)
+    for name, perform in module.COMMANDS.items()
+}
 """By `CommandRow.does`."""

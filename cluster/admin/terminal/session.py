@@ -91,6 +91,11 @@ class Session:
             idle.cancel()
         return int(self.failed)
 
+    @property
+    def command(self) -> asyncio.Task[None] | None:
+        """The command that runs."""
+        return self._task
+
     # -- from the client
 
     def typed(self, text: str) -> None:

@@ -42,6 +42,8 @@ OPTIONS: Mapping[str, Any] = {
     "errors": "replace",
 }
 """Of asyncssh, whose other defaults refuse forwarding, and offer what clients insist on (W3.1)."""
+LAST_WORDS_S = 0.5
+"""Machine time in which commands that run when the service ends may still say what came of them."""
 _ATTEMPTS = 3
 """Passwords that a connection may try."""
 
@@ -77,6 +79,10 @@ class SshServer:
                 await connection.wait_closed()
             except (OSError, asyncssh.Error):
                 pass  # it went away, or was not let in
+            except asyncio.CancelledError:
+                # The service ends, it may be by the very command of a session, such as one that has the node boot.
+                await login.last_words()
+                raise
             finally:
                 if not login.end():
                     sock.close()
@@ -91,7 +97,7 @@ class _Login(asyncssh.SSHServer):
         self._connection: asyncssh.SSHServerConnection | None = None
         self._account: AdminAccount | None = None
         self._attempts = 0
-        self._sessions: set[asyncio.Task[None]] = set()
+        self._sessions: dict[asyncio.Task[None], _Channel] = {}
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
@@ -127,6 +133,12 @@ class _Login(asyncssh.SSHServer):
         caller = Caller(self._account, INTERFACE, self._address("peername"))
         return _Channel(self._server, caller, self._address("sockname"), self._run)
 
+    async def last_words(self) -> None:
+        """Give commands that run the time to say what came of them."""
+        running = [command for channel in self._sessions.values() if (command := channel.command) is not None]
+        if running:
+            await asyncio.wait(running, timeout=LAST_WORDS_S)
+
     def end(self) -> bool:
         """End the connection and all its sessions; False: it never came about."""
         for task in list(self._sessions):
@@ -138,8 +150,8 @@ class _Login(asyncssh.SSHServer):
 
     def _run(self, channel: "_Channel") -> asyncio.Task[None]:
         task = self._tasks.create_task(channel.run(), name="node.ssh.session")
-        self._sessions.add(task)
-        task.add_done_callback(self._sessions.discard)
+        self._sessions[task] = channel
+        task.add_done_callback(self._sessions.pop)
         return task
 
     def _address(self, which: str) -> str:
@@ -170,6 +182,11 @@ class _Channel(asyncssh.SSHServerSession[str]):
             tell_of_a_bug()
             status = 1
         self._channel.exit(status)
+
+    @property
+    def command(self) -> asyncio.Task[None] | None:
+        """The command that runs."""
+        return self._session.command
 
     def pause_writing(self) -> None:
         """The client does not read: nothing more is heard of it until it does."""

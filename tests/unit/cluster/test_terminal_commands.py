@@ -38,6 +38,8 @@ ALL = Grammar(rows(), 4)
             "utils_service",
             {"start|stop|restart": "restart", "service": "Cisco Tomcat"},
         ),
+        ("utils fips enable", "utils_fips", {"enable|disable": "enable"}),
+        ("utils sipOAuth-mode enable", "utils_sip_oauth_mode", {}),
         ("quit", "leave", {}),
     ],
 )
@@ -66,7 +68,7 @@ def test_an_account_that_reads_has_no_command_that_changes_a_node() -> None:
     assert [row.syntax for row in rows() if row.privilege == 0 and row.syntax.startswith("set")] == [
         "set cli pagination {on|off}"
     ]
-    for line, permitted in (("show cert list own", True), ("set cert regen tomcat", False)):
+    for line, permitted in (("show status", True), ("show cert list own", False), ("set cert regen tomcat", False)):
         command = reader.read(line)
         assert command is not None
         assert reader.permits(command) is permitted
