@@ -1,7 +1,8 @@
 """A session of the command line as a state machine: what is typed goes in, what is shown comes out (W3.1). No I/O.
 
-What must live here: the prompt, echo, line ends, type-ahead, questions, pasted text, pages. What this file must not
-know: which commands there are, and what carries the characters. However the input is cut into pieces, the same comes
+What must live here: the prompt, line ends, type-ahead, questions, pasted text, pages, and which keys mean something
+when; the line that is typed and its echo are in `editing`. What this file must not know: which commands there are, and
+what carries the characters. However the input is cut into pieces, the same comes
 out; what depends on when a command ends is told by `done`.
 
 Lines that are typed while a command runs wait for it, blank ones are dropped then: scripts send line ends to be on the
@@ -15,13 +16,13 @@ from typing import Literal
 
 import msgspec
 
+from ucmlab.cluster.admin.terminal.editing import CONTROL, ESCAPED, History, Key, Line
+
 PROMPT = "admin:"
 """At column 0, without a blank after it, and nothing ends its line (W3.1)."""
 MORE = "--More--"
 """One of the marks that clients look for (W3.1); the product's own is not public."""
 DEFAULT_ROWS = 24
-LINE_LIMIT = 4096
-"""Characters of a line; what is typed beyond it is dropped."""
 WAITING_LIMIT = 1024
 """Lines that may wait for a command that runs."""
 _MARK = "-----"
@@ -30,8 +31,9 @@ PASTE_LIMIT = 1 << 18
 ESCAPE_LIMIT = 16
 """Characters of a key's sequence; what is longer is none."""
 _NEWLINE = "\r\n"
-_ERASE = "\b \b"
-_INTERRUPT, _END, _BACKSPACE, _TAB, _CLEAR, _ESCAPE, _DELETE = "\x03", "\x04", "\b", "\t", "\x15", "\x1b", "\x7f"
+_INTERRUPT, _END, _TAB, _ESCAPE = "\x03", "\x04", "\t", "\x1b"
+_RUB_OUT: tuple[Key, ...] = ("rub out", "rub out word", "clear")
+"""Keys that work at the end of a line, wherever it stands: while a command runs nobody knows where that is."""
 _State = Literal["prompt", "busy", "asking", "pasting", "ended"]
 
 
@@ -81,6 +83,7 @@ class Shell:
         complete: Callable[[str], Advice],
         explain: Callable[[str], Advice],
         rows: int | None = DEFAULT_ROWS,
+        columns: int | None = None,
         echo: bool = True,
     ) -> None:
         """`open` must follow.
@@ -89,6 +92,7 @@ class Shell:
             complete: what Tab does after the beginning of a line.
             explain: what `?` does there.
             rows: of the terminal; None: it has none, so nothing is shown by the page.
+            columns: likewise; None: nobody knows, and no line is taken to go beyond its right edge.
             echo: whether what is typed is to be seen.
         """
         self._complete = complete
@@ -98,7 +102,9 @@ class Shell:
         """Whether long output waits for a key: `set cli pagination`."""
         self._echo = echo
         self._state: _State = "busy"
-        self._line = ""
+        self._line = Line()
+        self.columns = columns
+        self._history = History()
         self._waiting: deque[str] = deque()
         self._pasted: list[str] = []
         self._pasted_size = 0
@@ -117,6 +123,15 @@ class Shell:
         self._escape = ""
         self._effects: list[Effect] = []
 
+    @property
+    def columns(self) -> int | None:
+        """Of the terminal."""
+        return self._line.columns
+
+    @columns.setter
+    def columns(self, columns: int | None) -> None:
+        self._line.columns = columns if columns is not None and columns > 1 else None
+
     # -- what is typed
 
     def feed(self, text: str) -> list[Effect]:
@@ -128,7 +143,7 @@ class Shell:
     def end_of_input(self) -> list[Effect]:
         """Nothing more will be typed; what was, is still carried out."""
         self._no_more = True
-        if self._line and not self._paging:
+        if self._line.text and not self._paging:
             self._enter()
         if self._paging:
             self._paging = False
@@ -197,33 +212,43 @@ class Shell:
             self._line_key(char)
 
     def _escaped(self, char: str) -> None:
-        # Arrows and function keys: ESC, [ or O, parameters, and a letter or ~ that ends them. None has a meaning here.
+        # Arrows and function keys: ESC, [ or O, parameters, and a letter or ~ that ends them. Most mean nothing here.
         self._escape += char
         body = self._escape[1:]
         if body and (body[0] not in "[O" or (len(body) > 1 and "@" <= body[-1] <= "~") or len(body) > ESCAPE_LIMIT):
             self._escape = ""
+            if body[0] in "[O" and body[1:] in ESCAPED and not self._paging:
+                self._edit(ESCAPED[body[1:]])
 
     def _line_key(self, char: str) -> None:
         at_prompt = self._state == "prompt"
         if char in "\r\n":
             self._enter()
-        elif char in (_BACKSPACE, _DELETE):
-            self._rub_out(1)
-        elif char == _CLEAR:
-            self._rub_out(len(self._line))
-        elif char == _END and not self._line and at_prompt:
+        elif char in CONTROL:
+            self._edit(CONTROL[char])
+        elif char == _END and (self._line.text or not at_prompt):
+            self._edit("delete")
+        elif char == _END:
             self._end()
         elif char == _TAB and at_prompt:
             self._tab()
         elif char == "?" and at_prompt:
             self._help()
-        elif char.isprintable() and len(self._line) < LINE_LIMIT:
-            self._line += char
-            self._typed(char)
+        elif char.isprintable():
+            self._typed(self._line.insert(char))
+
+    def _edit(self, key: Key) -> None:
+        if key == "up" or key == "down":  # noqa: PLR1714  of which the type checkers make sense
+            line = self._history.step(-1 if key == "up" else 1, self._line.text) if self._state == "prompt" else None
+            if line is not None:
+                self._typed(self._line.replace(line))
+        elif self._state in ("prompt", "asking") or key in _RUB_OUT:
+            self._typed(self._line.press(key))
 
     def _enter(self) -> None:
-        line, self._line = self._line, ""
-        self._typed(_NEWLINE)
+        line = self._line.text
+        self._typed(self._line.to_end() + _NEWLINE)
+        self._begin_line(0)
         self._shown = 0
         match self._state:
             case "prompt":
@@ -237,9 +262,15 @@ class Shell:
                 if len(self._waiting) < WAITING_LIMIT:
                     self._waiting.append(line)
 
+    def _begin_line(self, column: int) -> None:
+        """Nothing is typed yet, and what is will be seen from a column on."""
+        self._line.take("")
+        self._line.begins = column
+
     def _run(self, line: str) -> None:
+        self._history.add(line)
         if not line.strip():
-            self._out(PROMPT)
+            self._prompt()
             return
         self._state = "busy"
         self._effects.append(Entered(line))
@@ -258,8 +289,10 @@ class Shell:
             self._pasted.append(line)
 
     def _interrupt(self) -> None:
-        self._typed("^C" + _NEWLINE)
-        self._line, self._shown, self._paging = "", 0, False
+        self._typed(self._line.to_end() + "^C" + _NEWLINE)
+        self._begin_line(0)
+        self._history.add("")
+        self._shown, self._paging = 0, False
         self._held.clear()
         self._waiting.clear()
         if self._state == "prompt":
@@ -268,26 +301,22 @@ class Shell:
             self._state = "busy"
             self._effects.append(Interrupted())
 
-    def _rub_out(self, count: int) -> None:
-        count = min(count, len(self._line))
-        self._line = self._line[: len(self._line) - count]
-        self._typed(_ERASE * count)
-
     def _tab(self) -> None:
-        advice = self._complete(self._line)
+        advice = self._complete(self._line.before)
         if advice.completion:
-            self._line += advice.completion
-            self._typed(advice.completion)
+            self._typed(self._line.insert(advice.completion))
         elif advice.lines:
-            self._advise(advice)
+            self._advise("", advice)
 
     def _help(self) -> None:
-        self._typed("?")
-        self._advise(self._explain(self._line))
+        self._advise("?", self._explain(self._line.before))
 
-    def _advise(self, advice: Advice) -> None:
-        self._out(_NEWLINE + "".join(line + _NEWLINE for line in advice.lines) + PROMPT)
-        self._typed(self._line)
+    def _advise(self, typed: str, advice: Advice) -> None:
+        line, cursor = self._line, self._line.cursor
+        self._typed(line.to_end() + typed)
+        self._out(_NEWLINE + "".join(each + _NEWLINE for each in advice.lines) + PROMPT)
+        line.cursor = cursor
+        self._typed(line.shown())
 
     # -- pages
 
@@ -328,6 +357,7 @@ class Shell:
 
     def _put_question(self) -> None:
         self._out(self._question)
+        self._line.begins = len(self._question.rpartition("\n")[2])
         self._question = ""
         self._use_waiting()
         self._if_nobody_answers()
@@ -335,10 +365,14 @@ class Shell:
     def _ready(self) -> None:
         """Show the prompt, and go on with what was typed meanwhile."""
         self._state, self._shown = "prompt", 0
-        self._out(PROMPT)
+        self._prompt()
         self._use_waiting()
         if self._no_more and self._state == "prompt":
             self._end()
+
+    def _prompt(self) -> None:
+        self._out(PROMPT)
+        self._line.begins = len(PROMPT)
 
     def _use_waiting(self) -> None:
         """Give the lines that wait to who asks for some now; they are seen again where they are used, as on a tty."""
@@ -346,12 +380,13 @@ class Shell:
             line = self._waiting.popleft()
             if not line.strip() and self._state != "pasting":
                 continue
-            begun, self._line = self._line, line
-            self._typed(line)
+            begun = self._line.text
+            self._line.take(line)
+            self._typed(self._line.shown())
             self._enter()
-            self._line = begun
+            self._line.take(begun)
         if self._state in ("prompt", "asking", "pasting"):
-            self._typed(self._line)
+            self._typed(self._line.shown())
 
     def _if_nobody_answers(self) -> None:
         if self._no_more and self._state in ("asking", "pasting") and not self._paging:

@@ -42,6 +42,7 @@ class Session:
         host: str,
         write: Callable[[str], None],
         rows_shown: int | None,
+        columns: int | None = None,
     ) -> None:
         """`run` must follow.
 
@@ -52,6 +53,7 @@ class Session:
             host: the node's address, as the client knows it.
             write: takes characters for the terminal.
             rows_shown: of the terminal; None: there is none.
+            columns: likewise; None: nobody knows.
         """
         self.desk = desk
         self.caller = caller
@@ -66,6 +68,7 @@ class Session:
             complete=self._grammar.complete,
             explain=self._grammar.explain,
             rows=rows_shown,
+            columns=columns,
             echo=rows_shown is not None,
         )
         self._entered: asyncio.Queue[str | None] = asyncio.Queue()
@@ -107,9 +110,9 @@ class Session:
         """Nothing more will be typed."""
         self._obey(self._shell.end_of_input())
 
-    def resized(self, rows_shown: int) -> None:
+    def resized(self, rows_shown: int, columns: int) -> None:
         """The terminal has another size."""
-        self._shell.rows = rows_shown
+        self._shell.rows, self._shell.columns = rows_shown, columns
 
     # -- as a console
 

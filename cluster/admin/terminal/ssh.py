@@ -170,6 +170,7 @@ class _Channel(asyncssh.SSHServerSession[str]):
         self._host = host
         self._begin = begin
         self._rows: int | None = None
+        self._columns = 0
         self._channel: asyncssh.SSHServerChannel[str]
         self._session: Session
         self._task: asyncio.Task[None] | None = None
@@ -205,7 +206,7 @@ class _Channel(asyncssh.SSHServerSession[str]):
         self, term_type: str, term_size: tuple[int, int, int, int], term_modes: Mapping[int, int]
     ) -> bool:
         del term_type, term_modes
-        self._rows = term_size[1] or DEFAULT_ROWS
+        self._columns, self._rows = term_size[0], term_size[1] or DEFAULT_ROWS
         return True
 
     def shell_requested(self) -> bool:
@@ -217,6 +218,7 @@ class _Channel(asyncssh.SSHServerSession[str]):
             host=self._host,
             write=self._write,
             rows_shown=self._rows,
+            columns=self._columns,
         )
         return True
 
@@ -240,9 +242,9 @@ class _Channel(asyncssh.SSHServerSession[str]):
         return True
 
     def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
-        del width, pixwidth, pixheight
+        del pixwidth, pixheight
         if self._task is not None and height:
-            self._session.resized(height)
+            self._session.resized(height, width)
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ucmlab.cluster.admin.terminal.editing import LINE_LIMIT
 from ucmlab.cluster.admin.terminal.machine import (
-    LINE_LIMIT,
     MORE,
     PASTE_LIMIT,
     PROMPT,
@@ -23,17 +23,34 @@ from ucmlab.cluster.admin.terminal.machine import (
 )
 
 PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"
-KEYS = st.lists(
-    st.sampled_from(["a", "show", " ", "\r", "\n", "\r\n", "\b", "\x7f", "\x15", "\t", "?", "\x1b[A", "\x03", "q"]),
-    max_size=30,
-).map("".join)
+ARROWS = ["\x1b[A", "\x1bOB", "\x1b[C", "\x1b[D", "\x1bOH", "\x1b[4~", "\x1b[3~", "\x1b[1;5C"]
+TYPED = [
+    "a",
+    "show",
+    " ",
+    "\r",
+    "\n",
+    "\r\n",
+    "\b",
+    "\x7f",
+    "\x15",
+    "\t",
+    "?",
+    "\x03",
+    "q",
+    "\x01",
+    "\x05",
+    "\x0b",
+    "\x17",
+]
+KEYS = st.lists(st.sampled_from([*TYPED, *ARROWS]), max_size=30).map("".join)
 
 
 def shell(*, rows: int | None = 24, echo: bool = True) -> Shell:
     def complete(line: str) -> Advice:
         return Advice("ow ") if line == "sh" else Advice(lines=("set", "show"))
 
-    made = Shell(complete=complete, explain=lambda _: Advice(lines=("    show",)), rows=rows, echo=echo)
+    made = Shell(complete=complete, explain=lambda _: Advice(lines=("    show",)), rows=rows, columns=12, echo=echo)
     made.open(("Welcome", ""))
     return made
 
