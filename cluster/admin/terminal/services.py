@@ -16,6 +16,7 @@ _PASSES: Mapping[str, tuple[ServiceState, ...]] = {
     "restart": ("stopping", "starting", "started"),
 }
 """Action to the states that a service goes through; where they take no time, nobody sees the first of them."""
+_FAILED = "service_failed"
 OF_THE_SYSTEM = ("System SSH", "Cluster Manager")
 """Of the operating system: told before Service Manager's, and with a blank before the state (W3.2)."""
 IPSEC = "IPsec"
@@ -110,8 +111,13 @@ async def _follow(console: Console, name: str, action: str) -> None:
             elif status.state in ("starting", "stopping") and loop.time() - told >= AGAIN_S:
                 console.say(f"{name}[{status.state.upper()}]  ")
                 told = loop.time()
-    must_be_done(ordered.result())
-    console.say(*(f"{name}[{state.upper()}]  " for state in ahead[:-1]))
+    reply = ordered.result()
+    failed = reply.reason == _FAILED
+    if failed or reply.outcome == "done":
+        console.say(*(f"{name}[{state.upper()}]  " for state in ahead[:-1]))
+    if failed:
+        console.say(f"{name}[FAILED]  ")  # [inferred] a client takes it, anywhere, for the sign of that (W3.2, netSSL)
+    must_be_done(reply)
     console.say(f"{name}{_state(console.desk.status().services[name])}")
 
 
