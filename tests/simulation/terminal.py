@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import msgspec
@@ -19,6 +20,7 @@ from ucmlab.cluster.topology import Settings, topology
 from ucmlab.node.commands import Reply
 from ucmlab.node.events import AnyOperation, FileImage
 from ucmlab.node.instant import Instant
+from ucmlab.node.layout import HomeLayout
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.status import NodeStatus
 from ucmlab.scenarios import Lab
@@ -45,6 +47,7 @@ class _Desk:
         self._node = lab.world.nodes[node]
         self.config = self._node.config
         self.rulebook = RuleBook.load(self.config.release, self.config.profile)
+        self.layout = HomeLayout(Path("/"), self.rulebook)  # a disk that is there, and holds nothing of a node
         self.asked: list[tuple[AnyOperation, Mapping[str, str]]] = []
         """Operations, and what the audit line says of each."""
         self._running: set[asyncio.Task[Reply]] = set()

@@ -29,8 +29,6 @@ class Console(Protocol):
     caller: Caller
     host: str
     """The address of the node that the client is connected to."""
-    idle_minutes: int
-    """After so long without a key the session ends."""
 
     @property
     def paged(self) -> bool:

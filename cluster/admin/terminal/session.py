@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from ucmlab.cluster.admin.desk import Caller, Desk, tell_of_a_bug
 from ucmlab.cluster.admin.terminal.console import FAILED, Failed, Perform
 from ucmlab.cluster.admin.terminal.grammar import Command, Grammar, rows
+from ucmlab.cluster.admin.terminal.idling import idle_minutes
 from ucmlab.cluster.admin.terminal.machine import (
     Answered,
     Effect,
@@ -24,8 +25,6 @@ INVALID = "No valid command entered"
 """W3.1 [inferred]."""
 MINUTE_S = 60.0
 """Machine time: an idle session is a matter of people and sockets, not of the lab."""
-IDLE_MINUTES = 30
-"""W3.1."""
 SETTLE_S = 0.1
 """Machine time that a command takes at least. The product's take longer, and clients send spare line ends meanwhile."""
 
@@ -58,7 +57,7 @@ class Session:
         self.desk = desk
         self.caller = caller
         self.host = host
-        self.idle_minutes = IDLE_MINUTES
+        self._idle_minutes = idle_minutes(desk.layout.home)
         self.failed = False
         """Whether the last command did."""
         self._commands = commands
@@ -193,8 +192,8 @@ class Session:
 
     async def _end_when_idle(self) -> None:
         loop = asyncio.get_running_loop()
-        # Looked at once a minute: what is typed, or another time-out, puts the end off.
-        while (left := self._heard + self.idle_minutes * MINUTE_S - loop.time()) > 0:  # noqa: ASYNC110  of time only
+        # Looked at once a minute: what is typed puts the end off.
+        while (left := self._heard + self._idle_minutes * MINUTE_S - loop.time()) > 0:  # noqa: ASYNC110  of time only
             await asyncio.sleep(min(left, MINUTE_S))
         if self._task is not None:
             self._task.cancel()

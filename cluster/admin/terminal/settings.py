@@ -1,10 +1,16 @@
 """What a session sets for itself, and its end (W3.1)."""
 
+import asyncio
 from collections.abc import Mapping
 
 from ucmlab.cluster.admin.terminal.console import Console, Failed, Perform, agrees
-
-LEAST_MINUTES, MOST_MINUTES = 5, 99_999
+from ucmlab.cluster.admin.terminal.idling import (
+    LEAST_MINUTES,
+    MOST_MINUTES,
+    idle_minutes,
+    keep_idle_minutes,
+    minutes_of,
+)
 
 
 async def show_cli_pagination(console: Console, _: Mapping[str, str]) -> None:
@@ -19,19 +25,22 @@ async def set_cli_pagination(console: Console, given: Mapping[str, str]) -> None
 
 
 async def show_cli_session_timeout(console: Console, _: Mapping[str, str]) -> None:
-    """When an idle session ends. [inferred] the text."""
-    console.say(f"CLI session timeout is set to {console.idle_minutes} minutes")
+    """When an idle session ends that begins now. [inferred] the text."""
+    console.say(_told(await asyncio.to_thread(idle_minutes, console.desk.layout.home)))
 
 
 async def set_cli_session_timeout(console: Console, given: Mapping[str, str]) -> None:
-    """For this session, at once. [inferred] the texts but for the question, and that it is not kept."""
-    said = given["minutes"]
-    is_number = said.isascii() and said.isdigit() and len(said) <= len(str(MOST_MINUTES))
-    if not (is_number and LEAST_MINUTES <= int(said) <= MOST_MINUTES):
+    """For the sessions that begin from now on; those that are there keep theirs. [inferred] the texts."""
+    minutes = minutes_of(given["minutes"])
+    if minutes is None:
         raise Failed(f"The session timeout is {LEAST_MINUTES} to {MOST_MINUTES} minutes")
     if await agrees(console, "Continue (y/n)?"):
-        console.idle_minutes = int(said)
-        console.say(f"CLI session timeout is set to {console.idle_minutes} minutes")
+        await asyncio.to_thread(keep_idle_minutes, console.desk.layout.home, minutes)
+        console.say(_told(minutes))
+
+
+def _told(minutes: int) -> str:
+    return f"CLI session timeout is set to {minutes} minutes"
 
 
 async def leave(console: Console, _: Mapping[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -13,12 +14,14 @@ from ucmlab.cluster.admin.desk import Caller, Desk
 from ucmlab.cluster.admin.terminal import session as sessions
 from ucmlab.cluster.admin.terminal.banner import BANNER
 from ucmlab.cluster.admin.terminal.grammar import Grammar, rows
+from ucmlab.cluster.admin.terminal.idling import FILE, idle_minutes, keep_idle_minutes
 from ucmlab.cluster.admin.terminal.machine import Advice
 from ucmlab.cluster.admin.terminal.performing import PERFORMED
 from ucmlab.cluster.admin.terminal.platform import runtime_state, uptime
 from ucmlab.cluster.admin.terminal.services import list_lines
 from ucmlab.cluster.admin.terminal.session import Session
 from ucmlab.node.instant import DAY, HOUR, MINUTE
+from ucmlab.node.layout import HomeLayout
 from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.status import ServiceStatus
 
@@ -140,16 +143,19 @@ class _Desk:
 
     rulebook = RuleBook.load("14SU2")
 
+    def __init__(self, home: Path) -> None:
+        self.layout = HomeLayout(home, self.rulebook)
 
-def begun(written: list[str]) -> Session:
+
+def begun(written: list[str], home: Path) -> Session:
     caller = Caller(make_admin("a", "b", "platform", privilege=4), "ssh", "127.0.0.1")
-    desk = cast("Desk", _Desk())  # no command here does more
+    desk = cast("Desk", _Desk(home))  # no command here does more
     return Session(desk, caller, PERFORMED, host="127.0.0.1", write=written.append, rows_shown=24)
 
 
-async def spoken(*lines: str) -> str:
+async def spoken(home: Path, *lines: str) -> str:
     written: list[str] = []
-    session = begun(written)
+    session = begun(written, home)
     async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(session.run(BANNER))
         await asyncio.sleep(0)
@@ -159,13 +165,16 @@ async def spoken(*lines: str) -> str:
     return "".join(written)
 
 
-async def test_what_a_session_sets_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_a_session_sets_for_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sessions, "SETTLE_S", 0.0)
     said = await spoken(
+        tmp_path,
         "show cli pagination",
         "set cli pagination off",
         "show cli pagination",
+        "show cli session timeout",
         "set cli session timeout 4",
+        "set cli session timeout 100000",
         "set cli session timeout 000000060" + "9" * 400,
         "set cli session timeout 60",
         "y",
@@ -180,12 +189,20 @@ async def test_what_a_session_sets_for_itself(monkeypatch: pytest.MonkeyPatch) -
         "CLI session timeout is set to 60 minutes\r\n",
     ):
         assert text in said
+    told = [line for line in said.splitlines() if line.startswith("CLI session timeout")]
+    assert [line.split()[-2] for line in told] == ["30", "60", "60"]
+    assert idle_minutes(tmp_path) == 60, "for the next session"
+    (tmp_path / FILE).write_text("4\n")
+    assert idle_minutes(tmp_path) == 30, "what nobody can have set does not count"
 
 
-async def test_an_idle_session_ends_and_so_does_the_question_that_it_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_idle_session_ends_and_so_does_the_question_that_it_asks(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(sessions, "MINUTE_S", 0.001)
+    keep_idle_minutes(tmp_path, 60)
     written: list[str] = []
-    session = begun(written)
+    session = begun(written, tmp_path)
     async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
         tasks.create_task(session.run(BANNER))
         await asyncio.sleep(0)
@@ -194,10 +211,10 @@ async def test_an_idle_session_ends_and_so_does_the_question_that_it_asks(monkey
 
 
 async def test_a_bug_of_ours_is_told_in_the_log_and_not_to_the_client(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sessions, "SETTLE_S", 0.0)
-    said = await spoken("show status", "show cli pagination")  # this desk knows of no node
+    said = await spoken(tmp_path, "show status", "show cli pagination")  # this desk knows of no node
     assert "AttributeError" in capsys.readouterr().err
     assert "AttributeError" not in said
     assert "Executed command unsuccessfully\r\nadmin:" in said
