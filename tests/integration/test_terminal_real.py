@@ -11,6 +11,7 @@ import shutil
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -514,6 +515,34 @@ def test_fips_mode_ends_the_session_as_the_node_boots_and_makes_certificates_ane
                 ["disabled", "successfully."],
                 ["is", "disabled."],
             ]
+
+
+@pytest.mark.library
+@pytest.mark.rule("A.20")
+def test_a_restart_with_the_products_durations_is_told_while_it_lasts(tmp_path: Path) -> None:
+    """A minute of lab time a second: it lasts some, in which the session is told on, or has Ctrl-C."""
+    lab = CommandLine(tmp_path)
+    lab.must("up", "--detach", "--nodes", "pub", "--timing", "product", "--speed", "60")
+    try:
+        client = Door(lab, "pub").paramiko()
+        channel = client.invoke_shell(term="vt100", width=200, height=1000)
+        channel.settimeout(PATIENCE_S)
+        _until(channel, END)
+        channel.send(b"utils service restart Cisco Tomcat\n")
+        told = [state for state, _ in groupby(re.findall(r"(?m)^Cisco Tomcat\[(\w+)\]  \r$", _until(channel, END)))]
+        assert told == ["STOPPING", "STARTING", "STARTED"]
+        channel.send(b"utils service restart Cisco Tomcat\n")
+        _until(channel, "[STOPPING]  \r\n")
+        channel.send(b"\x03")
+        _until(channel, f"^C\r\n{END}")
+        channel.send(b"utils service list\n")
+        assert "Cisco Tomcat[STARTED]" not in _until(channel, END)
+        lab.must("time", "advance", "10m")
+        channel.send(b"utils service list\n")
+        assert "Cisco Tomcat[STARTED]" in _until(channel, END)
+        client.close()
+    finally:
+        lab.run("down")
 
 
 def _to_the_end(door: Door, *lines: str) -> str:

@@ -93,7 +93,7 @@ class CommandLine:
         self.said = ""
         caller = Caller(make_admin("admin", "password", "platform", privilege=privilege), "ssh", "127.0.0.1")
         desk = cast("Desk", self.desk)  # all of it that commands use
-        host = "127.0.0.1"
+        host = f"127.0.0.{11 + list(lab.names).index(node)}"
         self.session = Session(desk, caller, PERFORMED, host=host, write=self._write, rows_shown=1000, columns=200)
         self._task = asyncio.get_running_loop().create_task(self.session.run(()))
         self._heard = asyncio.Event()
@@ -104,7 +104,7 @@ class CommandLine:
         begun = len(self.said)
         self.session.typed(f"{line}\r")
         for answer in answers:
-            await self.until("? ", " : ", "Hit Enter\r\n")
+            await self.until("? ", " : ", "?", "Hit Enter\r\n")
             self.session.typed(f"{answer}\r")
         await self.until(f"\n{PROMPT}")
         return self.said[begun:].replace("\r", "").split("\n")[1:-1]

@@ -1,5 +1,6 @@
 """The platform's command line at simulated nodes: transcripts that take their time, and what differs by release."""
 
+import re
 from collections.abc import Callable
 from itertools import groupby
 
@@ -196,3 +197,228 @@ def test_a_release_takes_no_multi_san_certificate_from_14su2_on(release: str) ->
         assert (pub.identity("tomcat") == leaf.fingerprint) is taken
 
     at_command_lines(story, Settings(nodes="pub,sub1", release=release))
+
+
+# -- what the guide shows of each command, line by line
+
+
+@pytest.mark.rule("B.9", "A.20")
+def test_dialogues_about_certificates_are_those_of_the_guide() -> None:
+    async def story(lab: Lab, log_in: LogIn) -> None:
+        pub, line = lab.node("pub"), log_in("pub")
+        before = pub.identity("tomcat")
+        warning = "WARNING: This operation will overwrite any CA signed certificate previously imported for  tomcat"
+        question = "Proceed with regeneration (yes|no)? "
+        lines = await line.ask("set cert regen tomcat", "no")
+        assert lines == [warning, f"{question}no", FAILED, "Not confirmed, nothing was changed: regeneration of tomcat"]
+        assert pub.identity("tomcat") == before
+        restart = "You must restart services related to {} for the regenerated certificates to become active."
+        done = "Successfully Regenerated Certificate for {}."
+        # Neither yes nor no is asked for again.
+        lines = await line.ask("set cert regen tomcat", "perhaps", "yes")
+        assert lines == [
+            warning,
+            f"{question}perhaps",
+            f"{question}yes",
+            done.format("tomcat"),
+            restart.format("tomcat"),
+        ]
+        assert pub.identity("tomcat") != before
+        lines = await line.ask("set cert regen ITLRecovery", "yes")
+        assert (lines[0].startswith("WARNING: If a tokenless CTL is in use"), lines[1:]) == (
+            True,
+            [f"{question}yes", done.format("ITLRecovery"), restart.format("ITLRecovery")],
+        )
+        root = await lab.ca("Corp Root CA")
+        lines = await line.ask("set cert import trust tomcat-trust", root.pem.decode() + "\r")
+        assert lines[0] == "Paste the Certificate and Hit Enter"
+        await line.ask("set csr gen tomcat", "no")
+        leaf = await root.sign(("\n".join(await line.ask("show csr own tomcat")) + "\n").encode())
+        lines = await line.ask("set cert import own tomcat Other.pem")
+        assert lines == [FAILED, "tomcat-trust has no 'Other.pem'"]
+        listed = await line.ask("show cert list trust")
+        (file,) = (each.partition(":")[0] for each in listed if each.startswith("tomcat-trust/Corp"))
+        lines = await line.ask(f"set cert import own tomcat {file}", leaf.pem.decode() + "\r")
+        assert lines[-3:] == [
+            "Successfully imported certificate for tomcat.",
+            "Please restart services related to tomcat for the new certificate to",
+            "become active.",
+        ]
+        assert "tomcat/tomcat.pem: Certificate Signed by Corp Root CA" in await line.ask("show cert list own")
+        assert await line.ask("show csr list own") == []
+        assert await line.ask("show csr own tomcat") == [
+            FAILED,
+            "File /usr/local/platform/.security/tomcat/keys/tomcat.csr does not exist",
+        ]
+
+    at_command_lines(story)
+
+
+@pytest.mark.rule("R-123", "R-126", "R-130", "A.20")
+def test_keys_of_oauth_are_one_line_of_hex_the_same_on_all_nodes() -> None:
+    async def story(lab: Lab, log_in: LogIn) -> None:
+        pub, sub1, shows = log_in("pub"), log_in("sub1"), "show key authz {}"
+        for key, other in (("signing", "encryption"), ("encryption", "signing")):
+            before = await pub.ask(shows.format(key)), await pub.ask(shows.format(other))
+            assert len(before[0][0]) == 64
+            lines = await pub.ask(f"set key regen authz {key}", "yes")
+            assert ("tokens become invalid" in lines[0], lines[1:]) == (
+                True,
+                ["Do you want to proceed (yes|no)? yes", f"Successfully regenerated the authz {key} key"],
+            )
+            await lab.converged(within="1m")
+            for line in (pub, sub1):
+                after = await line.ask(shows.format(key)), await line.ask(shows.format(other))
+                assert (after[0] != before[0], after[1] == before[1]) == (True, True)
+        assert (await sub1.ask("set key regen authz signing"))[0] == FAILED
+
+    at_command_lines(story)
+
+
+@pytest.mark.rule("A.20")
+def test_services_are_listed_and_ipsec_and_that_of_an_im_and_presence_node_restarted() -> None:
+    async def story(_: Lab, log_in: LogIn) -> None:
+        for node, primary in (("pub", "true"), ("sub1", "false"), ("imp1", "false")):
+            lines = await log_in(node).ask("utils service list")
+            assert lines[0] == "Requesting service status, please wait..."
+            begun = lines.index(">> Return code = 0")
+            assert lines[begun - 2 : begun] == [RUNNING, "Getting list of all services"]
+            assert lines[-1] == f"Primary Node ={primary}"
+            assert all(" [" in each for each in lines[1 : begun - 2]), "the system's have a blank"
+            assert not any(" [" in each for each in lines[begun + 1 :]), "the others have none"
+        line = log_in("imp1")
+        lines = await line.ask("utils service restart Cisco Intercluster Sync Agent")
+        assert lines[-1] == "Cisco Intercluster Sync Agent[STARTED]  "
+        lines = await line.ask("utils ipsec restart")
+        assert (all(each.startswith("ipsec_setup: ") for each in lines[:-1]), len(lines) > 2, lines[-1]) == (
+            True,
+            True,
+            "Successfully Restarted IPsec Service",
+        )
+
+    at_command_lines(story, Settings(nodes="pub,sub1,imp1"))
+
+
+@pytest.mark.rule("B.9", "X-04")
+def test_default_cas_by_command_line() -> None:
+    async def story(lab: Lab, log_in: LogIn) -> None:
+        pub, sub1, name = log_in("pub"), log_in("sub1"), "VeriSign Class 3 Secure Server CA - G3"
+        listed = await sub1.ask("show cert default-ca-list")
+        assert listed[:2] == ["", "Common Name                   Trust Stores               Purpose"]
+        at = listed.index('"VeriSign Class 3             tomcat-trust               Trusted by the node itself when')
+        assert listed[at + 1].startswith('Secure Server CA - G3"  ')
+        assert sum(each.startswith('"') for each in listed) == 8
+        commands = "set cert default-ca-list {} {}"
+        asked = f"Enter the Common Name of Default CA Certificate : {name}"
+        proceed = "Do you wish to proceed (yes|no)? yes"
+        for action in ("disable", "enable"):
+            lines = await pub.ask(commands.format(action, "common-name"), name, "yes")
+            assert (lines[0], lines[-2:]) == (asked, [proceed, f'Successfully {action}d default "{name}" certificate.'])
+            assert any('"Cisco Tomcat" after' in each for each in lines)
+            assert not any("Cisco CallManager" in each for each in lines)
+            await lab.converged(within="1m")
+            held = {entry.name for entry in lab.node("sub1").certificates("tomcat-trust")}
+            assert (name in held) is (action == "enable")
+        for action in ("disable", "enable"):
+            lines = await pub.ask(commands.format(action, "all"), "yes")
+            assert lines[-3:-1] == [proceed, f"Successfully {action}d the default Cisco CA certificates."]
+        lines = await pub.ask(commands.format("disable", "common-name"), "capf")
+        assert lines[1:] == [FAILED, "The capf certificate is not in the list of default Cisco CA certificates."]
+        lines = await sub1.ask(commands.format("enable", "all"))
+        assert lines == [FAILED, "This operation on default CA certificates is allowed on the publisher only"]
+
+    at_command_lines(story, Settings(nodes="pub,sub1", release="12.5"))
+
+
+@pytest.mark.rule("B.9", "B.16", "R-161", "R-099")
+def test_modes_are_the_parameters_that_ucmlab_sets() -> None:
+    async def story(lab: Lab, log_in: LogIn) -> None:
+        line, sub1 = log_in("sub1"), lab.node("sub1")
+        before = sub1.identity("tomcat")
+        assert await line.ask("utils fips status") == ["The system is operating in non-FIPS mode."]
+        lines = await line.ask("utils fips_common_criteria enable")
+        assert lines[1] == "Common Criteria Mode needs FIPS Mode; set FIPS Mode of sub1 to true first"
+        lines = await line.ask("utils fips enable", "no")
+        assert lines[-1] == "Not confirmed, nothing was changed: FIPS mode was to be enabled"
+        assert sub1.parameter("FIPS Mode") == "false"
+        lines = await line.ask("utils fips enable", "yes")
+        assert lines[2:9] == [
+            *(f"{number}){unit}" for number, unit in enumerate(("CallManager", "tomcat", "ipsec", "TVS"), 1)),
+            "5)CAPF",
+            "6)ITLRecovery",
+            "Any third party CA signed certificates that have been uploaded for the above",
+        ]
+        assert "Do you want to continue (yes/no) ? yes" in lines
+        assert lines[-1] == "The system will reboot in a few minutes."
+        await lab.converged(within="5m")
+        assert (sub1.parameter("FIPS Mode"), sub1.identity("tomcat") != before) == ("true", True)
+        assert await line.ask("utils fips status") == ["The system is operating in FIPS mode."]
+        assert await line.ask("utils fips enable") == ["FIPS mode is already enabled."]
+        assert await line.ask("utils fips_common_criteria enable") == ["Common Criteria mode enabled successfully."]
+        assert await line.ask("utils fips_common_criteria status") == ["Common Criteria mode is enabled."]
+        lines = await line.ask("utils fips disable", "yes")
+        assert lines[-1] == "Common Criteria Mode needs FIPS Mode; set Common Criteria Mode of sub1 to false first"
+        assert await line.ask("utils fips_common_criteria disable") == ["Common Criteria mode disabled successfully."]
+        assert (await line.ask("utils fips disable", "yes"))[-3] == "FIPS mode disabled successfully."
+        assert lab.node("pub").parameter("FIPS Mode") == "false", "each node has its own"
+        assert (await line.ask("utils sipOAuth-mode enable"))[0] == FAILED
+        lines = await log_in("pub").ask("utils sipOAuth-mode enable")
+        assert lines[0] == "SIP OAuth mode enabled successfully."
+        assert sub1.parameter("SIP OAuth Mode") == "true"
+
+    at_command_lines(story)
+
+
+def test_the_platform_and_its_cluster() -> None:
+    async def story(lab: Lab, log_in: LogIn) -> None:
+        pub, sub1 = log_in("pub"), log_in("sub1")
+        lines = await pub.ask("show network cluster")
+        assert lines[0] == "127.0.0.11 pub.lab.test pub Publisher callmanager DBPub authenticated"
+        tcp = (
+            r"127\.0\.0\.12 sub1\.lab\.test sub1 Subscriber callmanager DBSub authenticated using TCP since \w{3} \w{3}"
+        )
+        assert re.match(tcp, lines[1])
+        assert lines[2:] == ["", "Server Table (processnode) Entries", "-" * 34, "pub", "sub1"]
+        assert len(await sub1.ask("show network cluster")) == 2, "a subscriber has no table"
+        lines = await pub.ask("show status")
+        assert lines[0] == "Host Name          : pub"
+        assert re.match(r" \d\d:\d\d:\d\d up .*,  1 user,  load average: ", lines[8])
+        assert (await pub.ask("show version active"))[0] == "Active Master Version: 14.0.1.12900-161"
+        await lab.break_replication("sub1")
+        lines = await sub1.ask("utils dbreplication runtimestate")
+        assert "     Errors or Mismatches Were Found!!!" in lines
+        assert lines[-1].endswith("(4) Setup Failed")
+        lines = await pub.ask("utils dbreplication runtimestate")
+        assert all(re.search(r"\(g_\d\) +\(2\) Setup Completed$", each) for each in lines[-2:])
+        await lab.repair_replication("sub1")
+
+    at_command_lines(story)
+
+
+def test_replication_of_a_cluster_of_one_node_is_no_state() -> None:
+    async def story(_: Lab, log_in: LogIn) -> None:
+        lines = await log_in("pub").ask("utils dbreplication runtimestate")
+        single = "Runtime state cannot be performed on a cluster with a single active node; aborting operation"
+        assert lines == [FAILED, single]
+
+    at_command_lines(story, Settings(nodes="pub"))
+
+
+@pytest.mark.parametrize(
+    ("privilege", "may"),
+    [
+        (0, ["show status", "show version active", "utils service list", "utils fips status", "show cli pagination"]),
+        (1, ["show cert list own", "show csr list own", "show cert default-ca-list", "set cli session timeout 5"]),
+        (4, ["show key authz signing"]),
+    ],
+)
+def test_what_an_account_may_use(privilege: int, may: list[str]) -> None:
+    async def story(_: Lab, log_in: LogIn) -> None:
+        for level in (0, 1, 4):
+            line = log_in("pub", privilege=level)
+            for command in may:
+                answers = ["no"] if "timeout" in command and level >= privilege else []
+                lines = await line.ask(command, *answers)
+                assert (lines == [FAILED, "This account may not do that"]) is (level < privilege), command
+
+    at_command_lines(story)

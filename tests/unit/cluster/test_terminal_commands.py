@@ -59,6 +59,28 @@ def test_a_line_that_means_none(line: str) -> None:
     assert ALL.read(line) is None
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "show ctl",
+        "show itl",
+        "utils ctl update CTLFile",
+        "utils ctl set-cluster mixed-mode",
+        "utils itl reset localkey",
+        "utils capf stale-lsc list",
+        "set cert bulk export all",
+        "file get tftp ITLRecovery.p12",
+        "utils sipOAuth-mode disable",
+        "utils dbreplication status",
+        "utils dbreplication repair all",
+        "show network eth0 detail",
+        "show version",
+    ],
+)
+def test_commands_without_a_subject_here_are_unknown_and_no_stubs(line: str) -> None:
+    assert ALL.read(line) is None
+
+
 def test_every_command_is_there_and_nothing_else() -> None:
     assert {row.does for row in rows()} == set(PERFORMED)
     assert all(row.privilege in (0, 1, 4) for row in rows())
