@@ -196,3 +196,17 @@ def test_killed_after_the_answer_it_is_so_nevertheless() -> None:
         lab.check(not any(GONE in names for names in named(lab, UNITS[1]).values()), "gone for good")
 
     told(story)
+
+
+@pytest.mark.rule("B.9", "X-09")
+def test_before_11_they_are_disabled_on_the_publisher_alone_as_a_delete_would_be() -> None:
+    async def story(lab: Lab) -> None:
+        (await lab.node("pub").set_default_cas(enabled=False)).must_be("done")
+        await lab.wait("1m")
+        for unit in UNITS:
+            held = named(lab, unit)
+            lab.check(
+                (len(held["pub"]), len(held["sub1"])) == (0, 7), f"in {unit} the subscriber keeps them", str(held)
+            )
+
+    told(story, Settings(nodes="pub,sub1", release="10.5"))
