@@ -273,9 +273,15 @@ def test_what_may_not_be(lab: CommandLine) -> None:
     permission = [FAILED, "This account may not do that"]
     assert [each.splitlines() for each in (listed, refused, key)] == [permission] * 3
     assert unknown.splitlines() == alone.splitlines() == [FAILED, "No valid command entered"]
-    own, absent, delete = Door(lab, "pub").spoken(
-        "set cert delete tomcat tomcat.pem", "show cert own nothing", "set cert delete tomcat-trust nothing"
+    own, absent, delete, fips, common = Door(lab, "pub").spoken(
+        "set cert delete tomcat tomcat.pem",
+        "show cert own nothing",
+        "set cert delete tomcat-trust nothing",
+        "utils fips status",
+        "utils fips_common_criteria enable",
     )
+    assert fips.splitlines() == ["The system is operating in non-FIPS mode."]
+    assert common.splitlines()[0] == FAILED
     assert own.splitlines() == [FAILED, "Only trust certificates can be deleted; tomcat is an identity"]
     assert absent.splitlines()[0] == delete.splitlines()[0] == FAILED
 
