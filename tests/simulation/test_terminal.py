@@ -287,6 +287,8 @@ def test_services_are_listed_and_ipsec_and_that_of_an_im_and_presence_node_resta
             assert all(" [" in each for each in lines[1 : begun - 2]), "the system's have a blank"
             assert not any(" [" in each for each in lines[begun + 1 :]), "the others have none"
         line = log_in("imp1")
+        (own,) = (each for each in await line.ask("show network cluster") if " imp1 " in each)
+        assert own.split()[2:] == ["imp1", "Subscriber", "cups", "DBSub", "authenticated"]
         lines = await line.ask("utils service restart Cisco Intercluster Sync Agent")
         assert lines[-1] == "Cisco Intercluster Sync Agent[STARTED]  "
         lines = await line.ask("utils ipsec restart")

@@ -12,6 +12,9 @@ from typing import Literal
 
 LINE_LIMIT = 4096
 """Characters of a line; what is typed beyond it is dropped."""
+EDITED_LIMIT = 512
+"""Characters of a line inside of which something is changed: each key has the rest of it shown again. A longer line is
+changed at its end alone, and not remembered."""
 HISTORY_LIMIT = 100
 """Lines that are remembered. [ASSUMED]: the product's limit is not public."""
 EditingKey = Literal["left", "right", "home", "end", "delete", "kill", "rub out", "rub out word", "clear"]
@@ -69,10 +72,10 @@ class Line:
 
     def insert(self, text: str) -> str:
         """Put characters in where the cursor is; what shows it."""
-        text = text[: LINE_LIMIT - len(self.text)]
+        rest = self.text[self.cursor :]
+        text = text[: max((EDITED_LIMIT if rest else LINE_LIMIT) - len(self.text), 0)]
         if not text:
             return ""
-        rest = self.text[self.cursor :]
         self.text = self.text[: self.cursor] + text + rest
         self.cursor += len(text)
         return self._written(text + rest, end=len(self.text)) + self._moved(len(self.text), self.cursor)
@@ -82,6 +85,8 @@ class Line:
         at, length = self.cursor, len(self.text)
         match key:
             case "left" | "right" | "home" | "end":
+                if length > EDITED_LIMIT:
+                    return ""
                 place = {"left": at - 1, "right": at + 1, "home": 0, "end": length}[key]
                 return self._go(min(max(place, 0), length))
             case "delete" | "kill":
@@ -160,7 +165,7 @@ class History:
 
     def add(self, line: str) -> None:
         """Remember a line, once if it comes again and again; whoever looks next begins with it."""
-        if line.strip() and self._lines[-1:] != [line]:
+        if line.strip() and len(line) <= EDITED_LIMIT and self._lines[-1:] != [line]:
             self._lines = [*self._lines, line][-HISTORY_LIMIT:]
         self._at, self._begun = len(self._lines), ""
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.cluster.test_terminal_machine import asked, shown
-from ucmlab.cluster.admin.terminal.editing import HISTORY_LIMIT, LINE_LIMIT
+from ucmlab.cluster.admin.terminal.editing import EDITED_LIMIT, HISTORY_LIMIT, LINE_LIMIT
 from ucmlab.cluster.admin.terminal.machine import PROMPT, Advice, Answered, Entered, Shell, Write
 
 LEFT, RIGHT, UP, DOWN, HOME, END, DELETE = (f"\x1b[{key}" for key in ("D", "C", "A", "B", "H", "F", "3~"))
@@ -260,11 +260,17 @@ def test_tab_and_help_are_about_what_stands_before_the_cursor() -> None:
     assert asked(made.feed("trust \r")) == [Entered("show cert trust own, a long one")]
 
 
-def test_a_line_has_a_bound_wherever_one_types() -> None:
+def test_a_line_has_a_bound_and_a_lower_one_inside_of_which_each_key_shows_the_rest_again() -> None:
     made, _ = at_prompt(80)
+    made.feed("x" * (EDITED_LIMIT - 1))
+    assert len(shown(made.feed(f"{HOME}yz!{END}"))) < 4 * EDITED_LIMIT
+    assert asked(made.feed("\r")) == [Entered("y" + "x" * (EDITED_LIMIT - 1))]
+    made.done()
     made.feed("x" * LINE_LIMIT)
-    made.feed(f"{HOME}y{END}z{UP}{DOWN}")
-    assert asked(made.feed("\r")) == [Entered("x" * LINE_LIMIT)]
+    assert shown(made.feed(f"{HOME}y{END}z{LEFT}\x01")) == ""
+    assert asked(made.feed("\x7f!\r")) == [Entered("x" * (LINE_LIMIT - 1) + "!")]
+    made.done()
+    assert asked(made.feed(f"{UP}\r")) == [Entered("y" + "x" * (EDITED_LIMIT - 1))], "the longer one is not remembered"
 
 
 def test_a_terminal_that_is_made_narrower_is_believed() -> None:
