@@ -6,7 +6,7 @@ certificates themselves are the lab's (`NodeConfig.default_cas`).
 
 from collections.abc import Iterator
 
-from ucmlab.broker.messages import Row
+from ucmlab.broker.messages import Row, RowKey
 from ucmlab.node.certificates import Certificate, parse
 from ucmlab.node.config import NodeConfig
 from ucmlab.node.context import Context
@@ -30,11 +30,18 @@ def default_rows(rulebook: RuleBook, config: NodeConfig) -> tuple[Row, ...]:
     """
     rows = []
     for certificate, units in _image(rulebook, config):
-        for name in units:
+        for name in units if rulebook.default_cas[certificate.common_name].installed else ():
             unit = rulebook.units[name]
             holders = tuple(member.name for member in config.members if member.role in unit.roles)
             rows.append(Row(name, certificate.fingerprint, certificate.der, "", None if unit.replicated else holders))
     return tuple(rows)
+
+
+def default_keys(rulebook: RuleBook, config: NodeConfig) -> frozenset[RowKey]:
+    """The names of the rows of all of them, whether a cluster has them from its installation or not."""
+    return frozenset(
+        (unit, certificate.fingerprint) for certificate, units in _image(rulebook, config) for unit in units
+    )
 
 
 def judge_default_cas(context: Context, replica: Replica, filing: Filing, request: SetDefaultCas) -> Wanted:

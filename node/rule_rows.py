@@ -161,6 +161,8 @@ class DefaultCa(RuleRow, frozen=True, kw_only=True):
     """The name of the CA above; empty: it is a root."""
     units: tuple[str, ...]
     """Trust units in which it lies; none: it only issues another one."""
+    installed: bool = True
+    """Whether it lies there from the installation on; if not, an administrator may enable it (B.9)."""
     key: str
     """As in `Certificate.key`."""
     not_before: date

@@ -120,8 +120,9 @@ def judge_default_cas(
     """
     if origin != config.publisher:
         raise Refusal("publisher_only", f"{config.publisher} is the publisher")
-    image = {row.key for row in default_cas.default_rows(rulebook, config)}
-    if not image.issuperset([row.key for row in proposal.adds] or proposal.removes):
+    if not default_cas.default_keys(rulebook, config).issuperset(
+        [row.key for row in proposal.adds] or proposal.removes
+    ):
         raise Refusal("not_a_default_ca", "")
     if proposal.adds:
         adding = judge_adds(rulebook, config, replica, proposal, origin=origin, now=now)

@@ -161,6 +161,7 @@ def test_one_of_them_and_only_on_the_publisher() -> None:
 def test_those_that_have_expired_are_enabled_as_any_others() -> None:
     async def story(lab: Lab) -> None:
         pub = lab.node("pub")
+        lab.check(len(named(lab, "CallManager-trust")["sub1"]) == 5, "a new installation has no CAP-RTP")
         (await pub.set_default_cas(enabled=False)).must_be("done")
         (await pub.set_default_cas(enabled=True)).must_be("done")
         await lab.converged(within="1m")

@@ -226,13 +226,16 @@ def test_after_the_installation_of_a_cluster_the_default_cas_lie_on_every_node_t
 
 
 @pytest.mark.rule("B.2", "B.5")
-def test_below_14_older_ones_are_there_too_in_files_that_are_named_as_the_product_names_them() -> None:
-    image = cluster_image(NODES, "12.5", "faithful")
+@pytest.mark.parametrize(("release", "older"), [("12.0", ("CAP-RTP-001", "CAP-RTP-002")), ("12.5", ())])
+def test_below_14_older_ones_are_there_too_in_files_that_are_named_as_the_product_names_them(
+    release: str, older: tuple[str, ...]
+) -> None:
+    image = cluster_image(NODES, release, "faithful")
     shipped = set(image.configs[0].default_cas)
     names = {
         (file.unit, file.name) for name in ("sub1", "imp1") for file in image.disks[name].files if file.der in shipped
     }
-    roots = [f"{name.replace(' ', '_')}.pem" for name in (*MIC_ROOTS, "CAP-RTP-001", "CAP-RTP-002")]
+    roots = [f"{name.replace(' ', '_')}.pem" for name in (*MIC_ROOTS, *older)]
     assert names == {
         *((unit, name) for unit in ("CAPF-trust", "CallManager-trust") for name in roots),
         ("tomcat-trust", "VeriSign_Class_3_Secure_Server_CA_-_G3.pem"),

@@ -17,6 +17,8 @@ DEFAULT_CAS = """
     Cisco Manufacturing CA SHA2   Cisco Root CA M2    O=Cisco          -         2012-11-12  2037-11-12
 """
 """Names and units: B.2. Releases: ours, as B.2 says "later". All else is generally known, without a source there."""
+ENABLED_ONLY = ("CAP-RTP-001", "CAP-RTP-002")
+"""In no store of a new installation from 12.5 on, as its release notes say."""
 VERISIGN = "VeriSign Class 3 Public Primary Certification Authority - G5"
 OF_VERISIGN = r"OU=VeriSign Trust Network,O=VeriSign\, Inc.,C=US"
 OLDER: dict[
@@ -48,6 +50,7 @@ class Seen(msgspec.Struct):
     issuer: str
     owner: str
     units: tuple[str, ...]
+    installed: bool
     key: str
     first: str
     last: str
@@ -55,7 +58,7 @@ class Seen(msgspec.Struct):
 
 def seen(row: DefaultCa) -> Seen:
     first, last = row.not_before.isoformat(), row.not_after.isoformat()
-    return Seen(row.name, row.issuer, row.owner, row.units, row.key, first, last)
+    return Seen(row.name, row.issuer, row.owner, row.units, row.installed, row.key, first, last)
 
 
 def expected(release: str) -> dict[str, dict[str, object]]:
@@ -68,7 +71,8 @@ def expected(release: str) -> dict[str, dict[str, object]]:
     }
     if in_release(release, "..14"):
         found |= OLDER
-    return {name: row | {"key": "rsa-2048"} for name, row in found.items()}
+    left_out = ENABLED_ONLY if in_release(release, "12.5..") else ()
+    return {name: row | {"key": "rsa-2048", "installed": name not in left_out} for name, row in found.items()}
 
 
 @pytest.mark.rule("B.2")
