@@ -16,6 +16,8 @@ from ucmlab.node.rule_rows import KEY_USAGE
 
 _SIGNED_WITH = {"1.2.840.113549.1.1": "RSA", "1.2.840.10045.4": "ECDSA"}
 """Arcs of signature algorithms; RFC 8017 and RFC 5758."""
+_KEYS = {"1.2.840.113549.1.1.1": "RSA", "1.2.840.10045.2.1": "EC"}
+"""Algorithms of keys, as Java names them; RFC 8017 and RFC 5480."""
 _DECIMAL_BITS = 14_000
 """Python writes no decimals of more than 4,300 digits. RFC 5280 allows 160 bits for a serial number; some have more."""
 
@@ -27,6 +29,7 @@ def lines(entry: Entry, display: Display) -> Iterator[str]:
     if entry.description:
         yield f"Description: {entry.description}"
     yield f"Type: {entry.kind}"
+    yield f"Key: {certificate.key}"
     yield f"SHA-256 Fingerprint: {certificate.fingerprint}"
     yield from page(certificate, display)
     yield from pem(certificate.der).splitlines()
@@ -39,6 +42,7 @@ def page(certificate: Certificate, display: Display) -> Iterator[str]:
     for extension in extensions_of(certificate.der):
         shown = {
             "name": display.named(extension.oid.dotted_string),
+            "oid": extension.oid.dotted_string,
             "critical": str(extension.critical).lower(),
             "value": _value(extension.value, display),
         }
@@ -77,6 +81,7 @@ def _fields(certificate: Certificate, display: Display) -> dict[str, str]:
     """What stands in the place of the fields of `Display.lines`."""
     loaded = load(certificate.der)
     algorithm = _algorithm(loaded)
+    modulus, encoded = _numbers(certificate, loaded)
     return {
         "version": str(loaded.version.value + 1),
         "serial": _serial(certificate, display),
@@ -87,8 +92,10 @@ def _fields(certificate: Certificate, display: Display) -> dict[str, str]:
         "start": _java_date(certificate.not_before),
         "end": _java_date(certificate.not_after),
         "subject": certificate.subject,
-        "key": certificate.key,
-        "value": _key_value(certificate, loaded),
+        "key": _KEYS.get(loaded.public_key_algorithm_oid.dotted_string, certificate.key),
+        "key_oid": loaded.public_key_algorithm_oid.dotted_string,
+        "modulus": modulus,
+        "key_value": encoded,
         "signature": loaded.signature.hex(),
         "count": str(len(extensions_of(certificate.der))),
     }
@@ -119,17 +126,18 @@ def _algorithm(loaded: x509.Certificate) -> str:
     return f"{digest.name.upper()}with{family}" if digest is not None and family else dotted
 
 
-def _key_value(certificate: Certificate, loaded: x509.Certificate) -> str:
+def _numbers(certificate: Certificate, loaded: x509.Certificate) -> tuple[str, str]:
+    """The modulus of the key, and the key as it is encoded: of an RSA key two things, of others the same, hex."""
     try:
         key = loaded.public_key()
     except UnsupportedAlgorithm:
-        return public_key(certificate).hex()
+        key = None
     if isinstance(key, rsa.RSAPublicKey):
-        return f"{key.public_numbers().n:x}"
+        return f"{key.public_numbers().n:x}", key.public_bytes(Encoding.DER, PublicFormat.PKCS1).hex()
     if isinstance(key, ec.EllipticCurvePublicKey):
         # An EC key has no modulus; the point is what identifies it. [ASSUMED] under the same tag.
-        return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint).hex()
-    return public_key(certificate).hex()
+        return (key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint).hex(),) * 2
+    return (public_key(certificate).hex(),) * 2
 
 
 def _value(value: x509.ExtensionType, display: Display) -> str:

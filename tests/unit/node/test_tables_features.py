@@ -32,15 +32,15 @@ JDK_LINES = """
   SignatureAlgorithm: {algorithm} ({algorithm_oid})
   Issuer Name: {issuer}
   Validity From: {start}
-           To: {end}
+           To:   {end}
   Subject Name: {subject}
-  Key: {key}
-    Key Value: {value}
+  Key: {key} ({key_oid})
+    Key Value: {key_value}
   Extensions: {count} present
 """
 JDK_EXTENSION = """
   [
-     Extension: {name}
+     Extension: {name} (OID.{oid})
      Critical: {critical}
      {value}
   ]
@@ -52,8 +52,8 @@ BCFIPS_LINES = """
            Start Date: {start}
            Final Date: {end}
             SubjectDN: {subject}
-           Public Key: {key}
-              Modulus: {value}
+           Public Key: {key} Public Key
+              Modulus: {modulus}
   Signature Algorithm: {ALGORITHM}
             Signature: {signature}
            Extensions: {count} present
