@@ -31,8 +31,8 @@ class Organization(msgspec.Struct, frozen=True):
     """What installation asks about the owner, beside names. Parts that are empty stay out of the certificate."""
 
     name: str = "ucmlab"
-    unit: str = ""
-    """OU. Self-signed certificates of the lab have none; in requests the release decides (B.4)."""
+    unit: str = "Laboratory"
+    """OU: in certificates and requests up to 14; since then where it is asked for (B.4, A.19)."""
     locality: str = "San Jose"
     state: str = "California"
     country: str = "US"
@@ -46,6 +46,7 @@ def make_identity(
     serial: int,
     not_before: datetime,
     organization: Organization | None = None,
+    ou: bool = False,
     form: IdentityForm | None = None,
 ) -> bytes:
     """Make a self-signed certificate by a profile; return its DER.
@@ -57,6 +58,7 @@ def make_identity(
         serial: Positive, at most 159 bits; from the caller's stream of randomness. Names CAPF certificates too.
         not_before: Aware; the node's wall clock. Fractions of a second are dropped.
         organization: What installation asked; the default is the lab's.
+        ou: Whether the subject names the organizational unit; a form says it itself.
         form: What an operator asked for otherwise than the profile has it.
 
     Raises:
@@ -68,7 +70,7 @@ def make_identity(
     if form is not None and form.cn_serial:
         common_name = f"{common_name}_{serial:x}"
     owner = organization or Organization()
-    if form is not None and not form.ou:
+    if not (ou if form is None else form.ou):
         owner = msgspec.structs.replace(owner, unit="")
     subject = subject_name(common_name, owner)
     start = not_before.replace(microsecond=0)

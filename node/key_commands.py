@@ -116,6 +116,7 @@ class KeyCommands:
             fqdn=self._config.fqdn,
             serial=1 + secrets.randbits(SHORT_SERIAL_BITS if form is not None and form.cn_serial else SERIAL_BITS),
             not_before=to_datetime(now.wall),
+            ou=self._rulebook.ou_in_request(asked=False),
             form=form,
         )
         if command.op_id and profile.distributed_to:

@@ -273,7 +273,7 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         }
 
     def ou_in_request(self, *, asked: bool) -> bool:
-        """Whether a certificate request names the organizational unit (A.19)."""
+        """Whether the subject of a request, or of what a node signs itself, has the organizational unit (A.19, B.4)."""
         return asked if self.release.ou_option else True
 
     @property

@@ -92,7 +92,8 @@ class SimKeyRing:
         if form is not None and form.cn_serial:
             number &= (1 << SHORT_SERIAL_BITS) - 1
         start = to_datetime(wall)
-        der = make_identity(profile, key=key, fqdn=self._config.fqdn, serial=number, not_before=start, form=form)
+        ou, fqdn = self._rulebook.ou_in_request(asked=False), self._config.fqdn
+        der = make_identity(profile, key=key, fqdn=fqdn, serial=number, not_before=start, ou=ou, form=form)
         self._put_in_place(unit, der, command.op_id, disk)
         if profile.scope == "cluster" and profile.distributed_to:
             disk.keys[unit] = generation

@@ -7,6 +7,7 @@ from cryptography.x509.oid import NameOID
 from msgspec.structs import replace
 
 from tests.playbook import WALL, Playbook, config
+from ucmlab.node.certificates import parse
 from ucmlab.node.commands import MakeCsr, Reply
 from ucmlab.node.events import CommandFailed, DiskImage, GenerateCsr
 from ucmlab.node.instant import Instant
@@ -124,6 +125,14 @@ def test_the_organizational_unit_is_an_option_from_14su1(release: str, *, asks: 
     sub = node(release=release)
     wanted = sub.does(GenerateCsr("op-1", "tomcat", include_ou=asks))
     assert [each.form.ou for each in wanted if isinstance(each, MakeCsr)] == [there]
+    assert ("OU=Laboratory" in request_of(sub, "tomcat").subject.rfc4514_string()) is there
+
+
+@pytest.mark.rule("B.4")
+@pytest.mark.parametrize(("release", "there"), [("12.5", True), ("14", True), ("14SU1", False), ("14SU2", False)])
+def test_what_the_installation_makes_names_the_organizational_unit_up_to_14(release: str, *, there: bool) -> None:
+    made = parse(node(release=release).disk.identities["tomcat"])
+    assert ("OU=Laboratory" in made.subject) is there
 
 
 REFUSED = {

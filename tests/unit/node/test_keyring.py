@@ -188,6 +188,7 @@ def test_an_organizational_unit_is_in_the_subject_only_if_asked_for() -> None:
         serial=1,
         not_before=START,
         organization=Organization(name="Acme", unit="Voice", locality="", state="", country="DE"),
+        ou=True,
     )
     assert parse(made).subject == "CN=pub,OU=Voice,O=Acme,C=DE"
 
