@@ -71,12 +71,13 @@ def test_what_is_imported_is_declared() -> None:
     assert undeclared == set()
 
 
-def test_every_name_that_pyproject_asks_for_is_pinned() -> None:
+@pytest.mark.parametrize("group", ["dev", "clients"])
+def test_every_name_that_pyproject_asks_for_is_pinned(group: str) -> None:
     project = pyproject()
-    asked = (
-        project["project"]["dependencies"] + project["dependency-groups"]["dev"] + project["build-system"]["requires"]
-    )
-    lines = (ROOT / "requirements-dev.lock").read_text(encoding="utf-8").splitlines()
+    asked = project["dependency-groups"][group]
+    if group == "dev":
+        asked = asked + project["project"]["dependencies"] + project["build-system"]["requires"]
+    lines = (ROOT / f"requirements-{group}.lock").read_text(encoding="utf-8").splitlines()
     pinned = {_plain(line) for line in lines if not line.startswith("#")}
     assert {_plain(requirement) for requirement in asked} <= pinned, "run `make lock`"
 

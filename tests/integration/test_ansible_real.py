@@ -1,0 +1,98 @@
+"""What playbooks do with the platform's command line of a real lab (wire-interfaces 3.1, 3.3)."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.clients import PYTHON, WHAT_THEY_NEED, restarts_by_command_line, run
+from tests.integration.test_cli_lab import CommandLine, running
+from tests.integration.test_identity_local import Authority
+from tests.integration.test_rest_real import Api, fingerprint, presented
+from tests.integration.test_terminal_real import Door
+
+pytestmark = WHAT_THEY_NEED
+PLAYBOOKS = Path(__file__).with_name("ansible")
+OPENSSH = pytest.mark.skipif(shutil.which("ssh") is None, reason="OpenSSH's ssh is not installed")
+SSH_ARGUMENTS = "-F /dev/null -o UserKnownHostsFile=/dev/null -o GlobalKnownHostsFile=/dev/null"
+SETTINGS = {
+    "ANSIBLE_DEPRECATION_WARNINGS": "False",
+    "ANSIBLE_HOST_KEY_CHECKING": "False",
+    "ANSIBLE_LIBRARY": str(PLAYBOOKS / "library"),
+    "ANSIBLE_LOCALHOST_WARNING": "False",
+    "ANSIBLE_NOCOLOR": "True",
+    "ANSIBLE_SSH_ARGS": SSH_ARGUMENTS,
+    "ANSIBLE_SSH_PASSWORD_MECHANISM": "ssh_askpass",  # so that nothing has to be installed for it
+}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
+    with running(tmp_path_factory.mktemp("ansible"), nodes="pub,sub1") as made:
+        yield made
+
+
+def ansible(lab: CommandLine, node: str, folder: Path, program: str, *arguments: str | Path) -> tuple[int, str]:
+    """Run Ansible with one node as its inventory."""
+    env = lab.json("env")
+    inventory = ("-i", f"{Door(lab, node).host},", "-e", f"ansible_python_interpreter={PYTHON}")
+    return run(program, *inventory, *arguments, folder=folder, environment=SETTINGS | env)
+
+
+def play(lab: CommandLine, node: str, folder: Path, book: str, *facts: str) -> tuple[int, str]:
+    given = [word for fact in facts for word in ("-e", fact)]
+    return ansible(lab, node, folder, "ansible-playbook", *given, PLAYBOOKS / f"{book}.yml")
+
+
+@pytest.mark.parametrize(
+    ("connection", "words"),
+    [
+        pytest.param("ssh", "exec request failed on channel 0", marks=OPENSSH),
+        ("paramiko_ssh", "Channel closed"),
+    ],
+)
+def test_a_raw_command_fails_at_once_and_harms_nothing(
+    lab: CommandLine, tmp_path: Path, connection: str, words: str
+) -> None:
+    """`raw` opens an exec channel, which there is not; nothing waits for an answer that never comes."""
+    door, before = Door(lab, "pub"), state(lab, "pub")
+    account = ("-c", connection, "-u", door.user, "-e", f"ansible_password={door.password}")
+    asked = ("-m", "ansible.builtin.raw", "-a", "set cert regen tomcat")
+    # Well below what Ansible waits for on its own.
+    status, said = ansible(lab, "pub", tmp_path, "ansible", "all", "--timeout", "30", *account, *asked)
+    assert status != 0
+    assert words in said
+    assert door.spoken("show version active")[0].startswith("Active Master Version")
+    assert state(lab, "pub") == before
+
+
+def state(lab: CommandLine, node: str) -> dict[str, Any]:
+    """A node's process, and its certificates."""
+    dumped = lab.json("dump")["nodes"][node]
+    return {name: dumped[name] for name in ("pid", "state", "identities", "trust", "authz")}
+
+
+def test_a_renewal_by_a_playbook(lab: CommandLine, tmp_path: Path) -> None:
+    api, authority = Api(lab, "sub1"), Authority(tmp_path, "Ansible")
+    status, said = play(lab, "sub1", tmp_path, "renewal", f"folder={tmp_path}", f"authority={authority.folder}")
+    assert status == 0, said
+    assert presented(api) == fingerprint((tmp_path / "tomcat.pem").read_text())
+    lab.must("wait", "--converged", "--within", "60s")
+    trusted = {each["fingerprint"] for each in lab.json("dump")["nodes"]["pub"]["trust"]["tomcat-trust"]}
+    assert {fingerprint(ca.read_text()) for ca in (authority.root, authority.issuing)} <= trusted
+
+
+@OPENSSH
+def test_a_session_that_ansible_types(lab: CommandLine, tmp_path: Path) -> None:
+    status, said = play(lab, "pub", tmp_path, "expect")
+    assert status == 0, said
+    assert restarts_by_command_line(lab, "pub", "Cisco Tftp") == 1
+
+
+def test_a_command_that_fails_ends_the_play(lab: CommandLine, tmp_path: Path) -> None:
+    status, said = play(lab, "pub", tmp_path, "fails")
+    assert status == 2, said
+    assert "Executed command unsuccessfully" in said
+    assert "the play went on" not in said
