@@ -6,6 +6,7 @@ zeep reads the WSDL that the node serves; plain requests are written as other cl
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ import zeep
 from zeep.transports import Transport
 
 from tests.integration.test_cli_lab import CommandLine, running
+from tests.integration.test_tls_real import presented
 from tests.unit.cluster.test_soap_messages import enveloped
 from ucmlab.cluster.admin.soap import BASE
 
@@ -29,6 +31,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
 
 @pytest.fixture
 def session(lab: CommandLine) -> Iterator[requests.Session]:
+    with logged_in(lab) as made:
+        yield made
+
+
+@contextmanager
+def logged_in(lab: CommandLine) -> Iterator[requests.Session]:
+    """Requests with the application's account."""
     env = lab.json("env")
     with requests.Session() as made, warnings.catch_warnings():
         warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
@@ -41,10 +50,12 @@ def url(lab: CommandLine, node: str = "pub", service: str = "ControlCenterServic
     return f"https://{lab.json('env')[f'UCMLAB_{node.upper()}_ADDRESS']}:8443{BASE}/{service}"
 
 
-def client(lab: CommandLine, session: requests.Session, service: str = "ControlCenterServices") -> Any:  # noqa: ANN401
+def client(
+    lab: CommandLine, session: requests.Session, service: str = "ControlCenterServices", *, node: str = "pub"
+) -> Any:  # noqa: ANN401
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        return zeep.Client(url(lab, service=service) + "?wsdl", transport=Transport(session=session)).service  # type: ignore[no-untyped-call]
+        return zeep.Client(url(lab, node, service) + "?wsdl", transport=Transport(session=session)).service  # type: ignore[no-untyped-call]
 
 
 def states(answer: Any) -> dict[str, str]:  # noqa: ANN401
@@ -65,9 +76,13 @@ def test_zeep_asks_for_states_and_orders_services(lab: CommandLine, session: req
         request = {"NodeName": None, "ControlType": kind, "ServiceList": {"item": ["Cisco Tftp"]}}
         return states(service.soapDoControlServices(request))
 
+    tftp = f"{lab.json('env')['UCMLAB_PUB_ADDRESS']}:6971"
+    assert presented(tftp) != ""
     assert control("Stop") == {"Cisco Tftp": "Stopped"}
+    assert presented(tftp) == ""
     assert lab.json("dump")["nodes"]["pub"]["services"]["Cisco Tftp"]["state"] == "stopped"
     assert control("Start") == {"Cisco Tftp": "Started"}
+    assert presented(tftp) != ""
     assert control("Restart") == {"Cisco Tftp": "Started"}
 
     def deploy(kind: str) -> Any:  # noqa: ANN401
