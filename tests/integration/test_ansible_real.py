@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from tests.integration.clients import PYTHON, WHAT_THEY_NEED, restarts_by_command_line, run
-from tests.integration.test_cli_lab import CommandLine, running
+from tests.integration.test_cli_lab import CommandLine, Forked, running
 from tests.integration.test_identity_local import Authority
-from tests.integration.test_rest_real import Api, fingerprint, presented
+from tests.integration.test_rest_real import fingerprint
 from tests.integration.test_terminal_real import Door
+from tests.integration.test_tls_real import presented
 
 pytestmark = WHAT_THEY_NEED
 PLAYBOOKS = Path(__file__).with_name("ansible")
@@ -30,7 +31,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    with running(tmp_path_factory.mktemp("ansible"), nodes="pub,sub1") as made:
+    with running(tmp_path_factory.mktemp("ansible"), Forked, nodes="pub,sub1") as made:
         yield made
 
 
@@ -74,14 +75,16 @@ def state(lab: CommandLine, node: str) -> dict[str, Any]:
     return {name: dumped[name] for name in ("pid", "state", "identities", "trust", "authz")}
 
 
-def test_a_renewal_by_a_playbook(lab: CommandLine, tmp_path: Path) -> None:
-    api, authority = Api(lab, "sub1"), Authority(tmp_path, "Ansible")
-    status, said = play(lab, "sub1", tmp_path, "renewal", f"folder={tmp_path}", f"authority={authority.folder}")
+@pytest.mark.parametrize(("book", "node", "port"), [("renewal", "sub1", 8443), ("rest", "pub", 6971)])
+def test_a_renewal_by_a_playbook(lab: CommandLine, tmp_path: Path, book: str, node: str, port: int) -> None:
+    authority = Authority(tmp_path, f"Ansible {book}")
+    status, said = play(lab, node, tmp_path, book, f"folder={tmp_path}", f"authority={authority.folder}")
     assert status == 0, said
-    assert presented(api) == fingerprint((tmp_path / "tomcat.pem").read_text())
+    assert presented(f"{Door(lab, node).host}:{port}") == fingerprint((tmp_path / "tomcat.pem").read_text())
     lab.must("wait", "--converged", "--within", "60s")
-    trusted = {each["fingerprint"] for each in lab.json("dump")["nodes"]["pub"]["trust"]["tomcat-trust"]}
-    assert {fingerprint(ca.read_text()) for ca in (authority.root, authority.issuing)} <= trusted
+    for other in lab.json("dump")["nodes"].values():
+        trusted = {each["fingerprint"] for each in other["trust"]["tomcat-trust"]}
+        assert {fingerprint(ca.read_text()) for ca in (authority.root, authority.issuing)} <= trusted
 
 
 @OPENSSH

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration import test_tls_real as tls
 from tests.integration.clients import PYTHON, WHAT_THEY_NEED, restarts_by_command_line, run
-from tests.integration.test_cli_lab import CommandLine, running
+from tests.integration.test_cli_lab import CommandLine, Forked, running
 from tests.integration.test_rest_real import OF_PUB, Api, fingerprint, presented
 from tests.integration.test_terminal_real import Door
 
@@ -22,7 +22,7 @@ QUESTION = r"\(yes\|no\)\? "
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    with running(tmp_path_factory.mktemp("netmiko"), nodes="pub,sub1") as made:
+    with running(tmp_path_factory.mktemp("netmiko"), Forked, nodes="pub,sub1") as made:
         yield made
 
 

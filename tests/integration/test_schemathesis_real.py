@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.clients import WHAT_THEY_NEED, run
-from tests.integration.test_cli_lab import CommandLine, new_root, running
+from tests.integration.test_cli_lab import CommandLine, Forked, new_root, running
 from tests.integration.test_rest_real import Api
 from ucmlab.cluster.admin.rest import BASE
 
@@ -22,7 +22,7 @@ SETTINGS = Path(__file__).with_name("schemathesis.toml")
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    with running(tmp_path_factory.mktemp("schemathesis"), nodes="pub,sub1") as made:
+    with running(tmp_path_factory.mktemp("schemathesis"), Forked, nodes="pub,sub1") as made:
         yield made
 
 
