@@ -13,7 +13,7 @@ from tests.rules import ROOT
 
 ENVIRONMENT = ROOT / ".venv-clients"
 PYTHON = ENVIRONMENT / "bin" / "python"
-PATIENCE_S = 90
+PATIENCE_S = 200
 WHAT_THEY_NEED = [
     pytest.mark.slow,
     pytest.mark.clients,
