@@ -34,17 +34,17 @@ class Authority:
         openssl("req", "-new", *RSA, *below, "-out", folder / "issuing.csr")
         self._signed(folder / "issuing.csr", self.issuing, by="root", extensions="basicConstraints=critical,CA:TRUE")
 
-    def sign(self, csr: Path) -> Path:
+    def sign(self, csr: Path, *options: str) -> Path:
         """As administrators do it who have OpenSSL and no CA product: the request's own extensions are copied."""
         leaf = csr.with_suffix(".pem")
-        self._signed(csr, leaf, by="issuing", extensions="authorityKeyIdentifier=keyid")
+        self._signed(csr, leaf, *options, by="issuing", extensions="authorityKeyIdentifier=keyid")
         return leaf
 
-    def _signed(self, csr: Path, into: Path, *, by: str, extensions: str) -> None:
+    def _signed(self, csr: Path, into: Path, *options: str, by: str, extensions: str) -> None:
         (self.folder / "extensions").write_text(extensions + "\n")
         issuer = ("-CA", self.folder / f"{by}.pem", "-CAkey", self.folder / f"{by}.key", "-CAcreateserial")
         copied = ("-copy_extensions", "copyall", "-extfile", self.folder / "extensions")
-        openssl("x509", "-req", "-in", csr, *issuer, *copied, "-days", "700", "-sha256", "-out", into)
+        openssl("x509", "-req", "-in", csr, *issuer, *copied, *options, "-days", "700", "-sha256", "-out", into)
 
 
 @pytest.fixture(scope="module")

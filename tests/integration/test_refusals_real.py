@@ -79,6 +79,28 @@ def test_other_names_than_were_asked_for(lab: CommandLine, authority: Authority,
     assert state(lab) == before
 
 
+@pytest.mark.rule("B.10")
+@pytest.mark.parametrize("surface", ["rest", "ssh"])
+def test_the_organizational_unit_may_be_left_out_by_the_ca(
+    lab: CommandLine, authority: Authority, tmp_path: Path, surface: str
+) -> None:
+    """What is not refused: the request names it because that was asked for, and the CA does not."""
+    if surface == "rest":
+        file = request(lab, tmp_path, includeOU=True)
+    else:
+        (file := tmp_path / "tomcat.csr").write_text(_asked_over_ssh(lab))
+    subject = openssl("req", "-in", file, "-noout", "-subject", "-nameopt", "RFC2253").strip().partition("=")[2]
+    assert "OU=Laboratory," in subject
+    kept = reversed([part for part in subject.split(",") if not part.startswith("OU=")])
+    leaf = authority.sign(file, "-subj", "/" + "/".join(kept)).read_text()
+    assert uploaded(lab, leaf) == (200, "")
+
+
+def _asked_over_ssh(lab: CommandLine) -> str:
+    said = Door(lab, "pub").spoken("set cli pagination off", "set csr gen tomcat", "yes", "show csr own tomcat")
+    return said[-1].replace("\r", "")
+
+
 @pytest.mark.rule("R-121")
 def test_what_names_several_nodes_is_not_for_the_command_line(
     lab: CommandLine, authority: Authority, tmp_path: Path
