@@ -22,6 +22,8 @@ FIGURES: Mapping[str, str] = {
     "broker": f"{_BENCH}.brokers:measure_broker",
     "search": f"{_BENCH}.search:measure_search",
     "web": f"{_BENCH}.web:measure_web",
+    "ssh": f"{_BENCH}.logins:measure_ssh",
+    "interfaces": f"{_BENCH}.interfaces:measure_interfaces",
     "idle": f"{_BENCH}.memory:measure_idle",
     "laws": f"{_BENCH}.laws:measure_laws",
 }
@@ -35,15 +37,17 @@ def bench(*, names: tuple[str, ...], as_json: bool) -> int:
     r"""Measure this machine's lab: the named figures, or all of them in about fifteen minutes.
 
     \b
-    start   from the command to a converged lab
-    memory  what a further node needs
-    upload  from an answered upload to its file on 20 nodes
-    bulk    500 certificates to 20 nodes
-    broker  the embedded broker's fan-out beside Mosquitto's
-    search  simulated seeds a minute
-    web     requests to the certificate API beside a bare server
-    idle    a virtual day of 21 nodes, and some real seconds
-    laws    how costs grow: up to 200 real nodes, 2,000 simulated ones
+    start       from the command to a converged lab
+    memory      what a further node needs
+    upload      from an answered upload to its file on 20 nodes
+    bulk        500 certificates to 20 nodes
+    broker      the embedded broker's fan-out beside Mosquitto's
+    search      simulated seeds a minute
+    web         requests to the certificate API beside a bare server
+    ssh         log-ins at a node's command line beside a bare server
+    interfaces  what a node's listeners cost before and after a client
+    idle        a virtual day of 21 nodes, and some real seconds
+    laws        how costs grow: up to 200 real nodes, 2,000 simulated ones
 
     A figure is told beside a floor that was measured in the same run. Whether an aim is reached does not change the
     exit status: a machine is not a test. Labs are made below $TMPDIR.

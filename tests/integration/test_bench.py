@@ -8,7 +8,9 @@ import sys
 import pytest
 
 from ucmlab.cluster.bench.brokers import measure_broker
+from ucmlab.cluster.bench.interfaces import measure_interfaces
 from ucmlab.cluster.bench.laws import LAWS, exponent, measure_laws
+from ucmlab.cluster.bench.logins import measure_ssh
 from ucmlab.cluster.bench.measuring import Aim, Figure, percentile, spread
 from ucmlab.cluster.bench.memory import measure_idle, measure_memory
 from ucmlab.cluster.bench.search import measure_search
@@ -60,6 +62,28 @@ def test_requests_are_told_beside_a_bare_server() -> None:
     assert [aim.what for aim in figure.aims] == ["list, p50", "list, p99", "upload, p50", "upload, p99"]
     assert all(aim.measured > 0 for aim in figure.aims)
     assert {"list", "bare_list", "upload", "bare_upload"} <= figure.measured.keys()
+
+
+@pytest.mark.library
+@pytest.mark.slow
+def test_log_ins_are_told_beside_a_bare_server_and_the_first_apart() -> None:
+    figure = measure_ssh(silent, logins=3)
+    assert [aim.what for aim in figure.aims] == ["log-in, p50", "log-in, p99"]
+    assert all(aim.measured > 0 for aim in figure.aims)
+    assert all_positive(figure, "first_ms")
+    assert {"login", "bare_login"} <= figure.measured.keys()
+
+
+@pytest.mark.library
+@pytest.mark.slow
+def test_interfaces_are_told_beside_nodes_without_them_and_imports_without_a_node() -> None:
+    figure = measure_interfaces(silent, seconds=1.0, settling=0.1)
+    for name in ("first_client_mib", "first_client_ms", "import_mib", "import_ms"):
+        told = figure.measured[name]
+        assert isinstance(told, dict)
+        assert set(told) == {"rest", "ssh"}
+        assert all(value > 0 for value in told.values())
+    assert [aim.unit for aim in figure.aims] == ["MiB", *4 * ["imports"], *3 * ["times quiet"]]
 
 
 @pytest.mark.library
@@ -175,7 +199,10 @@ def test_a_figure_that_there_is_not_is_unusable() -> None:
         [sys.executable, "-m", "ucmlab.scenarios", "bench", "speed"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "'start', 'memory', 'upload', 'bulk', 'broker', 'search', 'web', 'idle', 'laws'" in done.stderr
+    assert (
+        "'start', 'memory', 'upload', 'bulk', 'broker', 'search', 'web', 'ssh', 'interfaces', 'idle', 'laws'"
+        in done.stderr
+    )
 
 
 def all_positive(figure: Figure, *names: str) -> bool:
