@@ -14,7 +14,11 @@ class Website(Protocol):
     """Where HTTP is spoken (`ucmlab.cluster.admin`)."""
 
     async def protocol(self) -> asyncio.Protocol:
-        """What speaks it in one connection."""
+        """What speaks it in one connection.
+
+        Raises:
+            NotLoaded: it cannot be had.
+        """
         ...
 
     def closed(self) -> None:
@@ -26,7 +30,11 @@ class Terminal(Protocol):
     """Where SSH is spoken (`ucmlab.cluster.admin`)."""
 
     async def serve(self, sock: socket.socket, let_in: Callable[[], None]) -> None:
-        """Serve one connection to its end, and close it; `let_in` is to hear that its client has logged in."""
+        """Serve one connection to its end, and close it; `let_in` is to hear that its client has logged in.
+
+        Raises:
+            NotLoaded: it cannot be served. The connection is closed.
+        """
         ...
 
 
@@ -54,7 +62,11 @@ class Surfer:
         self.protocol = Doorway()
 
     async def serve(self, transport: asyncio.Transport) -> None:
-        """Until it goes."""
+        """Until it goes.
+
+        Raises:
+            NotLoaded: there is no website.
+        """
         del transport
         self.protocol.admit(await self._website.protocol())
         await self.protocol.closed

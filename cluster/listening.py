@@ -16,6 +16,7 @@ from typing import Literal
 
 from ucmlab.cluster.doors import Door, make_room
 from ucmlab.cluster.guests import Surfer, Talker, Terminal, Website
+from ucmlab.cluster.oneload import NotLoaded
 from ucmlab.cluster.ports import Ports
 from ucmlab.cluster.tls_contexts import Identity, server_context
 from ucmlab.cluster.tls_ends import HANDSHAKE_S, speak_as_the_product, told
@@ -217,7 +218,7 @@ class Listeners:
         task = asyncio.current_task()
         try:
             await self._terminal.serve(sock, lambda: door.let_in(task))
-        except (OSError, ValueError) as error:  # the host key cannot be had
+        except (OSError, NotLoaded) as error:  # the host key cannot be had
             self._offer(ListenerFailed(door.service, door.endpoint.name, str(error)))
 
     async def _receive(self, door: Door, sock: socket.socket) -> None:
@@ -252,6 +253,8 @@ class Listeners:
             shown = chain_of_peer(transport.get_extra_info("ssl_object"))
             if await self._admitted(door, shown):
                 await guest.serve(transport)
+        except NotLoaded as error:
+            self._offer(ListenerFailed(door.service, door.endpoint.name, str(error)))
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
             if transport is None and not troubles:
                 self._failed(door, heard, error)

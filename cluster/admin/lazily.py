@@ -1,7 +1,7 @@
 """A node's website and its command line, without paying for them before somebody comes.
 
 aiohttp and asyncssh take a third of a second and 12 MB each to import, and most nodes of most labs are never visited.
-So each is imported for its first client, beside the node's loop and not in it.
+So each is imported for its first client, beside the node's loop and not in it (`ucmlab.cluster.oneload`).
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ucmlab.cluster.admin.accounts import Guard
 from ucmlab.cluster.admin.desk import Desk
+from ucmlab.cluster.oneload import OneLoad
 
 if TYPE_CHECKING:
     from ucmlab.cluster.admin.terminal.ssh import SshServer
@@ -22,24 +23,18 @@ class LazyWebsite:
 
     def __init__(self, desk: Desk, guard: Guard) -> None:
         """Import nothing."""
-        self._desk = desk
-        self._guard = guard
-        self._opening = asyncio.Lock()
-        self._website: Website | None = None
+        self._website = OneLoad("the website", lambda: _load_website(desk, guard))
 
     async def protocol(self) -> asyncio.Protocol:
-        """What speaks HTTP in one connection."""
-        async with self._opening:
-            if self._website is None:
-                website = await asyncio.to_thread(_load, self._desk, self._guard)
-                await website.start()
-                self._website = website
-        return self._website.protocol()
+        """See `ucmlab.cluster.guests.Website`."""
+        website = await self._website.get()
+        return await website.protocol()
 
     def closed(self) -> None:
         """See `ucmlab.cluster.guests.Website`."""
-        if self._website is not None:
-            self._website.forget_sessions()
+        website = self._website.loaded()
+        if website is not None:
+            website.forget_sessions()
 
 
 class LazyTerminal:
@@ -47,21 +42,16 @@ class LazyTerminal:
 
     def __init__(self, desk: Desk, guard: Guard) -> None:
         """Import nothing."""
-        self._desk = desk
-        self._guard = guard
-        self._opening = asyncio.Lock()
-        self._server: SshServer | None = None
+        self._server = OneLoad("the command line", lambda: _load_terminal(desk, guard))
 
     async def serve(self, sock: socket.socket, let_in: Callable[[], None]) -> None:
         """See `ucmlab.cluster.guests.Terminal`."""
         try:
-            async with self._opening:
-                if self._server is None:
-                    self._server = await asyncio.to_thread(_load_terminal, self._desk, self._guard)
+            server = await self._server.get()
         except BaseException:
             sock.close()
             raise
-        await self._server.serve(sock, let_in)
+        await server.serve(sock, let_in)
 
 
 def _load_terminal(desk: Desk, guard: Guard) -> "SshServer":
@@ -71,7 +61,7 @@ def _load_terminal(desk: Desk, guard: Guard) -> "SshServer":
     return SshServer(desk, guard, PERFORMED)
 
 
-def _load(desk: Desk, guard: Guard) -> "Website":
+def _load_website(desk: Desk, guard: Guard) -> "Website":
     from ucmlab.cluster.admin import rest, soap  # noqa: PLC0415  see above
     from ucmlab.cluster.admin.website import Website  # noqa: PLC0415
 

@@ -29,28 +29,24 @@ class Website:
     """The web server of one node."""
 
     def __init__(self, desk: Desk, guard: Guard) -> None:
-        """`mount` what it serves, then `start`."""
+        """`mount` what it serves before the first `protocol`."""
         self._desk = desk
         self._guard = guard
         self._sessions = Sessions()
         self._root = web.Application(middlewares=[_as_tomcat])
         self._root.on_response_prepare.append(_unsigned)
         self._runner = web.AppRunner(self._root, access_log=None, handle_signals=False, logger=_unheard())
+        self._starting = asyncio.Lock()
 
     def mount(self, prefix: str, application: web.Application) -> None:
         """Serve an application below a path."""
         self._root.add_subapp(prefix, application)
 
-    async def start(self) -> None:
-        """Be ready for connections."""
-        await self._runner.setup()
-
-    async def close(self) -> None:
-        """End them all."""
-        await self._runner.cleanup()
-
-    def protocol(self) -> asyncio.Protocol:
-        """What speaks HTTP in one connection."""
+    async def protocol(self) -> asyncio.Protocol:
+        """What speaks HTTP in one connection; the first has the applications started."""
+        async with self._starting:
+            if self._runner.server is None:  # still, if who began was cut off
+                await self._runner.setup()
         server = self._runner.server
         assert server is not None  # noqa: S101  it was started
         made: asyncio.Protocol = server()

@@ -4,11 +4,11 @@ aiohttp takes a third of a second and 12 MB to import, and most nodes never ask.
 question, beside the node's loop and not in it.
 """
 
-import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ucmlab.cluster.exchanges import Performer
+from ucmlab.cluster.oneload import OneLoad
 from ucmlab.node.commands import AskOcsp, Exchange, FetchCrl
 from ucmlab.node.events import CrlFetched, OcspAnswered
 
@@ -21,8 +21,7 @@ class LazilyAsking:
 
     def __init__(self, node: str) -> None:
         """Import nothing."""
-        self._node = node
-        self._asking: Asking | None = None
+        self._asking = OneLoad("what asks over HTTP", lambda: _load(node))
 
     @property
     def performers(self) -> Mapping[type[Exchange], Performer]:
@@ -30,15 +29,10 @@ class LazilyAsking:
         return {AskOcsp: self._ask_ocsp, FetchCrl: self._fetch_crl}
 
     async def _ask_ocsp(self, command: AskOcsp) -> OcspAnswered:
-        return await (await self._loaded()).ask_ocsp(command)
+        return await (await self._asking.get()).ask_ocsp(command)
 
     async def _fetch_crl(self, command: FetchCrl) -> CrlFetched:
-        return await (await self._loaded()).fetch_crl(command)
-
-    async def _loaded(self) -> "Asking":
-        if self._asking is None:
-            self._asking = await asyncio.to_thread(_load, self._node)
-        return self._asking
+        return await (await self._asking.get()).fetch_crl(command)
 
 
 def _load(node: str) -> "Asking":
