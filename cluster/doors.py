@@ -1,7 +1,8 @@
 """Open TLS ports of one real node, and who stands at each: how many at once, and who has to go when more come.
 
 Who says nothing must keep nobody out: neither from another port nor, as long as one of them is at the door, from the
-same one. So whoever came first of those that have not come to the end of their handshake goes for whoever comes.
+same one. So whoever came first of those that have not come to the end of their handshake, or who ask for nothing, goes
+for whoever comes.
 """
 
 import asyncio
@@ -28,7 +29,7 @@ class Door:
         self.context: ssl.SSLContext | None = None
         """Made for the first connection that sees this endpoint."""
         self._knocking: dict[asyncio.Task[None], None] = {}
-        """Whose handshakes are not over, in the order in which they came."""
+        """Whose handshakes are not over, or who ask for nothing just now, in the order in which they came to it."""
         self._inside: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
@@ -37,7 +38,7 @@ class Door:
 
     @property
     def knocking(self) -> int:
-        """Of how many the handshake is not over."""
+        """How many can be turned away."""
         return len(self._knocking)
 
     def come(self, task: asyncio.Task[None]) -> None:
@@ -46,10 +47,16 @@ class Door:
         task.add_done_callback(self._gone)
 
     def let_in(self, task: asyncio.Task[None] | None) -> None:
-        """Its handshake is over."""
+        """It is served from here on."""
         if task is not None and task in self._knocking:
             del self._knocking[task]
             self._inside.add(task)
+
+    def let_out(self, task: asyncio.Task[None] | None) -> None:
+        """It has been served, and may ask for more."""
+        if task is not None and task in self._inside:
+            self._inside.remove(task)
+            self._knocking[task] = None
 
     def turn_away(self) -> bool:
         """Have the one go that has knocked longest; False, nobody knocks."""

@@ -56,10 +56,10 @@ class Talker:
 class Surfer:
     """A client of the website."""
 
-    def __init__(self, website: Website) -> None:
-        """`protocol` is its connection's."""
+    def __init__(self, website: Website, busy: Callable[[], None], idle: Callable[[], None]) -> None:
+        """`protocol` is its connection's; for `busy` and `idle` see `Doorway`."""
         self._website = website
-        self.protocol = Doorway()
+        self.protocol = Doorway(busy, idle)
 
     async def serve(self, transport: asyncio.Transport) -> None:
         """Until it goes.

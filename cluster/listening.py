@@ -223,8 +223,12 @@ class Listeners:
 
     async def _receive(self, door: Door, sock: socket.socket) -> None:
         sock.setblocking(False)
-        speaks = door.endpoint.speaks
-        guest = Surfer(self._website) if speaks == "website" else Talker(speaks)
+        task, speaks = asyncio.current_task(), door.endpoint.speaks
+        guest: Surfer | Talker = (
+            Surfer(self._website, lambda: door.let_in(task), lambda: door.let_out(task))
+            if speaks == "website"
+            else Talker(speaks)
+        )
         loop, heard = asyncio.get_running_loop(), list[Shown]()
         transport: asyncio.Transport | None = None
         troubles: list[ssl.SSLError] = []
@@ -249,7 +253,8 @@ class Listeners:
                     ssl_handshake_timeout=HANDSHAKE_S,
                     ssl_shutdown_timeout=1.0,
                 )
-            door.let_in(asyncio.current_task())
+            if speaks != "website":  # there, who has not asked for anything goes for others
+                door.let_in(task)
             shown = chain_of_peer(transport.get_extra_info("ssl_object"))
             if await self._admitted(door, shown):
                 await guest.serve(transport)

@@ -1,6 +1,7 @@
 """The process of one node: puts core, disk, keys, bus and shell together, and obeys the lab's control channel."""
 
 import asyncio
+import logging
 import os
 import socket
 import sys
@@ -261,6 +262,8 @@ def node_main(spec: NodeSpec, sock: socket.socket) -> NoReturn:
 
 
 async def _live(spec: NodeSpec, sock: socket.socket) -> None:
+    # It warns of each write to a client that has gone, so that whoever comes and goes fills the log.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     asyncio.get_running_loop().set_exception_handler(lambda _, context: _on_stray_exception(sock, context))
     node = Node(spec)
     link = LabLink(sock, node)

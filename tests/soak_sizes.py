@@ -43,8 +43,10 @@ HANDSHAKES = _size(short=3_000, full=100_000)
 """Made-up chains that the decision function and OpenSSL both judge, without dates."""
 DATED_HANDSHAKES = _size(short=300, full=10_000)
 """The same with dates: each is a process."""
-MALFORMED = _size(short=5_000, full=100_000)
+MALFORMED = _size(short=3_000, full=100_000)
 """Requests to the web interfaces of a node."""
+HOSTILE_LOGINS = _size(short=400, full=8_000)
+"""Clients of a node's command line that are none."""
 LOAD_MINUTES = float(os.environ.get("UCMLAB_LOAD_MINUTES", _size(short=2, full=30)))
 """Machine time of the load whose memory and descriptors are watched."""
 RESTARTS = _size(short=200, full=2_000)

@@ -5,6 +5,7 @@ connections of clients that have begun nothing for too long, which aiohttp leave
 """
 
 import asyncio
+from collections.abc import Callable
 
 PATIENCE_S = 20.0
 """Machine time for a request's head to arrive, the first or the next: Tomcat's default, `connectionTimeout`."""
@@ -15,8 +16,10 @@ HELD_LIMIT = 1 << 16
 class Doorway(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self) -> None:
-        """Nobody is there yet."""
+    def __init__(self, busy: Callable[[], None], idle: Callable[[], None]) -> None:
+        """Nobody is there yet; `busy` hears that a request is being answered, `idle` that none is any more."""
+        self._busy = busy
+        self._idle = idle
         self.closed = asyncio.get_running_loop().create_future()
         """Done when the connection has ended."""
         self._held = bytearray()
@@ -41,12 +44,14 @@ class Doorway(asyncio.Protocol):
         """A request's head has arrived: it may take its time."""
         self._served += 1
         self._cease()
+        self._busy()
 
     def ended(self) -> None:
         """It was answered."""
         self._served -= 1
         if self._served == 0:
             self._wait()
+            self._idle()
 
     # -- as a protocol
 

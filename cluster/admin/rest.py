@@ -30,6 +30,7 @@ from ucmlab.cluster.admin.accounts import FULL, ORDINARY, READ
 from ucmlab.cluster.admin.desk import Caller, Desk
 from ucmlab.cluster.admin.rest_answers import Answer
 from ucmlab.cluster.admin.rest_requests import Wrong
+from ucmlab.cluster.admin.speaking import expected
 from ucmlab.cluster.admin.website import CALLER, BadBody, Website, read_body, served_by
 from ucmlab.node.commands import Reply
 from ucmlab.node.csr import csr_pem
@@ -61,7 +62,7 @@ class CertificateApi:
         )
         for method, path, handle in self._routes():
             least = FULL if path == AUTHZ else READ if method == "GET" else ORDINARY
-            application.router.add_route(method, path, self._answering(handle, least))
+            application.router.add_route(method, path, self._answering(handle, least), expect_handler=expected)
         return application
 
     def _routes(self) -> Iterable[tuple[str, str, _Method]]:

@@ -16,6 +16,7 @@ from ucmlab.cluster.admin import control_center as center
 from ucmlab.cluster.admin import soap_messages as messages
 from ucmlab.cluster.admin.desk import Caller, Desk, tell_of_a_bug
 from ucmlab.cluster.admin.soap_messages import Asked, SoapFault, Value
+from ucmlab.cluster.admin.speaking import expected
 from ucmlab.cluster.admin.website import CALLER, BadBody, Website, read_body, served_by
 from ucmlab.node.commands import Reply
 from ucmlab.node.events import OrderService
@@ -67,8 +68,8 @@ class ControlCenter:
         sign_in = website.logged_in("application", "soap", REALM, _refusal, sessions=True)
         application = web.Application(middlewares=[sign_in], client_max_size=BODY_LIMIT)
         for service in self._operations:
-            application.router.add_get(f"/{service}", self._describing(service))
-            application.router.add_post(f"/{service}", self._answering(service))
+            application.router.add_get(f"/{service}", self._describing(service), expect_handler=expected)
+            application.router.add_post(f"/{service}", self._answering(service), expect_handler=expected)
         return application
 
     def _describing(self, service: str) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -1,6 +1,6 @@
 """HTTP in the connections of Cisco Tomcat's listeners: one server a node, and what all its pages have in common.
 
-443 and 8443 show the same (wire-interfaces 0). Answers have an empty reason phrase, as Tomcat's since 8.5 (W1.7).
+443 and 8443 show the same (wire-interfaces 0). How answers are worded is in `ucmlab.cluster.admin.speaking`.
 """
 
 import asyncio
@@ -15,13 +15,13 @@ from ucmlab.cluster.admin.accounts import AdminAccount, Guard, Kind
 from ucmlab.cluster.admin.desk import Caller, Desk, tell_of_a_bug
 from ucmlab.cluster.admin.doorway import Doorway
 from ucmlab.cluster.admin.sessions import COOKIE, Sessions
+from ucmlab.cluster.admin.speaking import Speaker, page
 from ucmlab.node.rulebook import RuleBook
 
 CALLER = "ucmlab.caller"
 """Where a request that was let in says who makes it (`Caller`)."""
 BODY_WITHIN_S = 30.0
 """Machine time for the body of a request to arrive."""
-_NOT_FOUND = "<!doctype html><html><head><title>HTTP Status 404 &ndash; Not Found</title></head></html>"
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -35,7 +35,8 @@ class Website:
         self._sessions = Sessions()
         self._root = web.Application(middlewares=[_as_tomcat])
         self._root.on_response_prepare.append(_unsigned)
-        self._runner = web.AppRunner(self._root, access_log=None, handle_signals=False, logger=_unheard())
+        self._logger = _unheard()
+        self._runner = web.AppRunner(self._root, handle_signals=False)
         self._starting = asyncio.Lock()
 
     def mount(self, prefix: str, application: web.Application) -> None:
@@ -49,8 +50,8 @@ class Website:
                 await self._runner.setup()
         server = self._runner.server
         assert server is not None  # noqa: S101  it was started
-        made: asyncio.Protocol = server()
-        return made
+        # The runner's own would word answers as aiohttp does.
+        return Speaker(server, loop=asyncio.get_running_loop(), access_log=self._logger, logger=self._logger)
 
     def logged_in(
         self,
@@ -155,19 +156,17 @@ async def _as_tomcat(request: web.Request, handler: _Handler) -> web.StreamRespo
     if isinstance(doorway, Doorway):
         doorway.begun()
     try:
-        response = await _answer(request, handler)
+        return await _answer(request, handler)
     finally:
         if isinstance(doorway, Doorway):
             doorway.ended()
-    response.set_status(response.status, reason="")
-    return response
 
 
 async def _answer(request: web.Request, handler: _Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except web.HTTPNotFound:
-        return web.Response(status=404, text=_NOT_FOUND, content_type="text/html")
+        return web.Response(status=404, text=page(404, "Not Found"), content_type="text/html")
     except web.HTTPMethodNotAllowed as error:
         return web.Response(status=405, headers={"Allow": error.headers["Allow"]})
     except Exception:  # noqa: BLE001  the one boundary: a bug of ours is told in the log, and never to a client

@@ -343,3 +343,45 @@ class _Nobody(CertificateApi):
 
     def __init__(self) -> None:
         pass
+
+
+RAW = {
+    "no method": (b"\0\r\n\r\n", 400),
+    "no HTTP": (b"hello\r\n\r\n", 400),
+    "no version": (b"GET / HTTP/9.9\r\n\r\n", 400),
+    "a length that is none": (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400),
+    "a field too long": (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"y" * 9_000 + b"\r\n\r\n", 400),
+    "chunks that are none": (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n", 400),
+    "what there is not": (b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", 404),
+    "nobody": (f"GET {BASE}/options HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode(), 401),
+    "no such method": (f"PUT {BASE}/csr HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode(), 401),
+    "to be told to go on": (
+        f"POST {BASE}/csr HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 0\r\n"
+        "Connection: close\r\n\r\n".encode(),
+        100,
+    ),
+    "to be told something": (
+        f"POST {BASE}/csr HTTP/1.1\r\nHost: x\r\nExpect: a miracle\r\nConnection: close\r\n\r\n".encode(),
+        417,
+    ),
+    "something where nothing is": (b"GET / HTTP/1.1\r\nHost: x\r\nExpect: a miracle\r\nConnection: close\r\n\r\n", 417),
+}
+
+
+@pytest.mark.parametrize("said", RAW)
+def test_every_answer_has_an_empty_reason_and_tells_of_no_software(lab: CommandLine, said: str) -> None:
+    """W1.7, whether an application answers, the server in front of them, or what reads HTTP."""
+    request, status = RAW[said]
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection((Api(lab, "pub").address, 443), 30) as raw,
+        context.wrap_socket(raw, suppress_ragged_eofs=True) as wire,
+    ):
+        wire.sendall(request)
+        answer = b"".join(iter(lambda: wire.recv(4096), b"")).decode()
+    heads = [each for each in answer.split("\r\n\r\n") if each.startswith("HTTP/")]
+    assert heads[0].partition("\r\n")[0] == f"HTTP/1.1 {status} "
+    for head in heads:
+        assert head.partition("\r\n")[0].endswith(" ")
+        assert "\nserver:" not in head.lower()

@@ -148,10 +148,13 @@ class Session:
     # -- inside
 
     def _obey(self, effects: list[Effect]) -> None:
+        # What is shown meanwhile is written at once: a packet for each key that was pasted is too many.
+        if shown := "".join(effect.text for effect in effects if isinstance(effect, Write)):
+            self._write(shown)
         for effect in effects:
             match effect:
-                case Write(text):
-                    self._write(text)
+                case Write():
+                    pass
                 case Entered(line):
                     self._entered.put_nowait(line)
                 case Answered(text):

@@ -71,21 +71,26 @@ class SshServer:
 
     async def serve(self, sock: socket.socket, let_in: Callable[[], None]) -> None:
         """Serve one connection to its end, and close it; `let_in` hears that its client has logged in."""
-        async with asyncio.TaskGroup() as tasks:
-            login = _Login(self, tasks)
-            try:
-                connection = await asyncssh.run_server(sock, server_factory=lambda: login, **self._options)
-                let_in()
-                await connection.wait_closed()
-            except (OSError, asyncssh.Error):
-                pass  # it went away, or was not let in
-            except asyncio.CancelledError:
-                # The service ends, it may be by the very command of a session, such as one that has the node boot.
-                await login.last_words()
-                raise
-            finally:
-                if not login.end():
-                    sock.close()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await self._serve(sock, _Login(self, tasks), let_in)
+        except Exception:  # noqa: BLE001  the one boundary: a bug in a connection ends the connection, and not the node
+            tell_of_a_bug()
+
+    async def _serve(self, sock: socket.socket, login: "_Login", let_in: Callable[[], None]) -> None:
+        try:
+            connection = await asyncssh.run_server(sock, server_factory=lambda: login, **self._options)
+            let_in()
+            await connection.wait_closed()
+        except (OSError, asyncssh.Error, ValueError):
+            pass  # it went away, or was not let in, or what it said was neither text nor a packet
+        except asyncio.CancelledError:
+            # The service ends, it may be by the very command of a session, such as one that has the node boot.
+            await login.last_words()
+            raise
+        finally:
+            if not login.end():
+                sock.close()
 
 
 class _Login(asyncssh.SSHServer):

@@ -41,8 +41,12 @@ class Server(asyncio.Protocol):
         self.heard.append(exc)
 
 
+def nobody_minds() -> None:
+    pass
+
+
 async def at_the_door() -> tuple[Doorway, Wire, Server]:
-    door, wire = Doorway(), Wire()
+    door, wire = Doorway(nobody_minds, nobody_minds), Wire()
     door.connection_made(wire)
     return door, wire, Server()
 
@@ -99,3 +103,17 @@ async def test_a_request_may_take_its_time_and_the_next_must_begin(monkeypatch: 
     door.ended()
     await turns()
     assert wire.done == ["resume", "abort"]
+
+
+async def test_who_keeps_the_door_hears_when_a_request_is_answered_and_when_none_is_any_more() -> None:
+    heard: list[str] = []
+    door = Doorway(lambda: heard.append("busy"), lambda: heard.append("idle"))
+    door.connection_made(Wire())
+    door.admit(Server())
+    door.begun()
+    door.begun()  # the next one came with it
+    door.ended()
+    assert heard == ["busy", "busy"]
+    door.ended()
+    assert heard == ["busy", "busy", "idle"]
+    door.connection_lost(None)

@@ -170,6 +170,28 @@ async def test_who_was_let_in_stays_and_there_is_no_room_for_more(monkeypatch: p
         assert len(door) == 0
 
 
+async def test_who_has_been_served_goes_for_others_until_it_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doors, "AT_A_PORT", 2)
+    with socket.socket() as sock:
+        door = doors.Door("TVS", Loaded(listeners=(TVS,)).endpoint(TVS), sock)
+        async with asyncio.TaskGroup() as tasks:
+            early, late = [tasks.create_task(asyncio.sleep(60)) for _ in range(2)]
+            for each in (early, late):
+                door.come(each)
+                door.let_in(each)
+            assert not doors.make_room([door], door)
+            door.let_out(late)
+            door.let_out(early)
+            door.let_in(late)
+            door.let_out(late)  # served once more, so the other has been silent for longer
+            assert doors.make_room([door], door)
+            await turns(2)
+            assert (early.cancelled(), late.done()) == (True, False)
+            door.let_out(early)  # it has gone
+            assert (door.knocking, len(door)) == (1, 1)
+            door.clear()
+
+
 async def test_a_command_line_without_its_host_key_ends_nobody(tmp_path: Path) -> None:
     told = Told()
     shell = Listener(rule="ours", name="ssh", service="SSH", port=0, speaks="ssh", presents=())
