@@ -260,6 +260,13 @@ class CsrForm(msgspec.Struct, frozen=True):
     """Whether basic constraints CA:TRUE, path length 0 are asked for (X-01)."""
 
 
+class DropCsr(Command, frozen=True):
+    """Remove a unit's request and its key, durably; answered by `CsrDropped`."""
+
+    op_id: str
+    unit: str
+
+
 class MakeCsr(Command, frozen=True):
     """Make a key and a request, and put both in the place of the unit's last ones, durably; answered by `CsrMade`."""
 
@@ -464,6 +471,7 @@ AnyCommand = (
     | ReuseIdentity
     | MakeAuthz
     | MakeCsr
+    | DropCsr
     | SealShared
     | OpenShared
     | SealKeys

@@ -34,6 +34,7 @@ from ucmlab.node.change_notification import COMPARE, REACTION_TIMER, RESYNC_TIME
 from ucmlab.node.commands import (
     FILE_COMMANDS,
     AnyCommand,
+    DropCsr,
     Halt,
     InstallIdentity,
     InstallSnapshot,
@@ -67,8 +68,10 @@ from ucmlab.node.events import (
     CommandFailed,
     Connect,
     CrlFetched,
+    CsrDropped,
     CsrMade,
     Delete,
+    DeleteCsr,
     DiskImage,
     DiskSynced,
     FilesRead,
@@ -395,8 +398,12 @@ class NodeCore:
             case GenerateCsr():
                 self.multi_server.expect(event)
                 self.csr_requests.ask(event)
+            case DeleteCsr():
+                self.csr_requests.delete(event)
             case CsrMade():
                 self.csr_requests.made(event)
+            case CsrDropped():
+                self.csr_requests.dropped(event)
             case SharedSealed():
                 self.multi_server.sealed(event)
             case SharedOpened():
@@ -458,7 +465,7 @@ class NodeCore:
             self.multi_server.connected()  # a timer of its own may have been in the list
             # A file that could not be removed is still there, and must keep this node from acknowledging the delete.
             self.context.ask(ReadFiles(RELOAD))
-        elif event.command == MakeCsr.__name__:
+        elif event.command in (MakeCsr.__name__, DropCsr.__name__):
             self.csr_requests.failed(event.op_id, event.text)
         elif event.command in (SealShared.__name__, OpenShared.__name__):
             pass  # nothing of this node's has changed; whoever waits asks again, or is told that it went without

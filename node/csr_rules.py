@@ -5,13 +5,14 @@ A refusal carries a stable reason word and the product's text.
 
 import ipaddress
 import re
+from collections.abc import Collection
 
 from ucmlab.node.certificates import parse
 from ucmlab.node.commands import CsrForm
 from ucmlab.node.context import Context
 from ucmlab.node.csr_reading import multi_server_name
 from ucmlab.node.errors import Refusal
-from ucmlab.node.events import GenerateCsr
+from ucmlab.node.events import DeleteCsr, GenerateCsr
 from ucmlab.node.rulebook import KeyKind, Unit
 from ucmlab.node.trust_rules import check_publisher_only
 
@@ -44,6 +45,16 @@ def judge_csr(context: Context, identities: dict[str, bytes], request: GenerateC
         ou=context.rulebook.ou_in_request(asked=request.include_ou),
         ca=profile.ca,
     )
+
+
+def judge_deletion(context: Context, waiting: Collection[str], request: DeleteCsr) -> None:
+    """See that a request can be deleted; `waiting` are the units that have one.
+
+    Raises:
+        Refusal: the unit or the node has none, or none waits.
+    """
+    if _unit(context, request.unit).name not in waiting:
+        raise Refusal("csr_missing", "no request waits")
 
 
 def participants(context: Context, unit: str) -> tuple[str, ...]:

@@ -138,6 +138,12 @@ class CsrMade(Event, frozen=True):
     der: bytes
 
 
+class CsrDropped(Event, frozen=True):
+    """The answer to `DropCsr`: neither request nor key is on disk any more."""
+
+    op_id: str
+
+
 class SharedSealed(Event, frozen=True):
     """The answer to `SealShared`."""
 
@@ -352,6 +358,14 @@ class GenerateCsr(Event, frozen=True):
     cause: str = ""
 
 
+class DeleteCsr(Event, frozen=True):
+    """An operator wants the request that waits on this node to be gone, and its key with it."""
+
+    op_id: str
+    unit: str
+    cause: str = ""
+
+
 class Regenerate(Event, frozen=True):
     """An operator wants a new self-signed certificate in an identity's place, with the same length of key (R-090)."""
 
@@ -487,6 +501,7 @@ AnyOperation = (
     | Delete
     | SetDefaultCas
     | GenerateCsr
+    | DeleteCsr
     | Regenerate
     | GenerateSelfSigned
     | ReuseCertificate
@@ -513,6 +528,7 @@ AnyEvent = (
     | IdentityMade
     | AuthzMade
     | CsrMade
+    | CsrDropped
     | SharedSealed
     | SharedOpened
     | KeysSealed

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from ucmlab.node.commands import (
     Command,
+    DropCsr,
     InstallIdentity,
     MakeAuthz,
     MakeCsr,
@@ -30,6 +31,7 @@ from ucmlab.node.durable import PUBLIC, remove_file, replace_file
 from ucmlab.node.errors import SealBroken
 from ucmlab.node.events import (
     AuthzMade,
+    CsrDropped,
     CsrMade,
     Event,
     IdentityMade,
@@ -44,7 +46,7 @@ from ucmlab.node.installed_by import note_installation
 from ucmlab.node.instant import Instant, to_datetime
 from ucmlab.node.keyring import KeyRing
 from ucmlab.node.layout import HomeLayout, read_counted
-from ucmlab.node.privatefile import write_private
+from ucmlab.node.privatefile import sync_folder, write_private
 from ucmlab.node.rulebook import RuleBook, Unit
 from ucmlab.node.sealing import sealing_info
 
@@ -84,7 +86,7 @@ class KeyCommands:
         match command:
             case MakeIdentity() | InstallIdentity() | ReuseIdentity():
                 return self._identity(command, now)
-            case MakeCsr() | SealShared() | OpenShared():
+            case MakeCsr() | DropCsr() | SealShared() | OpenShared():
                 return self._request(command)
             case MakeAuthz(generation=generation, key=key):
                 self._ring.make_authz(generation, key)
@@ -152,10 +154,13 @@ class KeyCommands:
         counted = {**read_counted(self._layout.generations), kind: generation}
         write_private(self._layout.generations, msgspec.json.encode(counted))
 
-    def _request(self, command: MakeCsr | SealShared | OpenShared) -> Event:
+    def _request(self, command: MakeCsr | DropCsr | SealShared | OpenShared) -> Event:
         match command:
             case MakeCsr():
                 return CsrMade(command.op_id, self._make_csr(command))
+            case DropCsr():
+                self._drop_csr(self._rulebook.units[command.unit])
+                return CsrDropped(command.op_id)
             case SealShared():
                 return self._seal_shared(command)
             case OpenShared():
@@ -167,6 +172,14 @@ class KeyCommands:
         der = make_csr(form, self._rulebook.csrs[self._config.role, unit.name], key)
         self._put_request_in_place(unit, der)
         return der
+
+    def _drop_csr(self, unit: Unit) -> None:
+        # The request first: a key that nobody asks for is tidied up at the next start, a request without its key not.
+        file = self._home / unit.csr_file
+        if remove_file(file):
+            sync_folder(file.parent)
+        self._ring.drop_csr_keys(unit)
+        sync_folder(file.parent)
 
     def _put_request_in_place(self, unit: Unit, der: bytes) -> None:
         # From here on this request counts, and its key is told by its name.

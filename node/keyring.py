@@ -95,6 +95,10 @@ class KeyRing:
 
     def clean(self, units: Iterable[Unit]) -> None:
         """Remove what a crash left half done; call it once, before anything else."""
+        units = tuple(units)
+        for unit in units:
+            if not (self._home / unit.csr_file).exists():
+                self.drop_csr_keys(unit)
         folders = [self._private, self._spare, *((self._home / unit.key_file).parent for unit in units)]
         for folder in folders:
             for leftover in folder.glob(f"{TEMPORARY}*"):

@@ -22,6 +22,7 @@ from ucmlab.node.commands import (
     AnyCommand,
     CancelTimer,
     Command,
+    DropCsr,
     Exchange,
     GiveUp,
     Halt,
@@ -424,7 +425,9 @@ class NodeShell:
                 self._die()
             case Subscribe(filters=filters):
                 self._bus.subscribe(filters)
-            case MakeIdentity() | InstallIdentity() | ReuseIdentity() | MakeCsr() | SealShared() | OpenShared():
+            case MakeIdentity() | InstallIdentity() | ReuseIdentity() | MakeCsr() | DropCsr():
+                return self._keys.perform(command, now)
+            case SealShared() | OpenShared():
                 return self._keys.perform(command, now)
             case MakeAuthz() | SealKeys() | OpenKeys():
                 return self._keys.perform(command, now)

@@ -19,6 +19,7 @@ from ucmlab.node.events import (
     Age,
     Connect,
     Delete,
+    DeleteCsr,
     GenerateCsr,
     GenerateSelfSigned,
     OrderService,
@@ -290,6 +291,11 @@ class Node:
         reply = await self._telling.operate(self._name, operation, what)
         der = self._view().csrs.get(unit) if reply.outcome == "done" else None
         return CsrReply(self._telling, what, reply, None if der is None else csr_pem(der).encode())
+
+    async def delete_csr(self, unit: str) -> Reply:
+        """Delete the request that waits on this node, and its key."""
+        operation, what = DeleteCsr(self._telling.operation_id(), unit), f"delete the request of {unit} on {self._name}"
+        return Reply(self._telling, what, await self._telling.operate(self._name, operation, what))
 
     async def regenerate(self, unit: str) -> Reply:
         """Make a new self-signed certificate for an identity, with a key of the same length (R-090)."""

@@ -18,6 +18,7 @@ from ucmlab.node.events import (
     Age,
     Connect,
     Delete,
+    DeleteCsr,
     FileImage,
     GenerateCsr,
     GenerateSelfSigned,
@@ -266,7 +267,12 @@ class FakeLab:
             await self.wait(MINUTE)
             return Reply(operation.op_id, "indefinite")
         self._record("operation", node, operation_id=operation.op_id)
+        return self._answer(it, operation)
+
+    def _answer(self, it: FakeNode, operation: Operation) -> Reply:
         match operation:
+            case DeleteCsr():
+                return self._delete_csr(it, operation)
             case Upload():
                 return self._upload(it, operation)
             case Delete():
@@ -274,7 +280,7 @@ class FakeLab:
             case OrderService():
                 self.nodes[operation.node].service = "stopped" if operation.action == "stop" else "started"
             case GenerateCsr():
-                it.csrs[operation.unit] = _request(node)
+                it.csrs[operation.unit] = _request(it.name)
             case SetParameter():
                 new = {name: Setting(operation.place, name, value) for name, value in operation.values}
                 self.settings = (*(each for each in self.settings if each.name not in new), *new.values())
@@ -292,6 +298,10 @@ class FakeLab:
             ):
                 pass
         return Reply(operation.op_id, "done")
+
+    def _delete_csr(self, it: FakeNode, operation: DeleteCsr) -> Reply:
+        there = it.csrs.pop(operation.unit, None) is not None
+        return Reply(operation.op_id, "done") if there else Reply(operation.op_id, "refused", "csr_missing")
 
     async def probe(self, node: str, command: OpenTls) -> TlsOpened:
         return TlsOpened(command.token, "unreachable", text=f"nobody listens on {node}")

@@ -470,6 +470,7 @@ class Playbook:
                 | c.InstallIdentity()
                 | c.ReuseIdentity()
                 | c.MakeCsr()
+                | c.DropCsr()
                 | c.SealShared()
                 | c.OpenShared()
             ):

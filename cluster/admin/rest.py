@@ -9,7 +9,7 @@
 
 Nothing public names the following; they are this project's own, and so is `openapi.json`:
 
-    GET    /csr?service=                       the request that waits
+    GET    /csr?service=   DELETE /csr?service=     the request that waits; away with it and its key
     POST   /identity/regenerate  /identity/selfsigned
     DELETE /trust/certificate?service=&filename=
     GET    /keys/authz   POST /keys/authz      checksums; a new signing key, on the publisher (R-129)
@@ -34,7 +34,7 @@ from ucmlab.cluster.admin.speaking import expected
 from ucmlab.cluster.admin.website import CALLER, BadBody, Website, read_body, served_by
 from ucmlab.node.commands import Reply
 from ucmlab.node.csr import csr_pem
-from ucmlab.node.events import AnyOperation, Regenerate, RegenerateAuthz, Upload
+from ucmlab.node.events import AnyOperation, DeleteCsr, Regenerate, RegenerateAuthz, Upload
 
 BASE = "/platformcom/api/v1/certmgr/config"
 REALM = "CMPlatform Realm"
@@ -72,6 +72,7 @@ class CertificateApi:
         yield "GET", "/openapi.json", self._openapi
         yield "GET", "/csr", self._waiting_csr
         yield "POST", "/csr", self._make_csr
+        yield "DELETE", "/csr", self._delete_csr
         yield "GET", "/identity/certificate", self._identity
         yield "GET", "/identity/certificates", self._identities
         yield "POST", "/identity/certificates", self._upload_identity
@@ -161,6 +162,13 @@ class CertificateApi:
         distribution = "multi-server" if asked.multi_server else "this-server"
         done = {"service": asked.unit, "distribution": distribution, "csr": "" if der is None else csr_pem(der)}
         return answers.answered(reply, done)
+
+    async def _delete_csr(self, request: web.Request) -> Answer:
+        unit = requests.own_unit(self._rules, request.query.get("service"), status=404)
+        reply = await self._do(request, DeleteCsr("", unit))
+        if reply.reason == "csr_missing":
+            return answers.answered(reply, {}, status=404)  # what it names is not there, as for GET
+        return answers.answered(reply, {"service": unit})
 
     async def _upload_identity(self, request: web.Request) -> Answer:
         body = await _body(request)

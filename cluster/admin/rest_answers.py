@@ -44,12 +44,12 @@ def wrong(status: int, reason: str, *texts: str) -> Answer:
     return Answer(status, {"message": "; ".join(texts), "messages": list(texts), "reason": reason})
 
 
-def answered(reply: Reply, done: Mapping[str, object]) -> Answer:
-    """What came of an operation; `done` is the body if it was done."""
+def answered(reply: Reply, done: Mapping[str, object], *, status: int | None = None) -> Answer:
+    """What came of an operation; `done` is the body if it was done, `status` that of a refusal if not its reason's."""
     if reply.outcome == "done":
         told: dict[str, object] = {"messages": list(reply.warnings)} if reply.warnings else {}
         return Answer(200, {**done, **told, "trackingId": reply.op_id})
-    status = STATUSES.get(reply.reason, _INDEFINITE if reply.outcome == "indefinite" else 400)
+    status = status or STATUSES.get(reply.reason, _INDEFINITE if reply.outcome == "indefinite" else 400)
     refused = wrong(status, reply.reason, reply.text or reply.reason, *reply.warnings)
     return Answer(status, {**refused.body, "outcome": reply.outcome, "trackingId": reply.op_id})
 

@@ -1,6 +1,10 @@
-"""`ucmlab cert csr`: make a certificate signing request on a node, or show the one that waits (R-142, R-151..R-153)."""
+"""`ucmlab cert csr`: make a certificate signing request on a node, or show or delete the one that waits.
+
+R-142, R-151..R-153.
+"""
 
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -10,10 +14,11 @@ from ucmlab.cluster.cli.listing import check_unit
 from ucmlab.cluster.cli.options import directory_option, json_option
 from ucmlab.cluster.cli.output import check_output, output_option, write_file
 from ucmlab.cluster.cli.printing import print_result
+from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.provision import LabHome, open_lab
 from ucmlab.node.csr import csr_pem
 from ucmlab.node.errors import Refusal
-from ucmlab.node.events import GenerateCsr
+from ucmlab.node.events import DeleteCsr, GenerateCsr
 from ucmlab.node.layout import HomeLayout, read_csrs
 
 
@@ -29,6 +34,7 @@ from ucmlab.node.layout import HomeLayout, read_csrs
 @click.option("--multi-server", is_flag=True, help="One request for all nodes that have the unit, copied to them.")
 @click.option("--include-ou", is_flag=True, help="Name the organizational unit; earlier releases than 14SU1 always do.")
 @click.option("--show", "only_show", is_flag=True, help="Show the request that waits; make none.")
+@click.option("--delete", "gone", is_flag=True, help="Delete the request that waits and its key; make none.")
 @output_option
 @directory_option
 @json_option
@@ -43,6 +49,7 @@ def csr(
     multi_server: bool,
     include_ou: bool,
     only_show: bool,
+    gone: bool,
     output: Path | None,
     directory: Path,
     as_json: bool,
@@ -51,6 +58,10 @@ def csr(
     home = open_lab(directory)
     home.node_home(node)
     check_output(output, binary=False)
+    if gone:
+        if only_show or output is not None:
+            raise Unusable("--delete goes with neither --show nor -o: show the request first, then delete it")
+        _delete(home, node, unit, as_json=as_json)
     if only_show:
         check_unit(home.topology.rulebook, unit)
     else:
@@ -60,6 +71,12 @@ def csr(
         if reply.outcome != "done":
             end_with(reply, as_json=as_json, done="")
     _tell(_waiting(home, node, unit, as_json=as_json), node, unit, output=output, as_json=as_json)
+
+
+def _delete(home: LabHome, node: str, unit: str, *, as_json: bool) -> NoReturn:
+    with attaching.attach(home) as lab:
+        reply = lab.operate(node, DeleteCsr(operation_id(), unit))
+    end_with(reply, as_json=as_json, done=f"{node}: no request of {unit} waits any more")
 
 
 def _waiting(home: LabHome, node: str, unit: str, *, as_json: bool) -> str:

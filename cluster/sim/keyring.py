@@ -16,6 +16,7 @@ from ucmlab.broker.codec import UNREADABLE
 from ucmlab.cluster.sim.disk import SimDisk
 from ucmlab.cluster.simkeys import sim_key
 from ucmlab.node.commands import (
+    DropCsr,
     InstallIdentity,
     MakeAuthz,
     MakeCsr,
@@ -28,7 +29,16 @@ from ucmlab.node.commands import (
 )
 from ucmlab.node.config import AUTHZ_KEYS, AuthzKey, NodeConfig
 from ucmlab.node.csr import make_csr
-from ucmlab.node.events import AuthzMade, CsrMade, IdentityMade, KeysOpened, KeysSealed, SharedOpened, SharedSealed
+from ucmlab.node.events import (
+    AuthzMade,
+    CsrDropped,
+    CsrMade,
+    IdentityMade,
+    KeysOpened,
+    KeysSealed,
+    SharedOpened,
+    SharedSealed,
+)
 from ucmlab.node.identity import make_identity
 from ucmlab.node.instant import to_datetime
 from ucmlab.node.key_commands import AUTHZ, SHORT_SERIAL_BITS
@@ -37,9 +47,9 @@ from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.sharing_rules import may_be_taken
 
 _Installing = InstallIdentity | ReuseIdentity
-KeyCommand = MakeIdentity | _Installing | MakeCsr | SealShared | OpenShared | MakeAuthz | SealKeys | OpenKeys
+KeyCommand = MakeIdentity | _Installing | MakeCsr | DropCsr | SealShared | OpenShared | MakeAuthz | SealKeys | OpenKeys
 
-KeyEvent = IdentityMade | CsrMade | SharedSealed | SharedOpened | AuthzMade | KeysSealed | KeysOpened
+KeyEvent = IdentityMade | CsrMade | CsrDropped | SharedSealed | SharedOpened | AuthzMade | KeysSealed | KeysOpened
 
 
 class Sealed(msgspec.Struct, frozen=True, array_like=True):
@@ -73,7 +83,7 @@ class SimKeyRing:
                 return self._make_identity(command, disk, wall)
             case InstallIdentity() | ReuseIdentity():
                 return self._install_identity(command, disk)
-            case MakeCsr() | SealShared() | OpenShared():
+            case MakeCsr() | DropCsr() | SealShared() | OpenShared():
                 return self._request(command, disk)
             case MakeAuthz():
                 disk.keys[AUTHZ] = command.generation
@@ -115,11 +125,14 @@ class SimKeyRing:
             disk.installed_by[unit] = op_id
 
     def _request(
-        self, command: MakeCsr | SealShared | OpenShared, disk: SimDisk
-    ) -> CsrMade | SharedSealed | SharedOpened:
+        self, command: MakeCsr | DropCsr | SealShared | OpenShared, disk: SimDisk
+    ) -> CsrMade | CsrDropped | SharedSealed | SharedOpened:
         match command:
             case MakeCsr():
                 return self._make_csr(command, disk)
+            case DropCsr():
+                disk.csrs.pop(command.unit, None)
+                return CsrDropped(command.op_id)
             case SealShared():
                 shared = disk.csrs if command.kind == "request" else disk.identities
                 blob = self._sealed(command.recipient, _shared(command), 0, shared.get(command.unit, b""))

@@ -433,6 +433,7 @@ class World(Timeline):
             c.ReuseIdentity: self._key_work,
             c.MakeAuthz: self._key_work,
             c.MakeCsr: self._key_work,
+            c.DropCsr: self._key_work,
             c.SealShared: self._key_work,
             c.OpenShared: self._key_work,
             c.SealKeys: self._key_work,

@@ -1,5 +1,6 @@
 """Certificate signing requests of a real lab, from the command line, with keys that OpenSSL reads."""
 
+import json
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -66,3 +67,21 @@ def test_what_cannot_be_had_is_said_in_one_line(lab: CommandLine, arguments: lis
     assert done.stdout == b""
     (line,) = done.stderr.decode().splitlines()
     assert word in line
+
+
+@pytest.mark.rule("R-151")
+def test_a_request_that_is_deleted_leaves_neither_file_nor_key(lab: CommandLine) -> None:
+    lab.must("cert", "csr", "sub1", "tomcat")
+    deleted = lab.json("cert", "csr", "sub1", "tomcat", "--delete")
+    assert (deleted["outcome"], keys(lab)) == ("done", [])
+    assert lab.json("dump")["nodes"]["sub1"]["identities"]["tomcat"]["csr"] is False
+    again = lab.run("cert", "csr", "sub1", "tomcat", "--delete")
+    assert (again.returncode, again.stderr.count(b"\n")) == (1, 1)
+    assert b"csr_missing" in again.stderr
+    both = lab.run("cert", "csr", "sub1", "tomcat", "--delete", "--show")
+    assert (both.returncode, both.stderr.count(b"\n")) == (2, 1)
+    assert [event["unit"] for event in events(lab, "csr_deleted")] == ["tomcat"]
+
+
+def events(lab: CommandLine, name: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in lab.must("events", "--json", "--name", name).splitlines()]

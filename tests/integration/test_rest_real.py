@@ -345,6 +345,21 @@ class _Nobody(CertificateApi):
         pass
 
 
+def test_the_request_that_waits_is_deleted(lab: CommandLine) -> None:
+    """W1.6: made over REST, deleted over REST, seen from the command line."""
+    api = Api(lab, "sub1")
+    assert api.post("/csr", {"service": "ipsec"}).status_code == 200
+    gone = api.call("DELETE", "/csr", params={"service": "ipsec"})
+    assert (gone.status_code, gone.json()["service"]) == (200, "ipsec")
+    assert lab.json("dump")["nodes"]["sub1"]["identities"]["ipsec"]["csr"] is False
+    for method in ("GET", "DELETE"):
+        missing = api.call(method, "/csr", params={"service": "ipsec"})
+        assert (missing.status_code, missing.json()["reason"]) == (404, "csr_missing")
+    assert api.call("DELETE", "/csr", params={"service": "cows"}).status_code == 404
+    reader = Api(lab, "sub1", user="READER").call("DELETE", "/csr", params={"service": "ipsec"})
+    assert (reader.status_code, reader.json()["reason"]) == (403, "permission")
+
+
 RAW = {
     "no method": (b"\0\r\n\r\n", 400),
     "no HTTP": (b"hello\r\n\r\n", 400),

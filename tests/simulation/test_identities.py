@@ -53,6 +53,22 @@ def copies(lab: Lab, node: str, fingerprint: str) -> set[str]:
     return held
 
 
+@pytest.mark.rule("R-020", "R-151")
+def test_a_request_that_was_deleted_takes_no_certificate_any_more() -> None:
+    async def story(lab: Lab) -> None:
+        root, sub1 = await lab.ca("Corp Root CA"), lab.node("sub1")
+        (await sub1.upload("tomcat-trust", root.pem)).must_be("done")
+        leaf = await root.sign((await sub1.generate_csr("tomcat")).pem)
+        (await sub1.delete_csr("tomcat")).must_be("done")
+        (await sub1.delete_csr("tomcat")).must_be("refused", "csr_missing")
+        (await sub1.upload("tomcat", leaf.pem)).must_be("refused", "csr_missing")
+        new = await root.sign((await sub1.generate_csr("tomcat")).pem)
+        lab.check(new.fingerprint != leaf.fingerprint, "the next request has a key of its own")
+        (await sub1.upload("tomcat", new.pem)).must_be("done")
+
+    told(story)
+
+
 @pytest.mark.rule("R-001", "R-012", "R-017", "R-020", "R-021", "R-025", "R-029", "R-142", "R-147")
 @pytest.mark.rule("X-11", "B.2", "B.7", "B.10")
 def test_every_identity_of_every_role_takes_a_leaf_of_a_ca() -> None:

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from tests.playbook import WALL, Playbook, config
 from ucmlab.node.certificates import parse
-from ucmlab.node.commands import MakeCsr, Reply
-from ucmlab.node.events import CommandFailed, DiskImage, GenerateCsr
+from ucmlab.node.commands import DropCsr, MakeCsr, Reply
+from ucmlab.node.events import CommandFailed, DeleteCsr, DiskImage, GenerateCsr
 from ucmlab.node.instant import Instant
 
 TOMCAT = GenerateCsr("op-1", "tomcat")
@@ -21,7 +21,7 @@ def node(name: str = "sub1", *, release: str = "14SU2") -> Playbook:
     return made
 
 
-def asked(on: Playbook, wanted: GenerateCsr = TOMCAT) -> Reply:
+def asked(on: Playbook, wanted: GenerateCsr | DeleteCsr = TOMCAT) -> Reply:
     (reply,) = [each for each in on.does(wanted) if isinstance(each, Reply)]
     return reply
 
@@ -179,4 +179,48 @@ def test_a_disk_that_does_not_take_it_leaves_the_old_request() -> None:
     (reply,) = sub.does(CommandFailed("MakeCsr", "op-2", "no space left"))
     assert reply == Reply("op-2", "refused", "permission", "The request could not be written: no space left")
     assert sub.disk.csrs["tomcat"] == before
+    assert sub.core.open_operations() == waiting
+
+
+def test_a_request_that_is_deleted_is_gone_from_the_disk_before_that_is_said() -> None:
+    sub = node()
+    asked(sub)
+    waiting = sub.core.open_operations()
+    dropped, reply = sub.does(DeleteCsr("op-2", "tomcat"))
+    assert (dropped, reply) == (DropCsr("op-2", "tomcat"), Reply("op-2", "done"))
+    assert sub.disk.csrs == {}
+    assert sub.core.open_operations() == waiting
+    sub.restart()
+    assert sub.core.csr_requests.made_for == {}
+
+
+@pytest.mark.parametrize(
+    ("unit", "reason"),
+    [
+        ("tomcat", "csr_missing"),
+        ("CAPF", "publisher_only"),
+        ("tomcat-trust", "wrong_purpose"),
+        ("ITLRecovery", "wrong_purpose"),
+        ("cows", "wrong_purpose"),
+    ],
+)
+def test_what_does_not_wait_cannot_be_deleted(unit: str, reason: str) -> None:
+    sub = node()
+    asked(sub, GenerateCsr("op-1", "ipsec"))
+    before = sub.disk.image()
+    reply = asked(sub, DeleteCsr("op-2", unit))
+    assert (reply.outcome, reply.reason) == ("refused", reason)
+    assert sub.disk.image() == before
+
+
+def test_a_request_that_the_disk_keeps_still_waits() -> None:
+    sub = node()
+    asked(sub)
+    waiting = sub.core.open_operations()
+    sub.core.handle(DeleteCsr("op-2", "tomcat"), Instant(0, WALL))
+    sub.core.handle(DeleteCsr("op-2", "tomcat"), Instant(0, WALL))  # asked for once more meanwhile
+    (reply,) = sub.does(CommandFailed("DropCsr", "op-2", "read-only file system"))
+    assert isinstance(reply, Reply)
+    assert (reply.op_id, reply.outcome, reply.reason) == ("op-2", "refused", "permission")
+    assert set(sub.core.csr_requests.made_for) == {"tomcat"}
     assert sub.core.open_operations() == waiting

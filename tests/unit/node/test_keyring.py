@@ -138,6 +138,14 @@ def test_leftovers_of_a_crash_are_removed(ring: KeyRing, tmp_path: Path) -> None
     assert modes(tmp_path) == before
 
 
+def test_the_key_of_a_request_that_is_not_there_is_removed(ring: KeyRing, tmp_path: Path) -> None:
+    """A kill came between the two, while they were made or deleted."""
+    ring.make_csr_key(TOMCAT, "ec-256")
+    assert [name for name in modes(tmp_path) if "_csr_" in name] != []
+    ring.clean(RULES.units.values())
+    assert [name for name in modes(tmp_path) if "_csr_" in name] == []
+
+
 # --- certificates -------------------------------------------------------------------------------------------------
 
 
