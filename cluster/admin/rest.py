@@ -19,8 +19,9 @@ An operation belongs to the node that is addressed. Accounts are the platform's;
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from importlib.resources import files
+from typing import TypeVar
 
 from aiohttp import web
 
@@ -42,6 +43,7 @@ BODY_LIMIT = 1 << 20
 """Octets of a request's body."""
 AUTHZ = "/keys/authz"
 """As on the command line, nothing for ordinary administrators (W3.1)."""
+_Found = TypeVar("_Found")
 _Method = Callable[[web.Request], Awaitable[Answer]]
 
 
@@ -106,7 +108,7 @@ class CertificateApi:
 
     async def _snapshot(self, _: web.Request) -> Answer:
         desk = self._desk
-        parts = await asyncio.to_thread(lambda: (desk.identities(), desk.requests(), desk.trusted()))
+        parts = await _read(lambda: (desk.identities(), desk.requests(), desk.trusted()))
         return Answer(
             200, {"trackingId": desk.track("rest"), **answers.snapshot(desk.config.name, self._units, *parts)}
         )
@@ -115,35 +117,34 @@ class CertificateApi:
         return Answer(200, answers.options(self._rules, self._units, self._desk.config.role))
 
     async def _openapi(self, _: web.Request) -> Answer:
-        text = files("ucmlab.cluster.admin").joinpath("openapi.json").read_bytes()
-        return Answer(200, requests.read_body(text))
+        return Answer(200, requests.read_body(await _read(_described)))
 
     async def _identity(self, request: web.Request) -> Answer:
         unit = requests.own_unit(self._rules, request.query.get("service"), status=404)
-        return Answer(200, answers.identity(unit, self._desk.identities(), self._desk.requests()))
+        return Answer(200, answers.identity(unit, *await self._own()))
 
     async def _identities(self, request: web.Request) -> Answer:
         asked = request.query.get("service")
         units = [each.name for each in self._units if each.kind == "identity"]
         if asked is not None:
             units = [requests.own_unit(self._rules, asked, status=404)]
-        made, waiting = self._desk.identities(), self._desk.requests()
+        made, waiting = await self._own()
         return Answer(200, {"certificates": [answers.identity(unit, made, waiting) for unit in units]})
 
     async def _trusted(self, request: web.Request) -> Answer:
         unit = self._trust_unit(request)
-        found = answers.trusted(unit, await asyncio.to_thread(self._desk.trusted, unit))
+        found = answers.trusted(unit, await _read(lambda: self._desk.trusted(unit)))
         return Answer(200, {"service": unit.removesuffix("-trust"), "certificates": found})
 
     async def _waiting_csr(self, request: web.Request) -> Answer:
         unit = requests.own_unit(self._rules, request.query.get("service"), status=404)
-        der = self._desk.requests().get(unit)
+        der = (await _read(self._desk.requests)).get(unit)
         if der is None:
             return answers.wrong(404, "csr_missing", f"no request of {unit} waits for its certificate")
         return Answer(200, {"service": unit, "csr": csr_pem(der)})
 
     async def _keys(self, _: web.Request) -> Answer:
-        return Answer(200, {"keys": dict(self._desk.authz())})
+        return Answer(200, {"keys": dict(await _read(self._desk.authz))})
 
     async def _services(self, _: web.Request) -> Answer:
         found = self._desk.status().services
@@ -158,7 +159,7 @@ class CertificateApi:
     async def _make_csr(self, request: web.Request) -> Answer:
         asked = requests.csr_of(self._rules, await _body(request), fqdn=self._desk.config.fqdn)
         reply = await self._do(request, asked)
-        der = self._desk.requests().get(asked.unit) if reply.outcome == "done" else None
+        der = (await _read(self._desk.requests)).get(asked.unit) if reply.outcome == "done" else None
         distribution = "multi-server" if asked.multi_server else "this-server"
         done = {"service": asked.unit, "distribution": distribution, "csr": "" if der is None else csr_pem(der)}
         return answers.answered(reply, done)
@@ -193,14 +194,14 @@ class CertificateApi:
 
     async def _delete(self, request: web.Request) -> Answer:
         unit, name = self._trust_unit(request), request.query.get("filename", "")
-        there = await asyncio.to_thread(self._desk.trusted, unit)
+        there = await _read(lambda: self._desk.trusted(unit))
         reply = await self._do(request, requests.delete_of(unit, name, there), file=name)
         return answers.answered(reply, {"service": unit.removesuffix("-trust"), "filename": name})
 
     async def _new_signing_key(self, request: web.Request) -> Answer:
         requests.check_signing_key(await _body(request))
         reply = await self._do(request, RegenerateAuthz("", "signing"))
-        return answers.answered(reply, {"keys": dict(self._desk.authz())})
+        return answers.answered(reply, {"keys": dict(await _read(self._desk.authz))})
 
     async def _order(self, request: web.Request) -> Answer:
         config, known = self._desk.config, self._desk.status().services
@@ -213,12 +214,25 @@ class CertificateApi:
         reply = await self._do(request, order, service=order.service, action=order.action)
         return answers.answered(reply, {"service": order.service, "action": order.action})
 
+    async def _own(self) -> tuple[Mapping[str, bytes], Mapping[str, bytes]]:
+        """Identities, and requests that wait."""
+        return await _read(lambda: (self._desk.identities(), self._desk.requests()))
+
     async def _do(self, request: web.Request, operation: AnyOperation, **about: str) -> Reply:
         return await self._desk.operate(operation, request[CALLER], **about)
 
     def _trust_unit(self, request: web.Request) -> str:
         units = requests.trust_units(self._rules, request.query.get("service"), status=404)
         return units[0]
+
+
+async def _read(reading: Callable[[], _Found]) -> _Found:
+    """What lies on the disk, read beside the node's loop: a node has more to do than to wait for files."""
+    return await asyncio.to_thread(reading)
+
+
+def _described() -> bytes:
+    return files("ucmlab.cluster.admin").joinpath("openapi.json").read_bytes()
 
 
 def _sign_in(_: str) -> web.Response:
