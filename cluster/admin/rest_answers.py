@@ -1,10 +1,15 @@
-"""What the certificate API answers: statuses and bodies (wire-interfaces 1.2 to 1.7 = W1.2 to W1.7). No I/O.
+"""What the certificate API answers: statuses and bodies (wire-interfaces 1.2 to 1.7 = W1.2 to W1.7).
+
+No I/O but a table.
 
 Bodies beyond what public clients read are our own, as no reference of the product's API is public: minimal, and with
 both spellings of an error's text that clients know (`message`, `messages`). No 200 has a key `error`.
 """
 
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from importlib.resources import files
 
 import msgspec
 
@@ -15,16 +20,25 @@ from ucmlab.node.csr import csr_pem
 from ucmlab.node.events import FileImage
 from ucmlab.node.rulebook import RuleBook, Unit
 
-STATUSES = {
-    "key_mismatch": 500,  # W1.3: made from a stale request
-    "csr_missing": 500,  # W1.3
-    "not_found": 404,
-    "permission": 403,
-    "publisher_unreachable": 503,
-    "node_down": 503,
-}
-"""Reason word to status, where it is not 400 (W1.7; without a public client [ASSUMED])."""
 _INDEFINITE = 503
+
+
+class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    rule: str
+    status: int
+    reasons: tuple[str, ...]
+
+
+class _Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    status: tuple[_Row, ...]
+
+
+@lru_cache
+def statuses() -> Mapping[str, int]:
+    """Reason word to status."""
+    text = files("ucmlab.cluster.admin").joinpath("rest_statuses.toml").read_text(encoding="utf-8")
+    rows = msgspec.convert(tomllib.loads(text), _Table).status
+    return {reason: row.status for row in rows for reason in row.reasons}
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -49,7 +63,8 @@ def answered(reply: Reply, done: Mapping[str, object], *, status: int | None = N
     if reply.outcome == "done":
         told: dict[str, object] = {"messages": list(reply.warnings)} if reply.warnings else {}
         return Answer(200, {**done, **told, "trackingId": reply.op_id})
-    status = status or STATUSES.get(reply.reason, _INDEFINITE if reply.outcome == "indefinite" else 400)
+    if status is None:
+        status = _INDEFINITE if reply.outcome == "indefinite" else statuses()[reply.reason]
     refused = wrong(status, reply.reason, reply.text or reply.reason, *reply.warnings)
     return Answer(status, {**refused.body, "outcome": reply.outcome, "trackingId": reply.op_id})
 
@@ -78,9 +93,9 @@ def identity(unit: str, identities: Mapping[str, bytes], requests: Mapping[str, 
     }
 
 
-def trusted(unit: str, files: Iterable[FileImage]) -> list[dict[str, object]]:
+def trusted(unit: str, found: Iterable[FileImage]) -> list[dict[str, object]]:
     """A trust store's certificates, as `certificate_data` and `certificates` have them (W1.5)."""
-    return [{"filename": each.name, "certificate": pem(each.der)} for each in files if each.unit == unit]
+    return [{"filename": each.name, "certificate": pem(each.der)} for each in found if each.unit == unit]
 
 
 def snapshot(
@@ -88,14 +103,14 @@ def snapshot(
     units: Sequence[Unit],
     identities: Mapping[str, bytes],
     requests: Mapping[str, bytes],
-    files: Sequence[FileImage],
+    found: Sequence[FileImage],
 ) -> dict[str, object]:
     """`GET /snapshot/server` (W1.5). The signing keys of OAuth are no identity there (W0)."""
     return {
         "server": server,
         "identities": [identity(unit.name, identities, requests) for unit in units if unit.kind == "identity"],
         "trusts": [
-            {"service": unit.name.removesuffix("-trust"), "certificate_data": trusted(unit.name, files)}
+            {"service": unit.name.removesuffix("-trust"), "certificate_data": trusted(unit.name, found)}
             for unit in units
             if unit.kind == "trust"
         ],

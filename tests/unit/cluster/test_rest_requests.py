@@ -1,6 +1,10 @@
 """What clients of the certificate API write, odd habits included, and what is understood (wire-interfaces 1)."""
 
 import json
+import re
+import tomllib
+from importlib import resources
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +20,9 @@ from ucmlab.node.rulebook import RuleBook
 BOOK = RuleBook.load("14SU2")
 FQDN = "pub.lab.test"
 CA = certificate("Some CA", ca=True)
+TABLE = Path(str(resources.files("ucmlab.cluster.admin"))) / "rest_statuses.toml"
+WIRE_RULE = re.compile(r"W1\.[2-7]")
+REFUSED = re.compile(r'(?:Refusal\(\s*|"(?:refused|partial|indefinite)",\s*(?:reason=)?)"([a-z_0-9]+)"')
 
 
 def test_a_request_as_scripts_send_it() -> None:
@@ -173,6 +180,23 @@ def test_a_status_says_what_came_of_it(reply: Reply, status: int) -> None:
     assert "error" not in answer.body, "clients take that for a failure"
     assert ("messages" in answer.body) == (status != 200)
     json.dumps(answer.body)
+
+
+def test_every_reason_word_has_one_status() -> None:
+    assert answers.statuses().keys() == BOOK.refusals.keys()
+    rows = tomllib.loads(TABLE.read_text(encoding="utf-8"))["status"]
+    listed = [reason for row in rows for reason in row["reasons"]]
+    assert len(listed) == len(set(listed))
+    assert all(row["rule"] == "ours" or WIRE_RULE.fullmatch(row["rule"]) for row in rows)
+
+
+@pytest.mark.parametrize("place", ["node", "publisher"])
+def test_every_word_that_a_core_refuses_with_has_a_status(place: str) -> None:
+    """As their sources say it: `Refusal("word", …)`, `Reply(…, "refused", "word", …)`, `reason="word"` of a reply."""
+    sources = Path(str(resources.files(f"ucmlab.{place}"))).glob("*.py")
+    words = {word for file in sources for word in REFUSED.findall(file.read_text(encoding="utf-8"))}
+    assert words != set()
+    assert words <= answers.statuses().keys()
 
 
 def test_uploading_again_what_is_there_is_no_error_and_every_refusal_is_told() -> None:
