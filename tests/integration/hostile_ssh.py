@@ -155,10 +155,10 @@ class Hostile:
 
         await self._type(typing)
 
-    async def wrong_password(self) -> None:
-        """By somebody who is nobody: it locks no account."""
+    async def wrong_password(self, user: str = "nobody") -> None:
+        """Nobody's, unless somebody is named: that locks no account."""
         with suppress(asyncssh.PermissionDenied):
-            await self._type(lambda typed: typed("\r"), username="nobody", password="wrong")  # noqa: S106
+            await self._type(lambda typed: typed("\r"), username=user, password="wrong")  # noqa: S106
 
     async def _type(self, typing: Callable[[Callable[[str], None]], None], **options: object) -> None:
         """Log in, type, and go without a word as soon as something is answered."""
