@@ -39,6 +39,8 @@ class Caller(msgspec.Struct, frozen=True):
     account: AdminAccount
     interface: str
     address: str
+    host: str
+    """The address of the node that the client is connected to."""
 
 
 def tell_of_a_bug() -> None:

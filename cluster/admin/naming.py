@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from ucmlab.node.certificates import parse
+from ucmlab.node.config import Role
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import Delete, FileImage
 from ucmlab.node.rulebook import RuleBook
@@ -23,13 +24,13 @@ class Unknown(Exception):
         self.text = text
 
 
-def trust_unit(rulebook: RuleBook, name: str) -> str:
-    """The trust store of a name, with or without its ending, in whatever case.
+def trust_unit(rulebook: RuleBook, role: Role, name: str) -> str:
+    """The trust store of a node of that role that a name means, with or without its ending, in whatever case.
 
     Raises:
         Unknown: there is none.
     """
-    units = {unit.name.casefold(): unit.name for unit in rulebook.units.values() if unit.kind == "trust"}
+    units = {unit.name.casefold(): unit.name for unit in rulebook.units_of(role) if unit.kind == "trust"}
     found = units.get(name.casefold().removesuffix(TRUST) + TRUST)
     if found is None:
         there = ", ".join(each.removesuffix(TRUST) for each in units.values())

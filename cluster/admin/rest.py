@@ -53,6 +53,7 @@ class CertificateApi:
     def __init__(self, desk: Desk) -> None:
         """`desk` does the work."""
         self._desk = desk
+        self._config = desk.config
         self._rules = desk.rulebook
         self._served_by = served_by(desk.rulebook)
         self._units = sorted(desk.rulebook.units_of(desk.config.role), key=lambda unit: unit.listed)
@@ -64,7 +65,10 @@ class CertificateApi:
         )
         for method, path, handle in self._routes():
             least = FULL if path == AUTHZ else READ if method == "GET" else ORDINARY
-            application.router.add_route(method, path, self._answering(handle, least), expect_handler=expected)
+            answering = self._answering(handle, least)
+            for each in (method, "HEAD") if method == "GET" else (method,):
+                # [ASSUMED] with a slash at its end as well: some write it, and nobody means anything else by it.
+                application.router.add_route(each, f"{path}{{end:/?}}", answering, expect_handler=expected)
         return application
 
     def _routes(self) -> Iterable[tuple[str, str, _Method]]:
@@ -114,20 +118,20 @@ class CertificateApi:
         )
 
     async def _options(self, _: web.Request) -> Answer:
-        return Answer(200, answers.options(self._rules, self._units, self._desk.config.role))
+        return Answer(200, answers.options(self._rules, self._units, self._config.role))
 
     async def _openapi(self, _: web.Request) -> Answer:
         return Answer(200, requests.read_body(await _read(_described)))
 
     async def _identity(self, request: web.Request) -> Answer:
-        unit = requests.own_unit(self._rules, request.query.get("service"), status=404)
+        unit = self._own_unit(request.query.get("service"), status=404)
         return Answer(200, answers.identity(unit, *await self._own()))
 
     async def _identities(self, request: web.Request) -> Answer:
         asked = request.query.get("service")
         units = [each.name for each in self._units if each.kind == "identity"]
         if asked is not None:
-            units = [requests.own_unit(self._rules, asked, status=404)]
+            units = [self._own_unit(asked, status=404)]
         made, waiting = await self._own()
         return Answer(200, {"certificates": [answers.identity(unit, made, waiting) for unit in units]})
 
@@ -137,7 +141,7 @@ class CertificateApi:
         return Answer(200, {"service": unit.removesuffix("-trust"), "certificates": found})
 
     async def _waiting_csr(self, request: web.Request) -> Answer:
-        unit = requests.own_unit(self._rules, request.query.get("service"), status=404)
+        unit = self._own_unit(request.query.get("service"), status=404)
         der = (await _read(self._desk.requests)).get(unit)
         if der is None:
             return answers.wrong(404, "csr_missing", f"no request of {unit} waits for its certificate")
@@ -157,7 +161,7 @@ class CertificateApi:
     # -- what is changed
 
     async def _make_csr(self, request: web.Request) -> Answer:
-        asked = requests.csr_of(self._rules, await _body(request), fqdn=self._desk.config.fqdn)
+        asked = requests.csr_of(self._rules, await _body(request), role=self._config.role, fqdn=self._config.fqdn)
         reply = await self._do(request, asked)
         der = (await _read(self._desk.requests)).get(asked.unit) if reply.outcome == "done" else None
         distribution = "multi-server" if asked.multi_server else "this-server"
@@ -165,7 +169,7 @@ class CertificateApi:
         return answers.answered(reply, done)
 
     async def _delete_csr(self, request: web.Request) -> Answer:
-        unit = requests.own_unit(self._rules, request.query.get("service"), status=404)
+        unit = self._own_unit(request.query.get("service"), status=404)
         reply = await self._do(request, DeleteCsr("", unit))
         if reply.reason == "csr_missing":
             return answers.answered(reply, {}, status=404)  # what it names is not there, as for GET
@@ -173,23 +177,25 @@ class CertificateApi:
 
     async def _upload_identity(self, request: web.Request) -> Answer:
         body = await _body(request)
-        unit = requests.own_unit(self._rules, body.get("service"))
+        unit = self._own_unit(body.get("service"))
         reply = await self._do(request, Upload("", unit, b"".join(requests.certificates(body))))
         return answers.answered(reply, {"service": unit})
 
     async def _upload_trust(self, request: web.Request) -> Answer:
         body = await _body(request)
-        units = requests.trust_units(self._rules, body.get("service"))
+        units = requests.trust_units(self._rules, body.get("service"), role=self._config.role)
         given, described = requests.certificates(body), requests.described(body)
         replies = [await self._do(request, Upload("", unit, data, described)) for unit in units for data in given]
         return answers.several(replies, {"service": [unit.removesuffix("-trust") for unit in units]})
 
     async def _regenerate(self, request: web.Request) -> Answer:
-        unit = requests.own_unit(self._rules, (await _body(request)).get("service"))
+        unit = self._own_unit((await _body(request)).get("service"))
         return answers.answered(await self._do(request, Regenerate("", unit)), {"service": unit})
 
     async def _self_signed(self, request: web.Request) -> Answer:
-        asked = requests.self_signed_of(self._rules, await _body(request), fqdn=self._desk.config.fqdn)
+        asked = requests.self_signed_of(
+            self._rules, await _body(request), role=self._config.role, fqdn=self._config.fqdn
+        )
         return answers.answered(await self._do(request, asked), {"service": asked.unit})
 
     async def _delete(self, request: web.Request) -> Answer:
@@ -204,7 +210,7 @@ class CertificateApi:
         return answers.answered(reply, {"keys": dict(await _read(self._desk.authz))})
 
     async def _order(self, request: web.Request) -> Answer:
-        config, known = self._desk.config, self._desk.status().services
+        config, known = self._config, self._desk.status().services
         order = requests.order_of(await _body(request), node=config.name, services=known)
         if order.service == self._served_by and order.action != "start":
             # As on the product, where who restarts it from a page that it serves never sees the page again (W2.2).
@@ -221,8 +227,11 @@ class CertificateApi:
     async def _do(self, request: web.Request, operation: AnyOperation, **about: str) -> Reply:
         return await self._desk.operate(operation, request[CALLER], **about)
 
+    def _own_unit(self, service: object, *, status: int = 400) -> str:
+        return requests.own_unit(self._rules, service, role=self._config.role, status=status)
+
     def _trust_unit(self, request: web.Request) -> str:
-        units = requests.trust_units(self._rules, request.query.get("service"), status=404)
+        units = requests.trust_units(self._rules, request.query.get("service"), role=self._config.role, status=404)
         return units[0]
 
 

@@ -5,6 +5,7 @@ Liberal: scripts that were written against the product send texts where others s
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Mapping
 
 import msgspec
@@ -12,6 +13,7 @@ import msgspec
 from ucmlab.cluster.admin import naming
 from ucmlab.cluster.admin.naming import ACTIONS, Unknown, trust_unit
 from ucmlab.cluster.admin.rest_answers import Answer, wrong
+from ucmlab.node.config import Role
 from ucmlab.node.events import Delete, FileImage, GenerateCsr, GenerateSelfSigned, OrderService
 from ucmlab.node.rulebook import RuleBook
 
@@ -35,38 +37,39 @@ class Wrong(Exception):
 
 
 def read_body(data: bytes) -> Body:
-    """The JSON object of a request; whatever it says its type is.
+    """The JSON object of a request, whatever it says its type is; some editors put a byte order mark before it.
 
     Raises:
         Wrong: it is none.
     """
     try:
-        return msgspec.json.decode(data, type=dict[str, object])
+        return msgspec.json.decode(data.removeprefix(BOM_UTF8), type=dict[str, object])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Wrong(wrong(400, "format", f"the body is no JSON object: {error}")) from error
 
 
-def own_unit(rulebook: RuleBook, service: object, *, status: int = 400) -> str:
-    """The identity that a `service` means, in whatever case; of a list the only one.
+def own_unit(rulebook: RuleBook, service: object, *, role: Role, status: int = 400) -> str:
+    """The identity of a node of that role that a `service` means, in whatever case; of a list the only one.
 
     Raises:
         Wrong: `service` names none.
     """
     names = _texts("service", service)
-    units = {unit.name.casefold(): unit.name for unit in rulebook.units.values() if unit.kind == "identity"}
+    units = {unit.name.casefold(): unit.name for unit in rulebook.units_of(role) if unit.kind == "identity"}
     if len(names) != 1 or names[0].casefold() not in units:
-        raise Wrong(wrong(status, "not_found", f"service: {_said(service)}; there are {', '.join(units.values())}"))
+        there = f"there are {', '.join(units.values())}"
+        raise Wrong(wrong(status, "not_found", f"service: {_said(service)}; {there}"))
     return units[names[0].casefold()]
 
 
-def trust_units(rulebook: RuleBook, service: object, *, status: int = 400) -> tuple[str, ...]:
-    """The trust stores that a `service` means, with or without `-trust`: one or several.
+def trust_units(rulebook: RuleBook, service: object, *, role: Role, status: int = 400) -> tuple[str, ...]:
+    """The trust stores of a node of that role that a `service` means, with or without `-trust`: one or several.
 
     Raises:
         Wrong: `service` names none, or one that there is not.
     """
     try:
-        found = [trust_unit(rulebook, name) for name in _texts("service", service)]
+        found = [trust_unit(rulebook, role, name) for name in _texts("service", service)]
     except Unknown as error:
         raise Wrong(wrong(status, "not_found", f"service: {error.text}")) from error
     if not found:
@@ -90,9 +93,9 @@ def certificates(body: Body) -> tuple[bytes, ...]:
     return tuple(found)
 
 
-def csr_of(rulebook: RuleBook, body: Body, *, fqdn: str) -> GenerateCsr:
+def csr_of(rulebook: RuleBook, body: Body, *, role: Role, fqdn: str) -> GenerateCsr:
     """What `POST /csr` asks for (W1.2)."""
-    unit = own_unit(rulebook, body.get("service"))
+    unit = own_unit(rulebook, body.get("service"), role=role)
     return GenerateCsr(
         "",
         unit,
@@ -105,9 +108,9 @@ def csr_of(rulebook: RuleBook, body: Body, *, fqdn: str) -> GenerateCsr:
     )
 
 
-def self_signed_of(rulebook: RuleBook, body: Body, *, fqdn: str) -> GenerateSelfSigned:
+def self_signed_of(rulebook: RuleBook, body: Body, *, role: Role, fqdn: str) -> GenerateSelfSigned:
     """What `POST /identity/selfsigned` asks for (W1.6)."""
-    unit = own_unit(rulebook, body.get("service"))
+    unit = own_unit(rulebook, body.get("service"), role=role)
     years = body.get("validityPeriod", 0)
     return GenerateSelfSigned(
         "",
@@ -222,5 +225,7 @@ def _flag(key: str, value: object) -> bool:
 
 
 def _said(value: object) -> str:
+    if value is None:
+        return "it is missing"
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

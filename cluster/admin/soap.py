@@ -148,7 +148,7 @@ class ControlCenter:
         said = "" if request is None else request.said(kind)
         if request is None or said not in kinds:
             raise SoapFault(f"{kind} {said!r}: there are {', '.join(kinds)}")
-        self._check_node(request.said("NodeName"))
+        self._check_node(request.said("NodeName"), caller)
         names = self._named(request, said)
         replies = await asyncio.gather(*(self._one(name, CONTROLS[said], caller) for name in names))
         failed = [reply for reply in replies if reply is not None and reply.outcome != "done"]
@@ -169,10 +169,10 @@ class ControlCenter:
             raise SoapFault(f"{self._served_by} serves this interface; utils service restart {self._served_by} does it")
         return names
 
-    def _check_node(self, said: str) -> None:
-        """See that a `NodeName` is this node: by name or full name; empty means it."""
+    def _check_node(self, said: str, caller: Caller) -> None:
+        """See that a `NodeName` is this node: by name, full name or address; empty means it."""
         config = self._desk.config
-        if said and said.casefold() not in (config.name, config.fqdn.casefold()):
+        if said and said.casefold() not in (config.name.casefold(), config.fqdn.casefold(), caller.host):
             raise SoapFault(f"NodeName: this is {config.fqdn}; ask {said} itself")
 
     async def _one(self, service: str, actions: Sequence[_Action], caller: Caller) -> Reply | None:

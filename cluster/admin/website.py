@@ -81,7 +81,7 @@ class Website:
                 refused = refusal("Authentication failed")
                 refused.headers["WWW-Authenticate"] = f'Basic realm="{realm}"'
                 return refused
-            request[CALLER] = Caller(account, interface, request.remote or "")
+            request[CALLER] = Caller(account, interface, request.remote or "", _host(request))
             response = await handler(request)
             if sessions and not begun:
                 token = self._sessions.begin(account, now=self._desk.now().lab)
@@ -105,6 +105,11 @@ class Website:
             return None
         address = request.remote or ""
         return await self._desk.let_in(self._guard, kind, *given, interface=interface, address=address)
+
+
+def _host(request: web.Request) -> str:
+    found = None if request.transport is None else request.transport.get_extra_info("sockname")
+    return str(found[0]) if found else ""
 
 
 def _basic(header: str) -> tuple[str, str] | None:

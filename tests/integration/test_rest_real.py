@@ -227,6 +227,18 @@ def test_own_operations(lab: CommandLine) -> None:
     assert (own.status_code, own.json()["reason"]) == (400, "dependency")
 
 
+def test_paths_may_end_with_a_slash_and_what_can_be_read_has_a_head(lab: CommandLine) -> None:
+    """HEAD: what GET would say, without its body (RFC 9110, 9.3.2)."""
+    api = Api(lab, "pub")
+    assert api.get("/identity/certificate/", service="tomcat") == api.get("/identity/certificate", service="tomcat")
+    head, got = (api.call(method, "/trust/certificate", params={"service": "tomcat"}) for method in ("HEAD", "GET"))
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["Content-Length"] == got.headers["Content-Length"]
+    assert api.call("HEAD", "/identity/certificate", params={"service": "cup"}).status_code == 404
+    reader = Api(lab, "pub", user="READER")
+    assert reader.call("HEAD", "/snapshot/server").status_code == 200
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [

@@ -150,6 +150,12 @@ def test_requests_as_other_clients_write_them(lab: CommandLine, session: request
     assert "<ns1:ServiceStatus>Started<" in post(session, extended, renamed).text
 
 
+@pytest.mark.parametrize("said", ["PUB", "pub.LAB.test", "ADDRESS"])
+def test_a_node_is_named_as_its_clients_know_it(lab: CommandLine, session: requests.Session, said: str) -> None:
+    node = said.replace("ADDRESS", lab.json("env")["UCMLAB_PUB_ADDRESS"])
+    assert "<ns1:ReturnCode>0<" in post(session, url(lab), control("Start", "Cisco Tftp", node=node)).text
+
+
 def control(kind: str, *names: str, node: str = "") -> str:
     items = "".join(f"<item>{name}</item>" for name in names)
     asked = f"<NodeName>{node}</NodeName><ControlType>{kind}</ControlType><ServiceList>{items}</ServiceList>"

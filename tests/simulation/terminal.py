@@ -91,10 +91,10 @@ class CommandLine:
     def __init__(self, lab: SimLab, node: str, *, privilege: int = 4) -> None:
         self.desk = _Desk(lab, node)
         self.said = ""
-        caller = Caller(make_admin("admin", "password", "platform", privilege=privilege), "ssh", "127.0.0.1")
-        desk = cast("Desk", self.desk)  # all of it that commands use
         host = f"127.0.0.{11 + list(lab.names).index(node)}"
-        self.session = Session(desk, caller, PERFORMED, host=host, write=self._write, rows_shown=1000, columns=200)
+        caller = Caller(make_admin("admin", "password", "platform", privilege=privilege), "ssh", "127.0.0.1", host)
+        desk = cast("Desk", self.desk)  # all of it that commands use
+        self.session = Session(desk, caller, PERFORMED, write=self._write, rows_shown=1000, columns=200)
         self._task = asyncio.get_running_loop().create_task(self.session.run(()))
         self._heard = asyncio.Event()
 

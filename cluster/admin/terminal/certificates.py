@@ -197,7 +197,7 @@ def _own_unit(console: Console, name: str, suffix: str = "") -> str:
 
 def _trust_unit(console: Console, name: str) -> str:
     try:
-        return trust_unit(console.desk.rulebook, name)
+        return trust_unit(console.desk.rulebook, console.desk.config.role, name)
     except Unknown as error:
         raise Failed(error.text) from error
 

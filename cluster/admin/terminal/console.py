@@ -27,8 +27,6 @@ class Console(Protocol):
 
     desk: Desk
     caller: Caller
-    host: str
-    """The address of the node that the client is connected to."""
 
     @property
     def paged(self) -> bool:

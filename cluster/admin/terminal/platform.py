@@ -64,7 +64,7 @@ async def show_network_cluster(console: Console, _: Mapping[str, str]) -> None:
     config = console.desk.config
     status = console.desk.status()
     since = _began(console.desk.now(), status)
-    addresses = await asyncio.to_thread(_addresses, config, console.host)
+    addresses = await asyncio.to_thread(_addresses, config, console.caller.host)
     for member in config.members:
         kind = ("Publisher", "DBPub") if member.name == config.publisher else ("Subscriber", "DBSub")
         state = "authenticated" if status.connected or member.name == config.name else "not authenticated"  # [inferred]
@@ -85,7 +85,7 @@ async def utils_dbreplication_runtimestate(console: Console, _: Mapping[str, str
         raise Failed(
             "Runtime state cannot be performed on a cluster with a single active node; aborting operation",
         )
-    addresses = await asyncio.to_thread(_addresses, config, console.host)
+    addresses = await asyncio.to_thread(_addresses, config, console.caller.host)
     console.say(*runtime_state(config, status, _utc(console.desk.now()), addresses))
 
 

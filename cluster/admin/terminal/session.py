@@ -38,7 +38,6 @@ class Session:
         caller: Caller,
         commands: Mapping[str, Perform],
         *,
-        host: str,
         write: Callable[[str], None],
         rows_shown: int | None,
         columns: int | None = None,
@@ -49,14 +48,12 @@ class Session:
             desk: does the work.
             caller: who is logged in.
             commands: what each command does, by `CommandRow.does`.
-            host: the node's address, as the client knows it.
             write: takes characters for the terminal.
             rows_shown: of the terminal; None: there is none.
             columns: likewise; None: nobody knows.
         """
         self.desk = desk
         self.caller = caller
-        self.host = host
         self._idle_minutes = idle_minutes(desk.layout.home)
         self.failed = False
         """Whether the last command did."""

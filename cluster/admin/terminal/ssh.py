@@ -135,8 +135,8 @@ class _Login(asyncssh.SSHServer):
     def session_requested(self) -> "bool | asyncssh.SSHServerSession[str]":
         if self._account is None or len(self._sessions) >= SESSIONS:
             return False
-        caller = Caller(self._account, INTERFACE, self._address("peername"))
-        return _Channel(self._server, caller, self._address("sockname"), self._run)
+        caller = Caller(self._account, INTERFACE, self._address("peername"), self._address("sockname"))
+        return _Channel(self._server, caller, self._run)
 
     async def last_words(self) -> None:
         """Give commands that run the time to say what came of them."""
@@ -167,12 +167,9 @@ class _Login(asyncssh.SSHServer):
 class _Channel(asyncssh.SSHServerSession[str]):
     """One session of a connection: its terminal."""
 
-    def __init__(
-        self, server: SshServer, caller: Caller, host: str, begin: "Callable[[_Channel], asyncio.Task[None]]"
-    ) -> None:
+    def __init__(self, server: SshServer, caller: Caller, begin: "Callable[[_Channel], asyncio.Task[None]]") -> None:
         self._server = server
         self._caller = caller
-        self._host = host
         self._begin = begin
         self._rows: int | None = None
         self._columns = 0
@@ -220,7 +217,6 @@ class _Channel(asyncssh.SSHServerSession[str]):
             server.desk,
             self._caller,
             server.commands,
-            host=self._host,
             write=self._write,
             rows_shown=self._rows,
             columns=self._columns,

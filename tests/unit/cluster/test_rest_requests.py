@@ -36,12 +36,14 @@ def test_a_request_as_scripts_send_it() -> None:
         "altNames": ["www.lab.test"],
     }
     expected = GenerateCsr("", "tomcat", "rsa-2048", "sha256", ("www.lab.test",), common_name=FQDN)
-    assert requests.csr_of(BOOK, body, fqdn=FQDN) == expected
+    assert requests.csr_of(BOOK, body, role="pub", fqdn=FQDN) == expected
 
 
 @pytest.mark.parametrize("name", ["certificate", "certName", "name"])
 def test_keys_that_nobody_reads_are_passed_over(name: str) -> None:
-    assert requests.csr_of(BOOK, {"service": "tomcat", name: "tomcat"}, fqdn=FQDN) == GenerateCsr("", "tomcat")
+    assert requests.csr_of(BOOK, {"service": "tomcat", name: "tomcat"}, role="pub", fqdn=FQDN) == GenerateCsr(
+        "", "tomcat"
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,14 +64,15 @@ def test_keys_that_nobody_reads_are_passed_over(name: str) -> None:
     ],
 )
 def test_what_is_liberally_understood(said: dict[str, object], meant: GenerateCsr) -> None:
-    assert requests.csr_of(BOOK, {"service": "tomcat", **said}, fqdn=FQDN) == meant
+    assert requests.csr_of(BOOK, {"service": "tomcat", **said}, role="pub", fqdn=FQDN) == meant
 
 
 @pytest.mark.parametrize(
     ("said", "reason", "words"),
     [
         ({"service": "cups"}, "not_found", "service: 'cups'; there are tomcat, "),
-        ({"service": None}, "not_found", "service: None; there are"),
+        ({"service": None}, "not_found", "service: it is missing; there are"),
+        ({"service": "cup"}, "not_found", "service: 'cup'; there are tomcat, .*ITLRecovery$"),
         ({"service": ["tomcat", "CAPF"]}, "not_found", "there are tomcat"),
         ({"service": {"a": 1}}, "format", "is no list of texts"),
         ({"distribution": "everywhere"}, "format", "there are this-server and multi-server"),
@@ -87,8 +90,12 @@ def test_what_is_not_understood_is_told_with_the_key_and_what_would_do(
     said: dict[str, object], reason: str, words: str
 ) -> None:
     with pytest.raises(Wrong, match=words) as caught:
-        requests.csr_of(BOOK, {"service": "tomcat", **said}, fqdn=FQDN)
+        requests.csr_of(BOOK, {"service": "tomcat", **said}, role="pub", fqdn=FQDN)
     assert (caught.value.answer.status, caught.value.answer.body["reason"]) == (400, reason)
+
+
+def test_a_byte_order_mark_before_the_body_is_passed_over() -> None:
+    assert requests.read_body(b'\xef\xbb\xbf{"service": "tomcat"}') == {"service": "tomcat"}
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{", b"null", b'"text"', b"\xff\xfe", b"[" * 100_000])
@@ -107,13 +114,13 @@ def test_a_body_that_is_no_object(data: bytes) -> None:
     ],
 )
 def test_trust_stores_with_and_without_their_ending(said: object, units: tuple[str, ...]) -> None:
-    assert requests.trust_units(BOOK, said) == units
+    assert requests.trust_units(BOOK, said, role="pub") == units
 
 
 @pytest.mark.parametrize("said", [None, [], "", "nothing", ["tomcat", "nothing"]])
 def test_no_trust_store(said: object) -> None:
     with pytest.raises(Wrong) as caught:
-        requests.trust_units(BOOK, said, status=404)
+        requests.trust_units(BOOK, said, role="pub", status=404)
     assert caught.value.answer.status == 404
 
 
@@ -159,7 +166,7 @@ def test_an_order_to_a_service() -> None:
 def test_a_self_signed_certificate() -> None:
     body = {"service": "tomcat", "keyLength": 3072, "validityPeriod": 10, "distribution": "multi-server"}
     expected = GenerateSelfSigned("", "tomcat", "rsa-3072", years=10, multi_server=True)
-    assert requests.self_signed_of(BOOK, body, fqdn=FQDN) == expected
+    assert requests.self_signed_of(BOOK, body, role="pub", fqdn=FQDN) == expected
 
 
 @pytest.mark.parametrize(

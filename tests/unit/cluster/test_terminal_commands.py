@@ -170,9 +170,9 @@ class _Desk:
 
 
 def begun(written: list[str], home: Path) -> Session:
-    caller = Caller(make_admin("a", "b", "platform", privilege=4), "ssh", "127.0.0.1")
+    caller = Caller(make_admin("a", "b", "platform", privilege=4), "ssh", "127.0.0.1", "127.0.0.1")
     desk = cast("Desk", _Desk(home))  # no command here does more
-    return Session(desk, caller, PERFORMED, host="127.0.0.1", write=written.append, rows_shown=24)
+    return Session(desk, caller, PERFORMED, write=written.append, rows_shown=24)
 
 
 async def spoken(home: Path, *lines: str) -> str:
