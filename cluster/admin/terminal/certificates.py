@@ -19,7 +19,7 @@ _PROCEED = "Proceed with regeneration (yes|no)? "
 async def show_cert_list(console: Console, given: Mapping[str, str]) -> None:
     """`<unit>/<file>.pem: <text>`, and nothing else: scripts take what is before the colon of each line."""
     if given["own|trust"] == "own":
-        made = console.desk.identities()
+        made = await asyncio.to_thread(console.desk.identities)
         lines = [f"{unit}/{unit}.pem: {_signed_by(made[unit])}" for unit in _own_units(console) if unit in made]
     else:
         files = await asyncio.to_thread(console.desk.trusted)
@@ -30,7 +30,7 @@ async def show_cert_list(console: Console, given: Mapping[str, str]) -> None:
 async def show_cert_own(console: Console, given: Mapping[str, str]) -> None:
     """The certificate in the layout of the release, and its PEM text last: scripts cut there."""
     unit = _own_unit(console, given["name"], ".pem")
-    der = console.desk.identities().get(unit)
+    der = (await asyncio.to_thread(console.desk.identities)).get(unit)
     if der is None:
         raise _not_found(console, given["name"])
     _show(console, parse(der))
@@ -53,14 +53,14 @@ async def show_cert_trust(console: Console, given: Mapping[str, str]) -> None:
 
 async def show_csr_list(console: Console, _: Mapping[str, str]) -> None:
     """The requests that wait."""
-    waiting = console.desk.requests()
+    waiting = await asyncio.to_thread(console.desk.requests)
     console.say(*(f"{unit}/{unit}.csr" for unit in _own_units(console) if unit in waiting))
 
 
 async def show_csr_own(console: Console, given: Mapping[str, str]) -> None:
     """The PEM text only, with the header that clients look for; the guide's sample has another one (W3.2)."""
     unit = _own_unit(console, given["name"], ".csr")
-    der = console.desk.requests().get(unit)
+    der = (await asyncio.to_thread(console.desk.requests)).get(unit)
     if der is None:
         raise refused(console, "csr_missing", unit)
     console.say(csr_pem(der).rstrip())
@@ -126,7 +126,7 @@ async def set_cert_delete(console: Console, given: Mapping[str, str]) -> None:
 
 async def show_key_authz(console: Console, given: Mapping[str, str]) -> None:
     """The checksum of a key, not the key (R-123). [inferred] that it is one line of hex."""
-    digest = console.desk.authz().get(given["encryption|signing"])
+    digest = (await asyncio.to_thread(console.desk.authz)).get(given["encryption|signing"])
     if digest is None:
         raise Failed(f"{console.desk.config.name} has no keys yet")
     console.say(digest)
