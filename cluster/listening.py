@@ -253,7 +253,7 @@ class Listeners:
                     ssl_handshake_timeout=HANDSHAKE_S,
                     ssl_shutdown_timeout=1.0,
                 )
-            if speaks != "website":  # there, who has not asked for anything goes for others
+            if door.endpoint.client == "required":  # who shows nothing, and has not logged in, goes for others
                 door.let_in(task)
             shown = chain_of_peer(transport.get_extra_info("ssl_object"))
             if await self._admitted(door, shown):

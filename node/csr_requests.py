@@ -84,7 +84,7 @@ class CsrRequests:
     def failed(self, op_id: str, text: str) -> None:
         """The disk did not take it: what was there before is still there."""
         if self._open.pop(op_id, None) is not None:
-            self._reply(op_id, "refused", "permission", f"The request could not be written: {text}")
+            self._reply(op_id, "refused", "permission", f"The request could not be changed on the disk: {text}")
 
     def _begins(self, request: GenerateCsr | DeleteCsr) -> bool:
         if request.op_id in self._open:

@@ -178,8 +178,9 @@ class KeyCommands:
         file = self._home / unit.csr_file
         if remove_file(file):
             sync_folder(file.parent)
-        self._ring.drop_csr_keys(unit)
-        sync_folder(file.parent)
+        with suppress(OSError):
+            self._ring.drop_csr_keys(unit)
+            sync_folder(file.parent)
 
     def _put_request_in_place(self, unit: Unit, der: bytes) -> None:
         # From here on this request counts, and its key is told by its name.

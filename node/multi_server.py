@@ -90,6 +90,8 @@ class MultiServer:
         self._installing: dict[str, tuple[str, str]] = {}
         """By the id of the upload here: who handed it on, and under which id."""
         self._answers: dict[tuple[str, str], PeerAnswer] = {}
+        self.began = 0
+        """When this process did, lab microseconds."""
 
     def open(self) -> int:
         """How many are shared and not answered."""
@@ -282,9 +284,13 @@ class MultiServer:
         self._upload(Upload(op_id, told.unit, told.data, told.description))
 
     def _is_over(self, sender: str, told: PeerKey | PeerCertificate) -> bool:
-        """Answer what was answered before, and what is not for this node; what comes too late is nobody's any more."""
-        known = self._answers.get((sender, told.op_id))
-        if known is None and self._context.now.lab > told.not_after:
+        """Answer what was answered before, and what is not for this node; what comes too late is nobody's any more.
+
+        So is what was made before this process began: a former one may have taken it, and what administrators have done
+        here since would be undone. Who was down goes without, as on the product.
+        """
+        known, made = self._answers.get((sender, told.op_id)), told.not_after - PATIENCE
+        if known is None and (made < self.began or told.not_after < self._context.now.lab):
             self._context.record("shared", told.op_id, unit=told.unit, sender=sender, outcome="expired")
             return True
         if known is None and {sender, self._context.config.name} <= set(participants(self._context, told.unit)):

@@ -17,7 +17,12 @@ class Doorway(asyncio.Protocol):
     """One connection."""
 
     def __init__(self, busy: Callable[[], None], idle: Callable[[], None]) -> None:
-        """Nobody is there yet; `busy` hears that a request is being answered, `idle` that none is any more."""
+        """Nobody is there yet.
+
+        Args:
+            busy: hears that a request of somebody who has an account is being answered.
+            idle: hears that no request is any more.
+        """
         self._busy = busy
         self._idle = idle
         self.closed = asyncio.get_running_loop().create_future()
@@ -44,6 +49,12 @@ class Doorway(asyncio.Protocol):
         """A request's head has arrived: it may take its time."""
         self._served += 1
         self._cease()
+
+    def known(self) -> None:
+        """It is somebody's who has an account: he need not go for others until it is answered.
+
+        Who guesses passwords is none, or so many guesses at a time would shut a port to everybody.
+        """
         self._busy()
 
     def ended(self) -> None:

@@ -156,7 +156,7 @@ class ControlCenter:
 
     def _named(self, request: Asked, kind: str) -> list[str]:
         """The services that are ordered about."""
-        names = [name for each in request.all("ServiceList") for name in each.items("item")]
+        names = list(dict.fromkeys(name for each in request.all("ServiceList") for name in each.items("item")))
         known = {service.name: service for service in self._services}
         if unknown := [name for name in names if name not in known]:
             raise SoapFault(f"ServiceList: {self._desk.config.name} has no {', '.join(unknown)}")

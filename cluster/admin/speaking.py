@@ -6,7 +6,7 @@ to go on; so the words are chosen where its protocol hands an answer over, and n
 
 from email.utils import formatdate
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_request import BaseRequest
 
@@ -41,7 +41,7 @@ async def expected(request: web.Request) -> web.StreamResponse | None:
     """What a route does with `Expect`: the client hears that it may go on, or that there is no such thing."""
     if request.headers.get(hdrs.EXPECT, "").casefold() != "100-continue":
         return web.Response(status=417)
-    if request.transport is not None:
+    if request.transport is not None and request.version >= HttpVersion11:  # older ones know no such answer
         request.transport.write(CONTINUE)
     return None
 

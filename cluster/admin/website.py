@@ -81,6 +81,8 @@ class Website:
                 refused = refusal("Authentication failed")
                 refused.headers["WWW-Authenticate"] = f'Basic realm="{realm}"'
                 return refused
+            if (doorway := _doorway(request)) is not None:
+                doorway.known()
             request[CALLER] = Caller(account, interface, request.remote or "", _host(request))
             response = await handler(request)
             if sessions and not begun:
@@ -157,13 +159,13 @@ async def read_body(request: web.Request) -> bytes:
 
 @web.middleware
 async def _as_tomcat(request: web.Request, handler: _Handler) -> web.StreamResponse:
-    doorway = None if request.transport is None else request.transport.get_protocol()
-    if isinstance(doorway, Doorway):
+    doorway = _doorway(request)
+    if doorway is not None:
         doorway.begun()
     try:
         return await _answer(request, handler)
     finally:
-        if isinstance(doorway, Doorway):
+        if doorway is not None:
             doorway.ended()
 
 
@@ -190,3 +192,8 @@ def _unheard() -> logging.Logger:
 async def _unsigned(_: web.Request, response: web.StreamResponse) -> None:
     # Which software answers is nobody's business, as on the product.
     response.headers.pop("Server", None)
+
+
+def _doorway(request: web.Request) -> Doorway | None:
+    found = None if request.transport is None else request.transport.get_protocol()
+    return found if isinstance(found, Doorway) else None

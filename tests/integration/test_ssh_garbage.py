@@ -1,4 +1,4 @@
-"""What is no SSH ends its own connection, and neither the node nor anybody else's session."""
+"""What is no SSH, and what is too much of it: neither the node nor anybody else is troubled by it."""
 
 import asyncio
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ import pytest
 from tests.integration.hostile_ssh import GARBAGE, VERSION
 from tests.integration.test_cli_lab import CommandLine, Forked, running
 from tests.integration.test_terminal_real import END, Door
+from ucmlab.cluster.admin.terminal.ssh import SESSIONS
 
 pytestmark = pytest.mark.slow
 PATIENCE_S = 30
@@ -41,3 +42,19 @@ def test_what_is_no_ssh_ends_nobody(lab: CommandLine, said: bytes) -> None:
     assert "Active Master Version" in asyncio.run(come(Door(lab, "pub")))
     assert lab.json("dump")["nodes"]["pub"]["pid"] == pid
     assert (lab.home / "logs" / "supervisor.log").read_text() == ""
+
+
+def test_sessions_that_are_asked_for_together_are_no_more_than_a_connection_may_have(lab: CommandLine) -> None:
+    async def come(door: Door) -> int:
+        async with door.connect() as connection, asyncio.timeout(PATIENCE_S):
+            asked = (connection.create_process(term_type="vt100") for _ in range(3 * SESSIONS))
+            came = await asyncio.gather(*asked, return_exceptions=True)
+            there = [each for each in came if not isinstance(each, BaseException)]
+            for each in there:
+                await each.stdout.readuntil(END)
+            there[0].close()
+            await there[0].wait_closed()
+            await connection.create_process(term_type="vt100")  # there is room again
+            return len(there)
+
+    assert asyncio.run(come(Door(lab, "pub"))) == SESSIONS

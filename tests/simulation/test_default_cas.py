@@ -11,8 +11,9 @@ from ucmlab.cluster.sim.lab import START_OF_LAB, configs_of
 from ucmlab.cluster.sim.world import World
 from ucmlab.cluster.topology import Settings, topology
 from ucmlab.node.certificates import parse
+from ucmlab.node.commands import Reply
 from ucmlab.node.config import Policy
-from ucmlab.node.events import Delete
+from ucmlab.node.events import Delete, SetDefaultCas
 from ucmlab.node.instant import MINUTE
 from ucmlab.scenarios import Lab
 
@@ -211,3 +212,38 @@ def test_before_11_they_are_disabled_on_the_publisher_alone_as_a_delete_would_be
             )
 
     told(story, Settings(nodes="pub,sub1", release="10.5"))
+
+
+def killed_while_enabling(replication: Policy, *, lives: int) -> tuple[bool, list[tuple[str, str]], World]:
+    """Whether the publisher died before so many commands were performed; then its answers to the same asked again."""
+    configs = configs_of(topology(Settings(nodes=EARLY, release="12.5", replication=replication)), seed=1)
+    world, answers = World(configs, {}, seed=1, wall=START_OF_LAB), list[tuple[str, str]]()
+    world.broker.start()
+    for name in EARLY:
+        world.start_node(name)
+    world.run_until(MINUTE)
+    pub = world.nodes["pub"]
+    pub.commands_to_live = lives
+    world.deliver(pub, SetDefaultCas("op-1", enabled=True))
+    world.run_until(world.now + MINUTE)
+    if pub.life != "down":
+        return False, answers, world
+    world.start_node("pub")
+    world.run_until(world.now + MINUTE)
+    world.watch_performed(Reply, lambda _, reply: answers.append((reply.outcome, reply.reason)))
+    world.deliver(pub, SetDefaultCas("op-1", enabled=True))
+    world.run_until(world.now + MINUTE)
+    return True, answers, world
+
+
+@pytest.mark.rule("B.9", "B.10")
+@pytest.mark.parametrize("replication", ["faithful", "modern"])
+def test_enabling_them_goes_on_after_a_kill_whatever_their_dates(replication: Policy) -> None:
+    """Of 12.5 two have expired: what lies without a row is put forward, and not judged by its dates then either."""
+    for lives in range(1, 60):
+        killed, answers, world = killed_while_enabling(replication, lives=lives)
+        if not killed:
+            break
+        assert (lives, answers) == (lives, [("done", "")])
+        assert places(world, "CAP-RTP-001")["pub"] == UNITS
+    assert 10 < lives < 59

@@ -16,7 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from ucmlab.cluster.admin.terminal.editing import CONTROL, ESCAPED, History, Key, Line
+from ucmlab.cluster.admin.terminal.editing import CONTROL, EDITED_LIMIT, ESCAPED, History, Key, Line
 
 PROMPT = "admin:"
 """At column 0, without a blank after it, and nothing ends its line (W3.1)."""
@@ -313,6 +313,8 @@ class Shell:
 
     def _advise(self, typed: str, advice: Advice) -> None:
         line, cursor = self._line, self._line.cursor
+        if len(line.text) > EDITED_LIMIT:
+            return  # no command is so long, and each key would show it again
         self._typed(line.to_end() + typed)
         self._out(_NEWLINE + "".join(each + _NEWLINE for each in advice.lines) + PROMPT)
         line.cursor = cursor

@@ -68,6 +68,8 @@ class Session:
             echo=rows_shown is not None,
         )
         self._entered: asyncio.Queue[str | None] = asyncio.Queue()
+        self._read = asyncio.Event()
+        self._read.set()
         self._answer: asyncio.Future[str] | None = None
         self._task: asyncio.Task[None] | None = None
         self._heard = 0.0
@@ -83,6 +85,7 @@ class Session:
                 self._task = tasks.create_task(self._carry_out(line), name="cli.command")
                 await asyncio.wait([self._task])
                 self._task = self._answer = None
+                await self._read.wait()  # or what the next line says would pile up, as what this one said has
                 if self._leaving:
                     self._obey(self._shell.close())
                     break
@@ -101,6 +104,14 @@ class Session:
         """Take what was typed."""
         self._heard = asyncio.get_running_loop().time()
         self._obey(self._shell.feed(text))
+
+    def unread(self) -> None:
+        """The client leaves what it was sent: no command begins until it does not."""
+        self._read.clear()
+
+    def read(self) -> None:
+        """It reads again."""
+        self._read.set()
 
     def end_of_input(self) -> None:
         """Nothing more will be typed."""

@@ -42,6 +42,8 @@ OPTIONS: Mapping[str, Any] = {
     "errors": "replace",
 }
 """Of asyncssh, whose other defaults refuse forwarding, and offer what clients insist on (W3.1)."""
+AT_ONCE = 256
+"""Characters that are heard before it is seen whether the client reads: `?` shows thousands for one."""
 LAST_WORDS_S = 0.5
 """Machine time in which commands that run when the service ends may still say what came of them."""
 _ATTEMPTS = 3
@@ -102,7 +104,8 @@ class _Login(asyncssh.SSHServer):
         self._connection: asyncssh.SSHServerConnection | None = None
         self._account: AdminAccount | None = None
         self._attempts = 0
-        self._sessions: dict[asyncio.Task[None], _Channel] = {}
+        self._channels: set[_Channel] = set()
+        """Those that may have a session, from before they ask for it."""
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn
@@ -133,31 +136,27 @@ class _Login(asyncssh.SSHServer):
             self._connection.disconnect(asyncssh.DISC_NO_MORE_AUTH_METHODS_AVAILABLE, "Too many failures")
 
     def session_requested(self) -> "bool | asyncssh.SSHServerSession[str]":
-        if self._account is None or len(self._sessions) >= SESSIONS:
+        if self._account is None or len(self._channels) >= SESSIONS:
             return False
         caller = Caller(self._account, INTERFACE, self._address("peername"), self._address("sockname"))
-        return _Channel(self._server, caller, self._run)
+        channel = _Channel(self._server, caller, self._tasks, self._channels.discard)
+        self._channels.add(channel)
+        return channel
 
     async def last_words(self) -> None:
         """Give commands that run the time to say what came of them."""
-        running = [command for channel in self._sessions.values() if (command := channel.command) is not None]
+        running = [command for channel in self._channels if (command := channel.command) is not None]
         if running:
             await asyncio.wait(running, timeout=LAST_WORDS_S)
 
     def end(self) -> bool:
         """End the connection and all its sessions; False: it never came about."""
-        for task in list(self._sessions):
-            task.cancel()
+        for channel in self._channels:
+            channel.cancel()
         if self._connection is None:
             return False
         self._connection.abort()
         return True
-
-    def _run(self, channel: "_Channel") -> asyncio.Task[None]:
-        task = self._tasks.create_task(channel.run(), name="node.ssh.session")
-        self._sessions[task] = channel
-        task.add_done_callback(self._sessions.pop)
-        return task
 
     def _address(self, which: str) -> str:
         found = None if self._connection is None else self._connection.get_extra_info(which)
@@ -167,20 +166,29 @@ class _Login(asyncssh.SSHServer):
 class _Channel(asyncssh.SSHServerSession[str]):
     """One session of a connection: its terminal."""
 
-    def __init__(self, server: SshServer, caller: Caller, begin: "Callable[[_Channel], asyncio.Task[None]]") -> None:
+    def __init__(
+        self, server: SshServer, caller: Caller, tasks: asyncio.TaskGroup, gone: "Callable[[_Channel], None]"
+    ) -> None:
         self._server = server
         self._caller = caller
-        self._begin = begin
+        self._tasks = tasks
+        self._gone = gone
+        self._heard = ""
+        """What has come and not been looked at."""
+        self._unread = False
+        """Whether the client leaves what it was sent."""
+        self._at_end = False
+        """Whether nothing more will come."""
         self._rows: int | None = None
         self._columns = 0
         self._channel: asyncssh.SSHServerChannel[str]
-        self._session: Session
+        self._session: Session | None = None
         self._task: asyncio.Task[None] | None = None
 
-    async def run(self) -> None:
+    async def _run(self, session: Session) -> None:
         """Serve it to its end."""
         try:
-            status = await self._session.run(BANNER)
+            status = await session.run(BANNER)
         except Exception:  # noqa: BLE001  the one boundary: a bug in a session ends the session, and not the node
             tell_of_a_bug()
             status = 1
@@ -189,15 +197,28 @@ class _Channel(asyncssh.SSHServerSession[str]):
     @property
     def command(self) -> asyncio.Task[None] | None:
         """The command that runs."""
-        return self._session.command
+        return None if self._session is None else self._session.command
+
+    def cancel(self) -> None:
+        """End it."""
+        if self._task is not None:
+            self._task.cancel()
 
     def pause_writing(self) -> None:
         """The client does not read: nothing more is heard of it until it does."""
+        self._unread = True
         self._channel.pause_reading()
+        if self._session is not None:
+            self._session.unread()
 
     def resume_writing(self) -> None:
         """It reads again."""
-        self._channel.resume_reading()
+        self._unread = False
+        if self._session is not None:
+            self._session.read()
+        self._hear()
+        if not self._unread:
+            self._channel.resume_reading()
 
     # -- as asyncssh's session
 
@@ -232,25 +253,37 @@ class _Channel(asyncssh.SSHServerSession[str]):
         return False
 
     def session_started(self) -> None:
-        self._task = self._begin(self)
+        if self._session is not None:
+            self._task = self._tasks.create_task(self._run(self._session), name="node.ssh.session")
 
     def data_received(self, data: str, datatype: asyncssh.DataType) -> None:
         del datatype
-        self._session.typed(data)
+        self._heard += data
+        self._hear()
 
     def eof_received(self) -> bool:
-        self._session.end_of_input()
+        self._at_end = True
+        self._hear()
         return True
+
+    def _hear(self) -> None:
+        session = self._session
+        while session is not None and self._heard and not self._unread:
+            piece, self._heard = self._heard[:AT_ONCE], self._heard[AT_ONCE:]
+            session.typed(piece)
+        if session is not None and self._at_end and not self._heard:
+            self._at_end = False
+            session.end_of_input()
 
     def terminal_size_changed(self, width: int, height: int, pixwidth: int, pixheight: int) -> None:
         del pixwidth, pixheight
-        if self._task is not None and height:
+        if self._session is not None and height:
             self._session.resized(height, width)
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
-        if self._task is not None:
-            self._task.cancel()
+        self._gone(self)
+        self.cancel()
 
     def _write(self, text: str) -> None:
         if not self._channel.is_closing():

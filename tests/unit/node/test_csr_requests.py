@@ -177,7 +177,9 @@ def test_a_disk_that_does_not_take_it_leaves_the_old_request() -> None:
     # Handed to the core alone: nobody performs what it wants.
     sub.core.handle(GenerateCsr("op-2", "tomcat"), Instant(0, WALL))
     (reply,) = sub.does(CommandFailed("MakeCsr", "op-2", "no space left"))
-    assert reply == Reply("op-2", "refused", "permission", "The request could not be written: no space left")
+    assert reply == Reply(
+        "op-2", "refused", "permission", "The request could not be changed on the disk: no space left"
+    )
     assert sub.disk.csrs["tomcat"] == before
     assert sub.core.open_operations() == waiting
 

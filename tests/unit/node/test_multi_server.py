@@ -34,7 +34,7 @@ def replies(on: Playbook) -> list[Reply]:
 def test_a_request_is_taken_from_a_node_that_has_the_unit_itself() -> None:
     sub = node("sub1")
     for sender, taken in (("imp1", False), ("pub", True)):
-        told = PeerKey(f"op-{sender}", "CallManager", "request", b"blob", sub.lab)
+        told = PeerKey(f"op-{sender}", "CallManager", "request", b"blob", sub.lab + 30 * SECOND)
         wanted = sub.hears(sender, TOPICS.peer(sender, "sub1"), told)
         assert any(isinstance(each, OpenShared) for each in wanted) is taken
         answers = [said for said in sub.said(PeerAnswer) if said.op_id == told.op_id]
@@ -45,7 +45,8 @@ def test_a_request_is_taken_from_a_node_that_has_the_unit_itself() -> None:
 
 def test_a_certificate_for_a_trust_unit_is_not_taken_from_a_peer() -> None:
     sub = node("sub1")
-    sub.hears("pub", TOPICS.peer("pub", "sub1"), PeerCertificate("op-1", "tomcat-trust", row().der, "", sub.lab))
+    told = PeerCertificate("op-1", "tomcat-trust", row().der, "", sub.lab + 30 * SECOND)
+    sub.hears("pub", TOPICS.peer("pub", "sub1"), told)
     assert [(each.outcome, each.reason) for each in sub.said(PeerAnswer)] == [("refused", "wrong_purpose")]
     assert not sub.disk.files.keys() & {("tomcat-trust", name) for _, name in sub.disk.files if "Corp" in name}
 
@@ -66,6 +67,24 @@ def test_what_comes_too_late_is_neither_taken_nor_answered(said: PeerKey | PeerC
         assert any(isinstance(each, OpenShared) for each in sub.commands) is (taken and said is KEY)
         late = [each.fields for each in sub.records("shared")]
         assert late == ([] if taken else [{"unit": "CallManager", "sender": "pub", "outcome": "expired"}])
+
+
+@pytest.mark.rule("B.8", "S11")
+@pytest.mark.parametrize("said", [KEY, CERTIFICATE], ids=["key", "certificate"])
+def test_what_was_made_before_the_node_booted_is_over(said: PeerKey | PeerCertificate) -> None:
+    """It may have been taken, and what administrators did since then would be undone by its repetition."""
+    sub = node("sub1")
+    sub.wait(SECOND)
+    sub.restart()
+    sub.wait(SECOND)
+    sub.commands.clear()
+    sub.hears("pub", TOPICS.peer("pub", "sub1"), said)
+    assert not sub.said(PeerAnswer)
+    assert not sub.all(OpenShared)
+    assert [each.fields["outcome"] for each in sub.records("shared")] == ["expired"]
+    newer = replace(said, op_id="op-2", not_after=sub.lab + 30 * SECOND)
+    sub.hears("pub", TOPICS.peer("pub", "sub1"), newer)
+    assert sub.said(PeerAnswer)
 
 
 @pytest.mark.rule("B.8", "S11")
@@ -110,7 +129,7 @@ def test_nothing_comes_to_a_node_whose_web_service_is_not_started(
     assert not sub.all(OpenShared)
     told = [each.fields for each in sub.records("shared")]
     assert told == [{"unit": "CallManager", "sender": "pub", "outcome": "service_stopped"}]
-    newer = replace(KEY, op_id="op-2", not_after=sub.lab)
+    newer = replace(KEY, op_id="op-2", not_after=sub.lab + 30 * SECOND)
     assert any(isinstance(each, OpenShared) for each in sub.hears("pub", TOPICS.peer("pub", "sub1"), newer))
 
 
