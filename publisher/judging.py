@@ -125,7 +125,8 @@ def judge_default_cas(
 ) -> Wanted:
     """CA certificates of the image that its publisher enables or disables; nothing else goes this way.
 
-    They are not asked for their dates: what the product ships is installed whatever has become of it. [ASSUMED]
+    They are asked neither for their dates nor, in FIPS mode, for their signatures: what the product ships is installed
+    whatever has become of it. [ASSUMED]
     """
     if origin != config.publisher:
         raise Refusal("publisher_only", f"{config.publisher} is the publisher")
