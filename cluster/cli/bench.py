@@ -34,7 +34,7 @@ FIGURES: Mapping[str, str] = {
 @click.argument("names", nargs=-1, metavar="[NAME]...", type=click.Choice(list(FIGURES)))
 @json_option
 def bench(*, names: tuple[str, ...], as_json: bool) -> int:
-    r"""Measure this machine's lab: the named figures, or all of them in about fifteen minutes.
+    """Measure this machine's lab: the named figures, or all of them in about fifteen minutes.
 
     \b
     start       from the command to a converged lab
@@ -51,7 +51,7 @@ def bench(*, names: tuple[str, ...], as_json: bool) -> int:
 
     A figure is told beside a floor that was measured in the same run. Whether an aim is reached does not change the
     exit status: a machine is not a test. Labs are made below $TMPDIR.
-    """
+    """  # noqa: D301  a backspace, which has click leave the lines of the paragraph alone
     with bench_folder() as folder:
         machine = machine_facts(folder)
     measured = [_measure(FIGURES[name]) for name in names or FIGURES]

@@ -1,5 +1,6 @@
 """`ucmlab cli`: the command line of the platform of one node, as its SSH shows it, without a client of one's own."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -22,15 +23,22 @@ LISTENER = "ssh"
 def cli(node: str, words: tuple[str, ...], *, directory: Path) -> None:
     """Be at the command line of a node, or have it carry out one command.
 
-    Questions of a command are answered by standard input, a line each. Exit status 1: the command failed.
+    Answers to a command's questions come from standard input, a line each, and so does a text to be pasted, which a
+    blank line or the end of the input ends; what nobody asks for is not read. A `?` at the end of a command shows how
+    it may go on. Exit status 1: the command failed; 2: it asked, and nobody answered.
     """
     # asyncssh takes a third of a second to import: not before it is known that there is somebody to talk to.
     home = open_lab(directory)
     host, port = _place(attaching.running_outline(home), node)
+    from ucmlab.cluster.cli.piping import Unanswered  # noqa: PLC0415  see above
     from ucmlab.cluster.cli.terminal import converse  # noqa: PLC0415  see above
 
     secret = home.credentials()
-    status = converse(host, port, secret.os_user, secret.os_password, command=" ".join(words))
+    try:
+        status = converse(host, port, secret.os_user, secret.os_password, command=" ".join(words))
+    except Unanswered as error:
+        how = _answering(f"ucmlab cli {node}", shlex.join(words), text=error.waits == "text")
+        raise Unusable(f"it asked, and nobody answered; {how}, or `ucmlab cli {node}` at a terminal") from error
     sys.exit(REFUSED if status else 0)
 
 
@@ -42,3 +50,9 @@ def _place(state: Outline, node: str) -> tuple[str, int]:
         raise Unusable(f"{node} has no command line now, it is {found.state}; {mend}")
     host, _, port = address.rpartition(":")
     return host, int(port)
+
+
+def _answering(program: str, command: str, *, text: bool) -> str:
+    if not command:
+        return "give the answer in the line behind the command"
+    return f"`{program} {command} < FILE`" if text else f"`echo yes | {program} {command}`"

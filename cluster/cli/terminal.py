@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import re
 import shutil
 import signal
 import sys
@@ -13,11 +12,11 @@ from collections.abc import Iterator
 
 import asyncssh
 
+from ucmlab.cluster.cli.piping import Dialogue, Unanswered, standard_input
 from ucmlab.cluster.errors import Unusable
 
 TERMINAL = "xterm"
 _READ = 4096
-_PROMPT = re.compile(r"(?m)^admin:")
 
 
 def converse(host: str, port: int, user: str, password: str, *, command: str) -> int:
@@ -31,6 +30,7 @@ def converse(host: str, port: int, user: str, password: str, *, command: str) ->
         command: the one to carry out; empty: what standard input says.
 
     Raises:
+        Unanswered: it asked for something, and standard input had ended.
         Unusable: nobody answers there.
     """
     try:
@@ -50,17 +50,11 @@ async def _converse(host: str, port: int, user: str, password: str, *, command: 
 
 
 async def _through_pipes(connection: asyncssh.SSHClientConnection, command: str) -> int:
-    """Without a terminal nothing is echoed, and of banner and prompts nothing is shown."""
     process = await connection.create_process(encoding="utf-8", errors="replace")
-    said = command + "\n" if command else ""
-    if not sys.stdin.isatty():
-        said += await asyncio.to_thread(sys.stdin.read)
-    process.stdin.write(said)
-    process.stdin.write_eof()
-    shown = await process.stdout.read()
-    sys.stdout.write(_PROMPT.sub("", _PROMPT.split(shown, maxsplit=1)[-1]).replace("\r\n", "\n"))
-    sys.stdout.flush()
+    unanswered = await Dialogue(process.stdout, process.stdin, standard_input(), command).run()
     await process.wait()
+    if unanswered and process.exit_status:
+        raise Unanswered(unanswered)
     return process.exit_status or 0
 
 

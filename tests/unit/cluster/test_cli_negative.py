@@ -35,6 +35,11 @@ def test_every_command_gives_help_when_asked_for_it(asked: str) -> None:
         assert (result.exit_code, result.stderr) == (0, "")
         assert result.stdout.startswith(f"Usage: ucmlab {' '.join(words)} ")
         assert "-h, --help" in result.stdout
+        assert "\\b" not in result.stdout, "a mark for click, whose docstring must not be raw"
+
+
+def test_a_list_of_help_keeps_its_lines() -> None:
+    assert "\n  memory      what a further node needs\n  upload " in run("bench", "--help").stdout
 
 
 def test_help_is_given_behind_arguments_too() -> None:
