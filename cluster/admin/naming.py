@@ -30,12 +30,16 @@ def trust_unit(rulebook: RuleBook, role: Role, name: str) -> str:
     Raises:
         Unknown: there is none.
     """
-    units = {unit.name.casefold(): unit.name for unit in rulebook.units_of(role) if unit.kind == "trust"}
-    found = units.get(name.casefold().removesuffix(TRUST) + TRUST)
+    units = {each.casefold(): each for each in trust_names(rulebook, role)}
+    found = units.get(name.casefold().removesuffix(TRUST))
     if found is None:
-        there = ", ".join(each.removesuffix(TRUST) for each in units.values())
-        raise Unknown(f"{name!r} is no trust store; there are {there}")
-    return found
+        raise Unknown(f"{name!r} is no trust store; there are {', '.join(units.values())}")
+    return found + TRUST
+
+
+def trust_names(rulebook: RuleBook, role: Role) -> list[str]:
+    """The trust stores of a node of that role, without their ending."""
+    return [unit.name.removesuffix(TRUST) for unit in rulebook.units_of(role) if unit.kind == "trust"]
 
 
 def delete_of(unit: str, filename: str, files: Iterable[FileImage]) -> Delete:

@@ -163,9 +163,13 @@ class CertificateApi:
     async def _make_csr(self, request: web.Request) -> Answer:
         asked = requests.csr_of(self._rules, await _body(request), role=self._config.role, fqdn=self._config.fqdn)
         reply = await self._do(request, asked)
-        der = (await _read(self._desk.requests)).get(asked.unit) if reply.outcome == "done" else None
+        if reply.outcome != "done":
+            return answers.answered(reply, {})
+        der = (await _read(self._desk.requests)).get(asked.unit)
+        if der is None:  # somebody has deleted it since
+            return answers.wrong(404, "csr_missing", f"no request of {asked.unit} waits for its certificate")
         distribution = "multi-server" if asked.multi_server else "this-server"
-        done = {"service": asked.unit, "distribution": distribution, "csr": "" if der is None else csr_pem(der)}
+        done = {"service": asked.unit, "distribution": distribution, "csr": csr_pem(der)}
         return answers.answered(reply, done)
 
     async def _delete_csr(self, request: web.Request) -> Answer:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from ucmlab.cluster.admin import naming
-from ucmlab.cluster.admin.naming import ACTIONS, Unknown, trust_unit
+from ucmlab.cluster.admin.naming import ACTIONS, Unknown, trust_names, trust_unit
 from ucmlab.cluster.admin.rest_answers import Answer, wrong
 from ucmlab.node.config import Role
 from ucmlab.node.events import Delete, FileImage, GenerateCsr, GenerateSelfSigned, OrderService
@@ -73,7 +73,8 @@ def trust_units(rulebook: RuleBook, service: object, *, role: Role, status: int 
     except Unknown as error:
         raise Wrong(wrong(status, "not_found", f"service: {error.text}")) from error
     if not found:
-        raise Wrong(wrong(status, "not_found", f"service: {_said(service)} names no trust store"))
+        there = f"there are {', '.join(trust_names(rulebook, role))}"
+        raise Wrong(wrong(status, "not_found", f"service: {_said(service)}; {there}"))
     return tuple(dict.fromkeys(found))
 
 
@@ -111,13 +112,13 @@ def csr_of(rulebook: RuleBook, body: Body, *, role: Role, fqdn: str) -> Generate
 def self_signed_of(rulebook: RuleBook, body: Body, *, role: Role, fqdn: str) -> GenerateSelfSigned:
     """What `POST /identity/selfsigned` asks for (W1.6)."""
     unit = own_unit(rulebook, body.get("service"), role=role)
-    years = body.get("validityPeriod", 0)
+    years = body.get("validityPeriod")
     return GenerateSelfSigned(
         "",
         unit,
         key=_key(rulebook, unit, body),
         digest=_digest(body),
-        years=_number("validityPeriod", years),
+        years=0 if years is None else _number("validityPeriod", years),
         include_ou=_flag("includeOU", body.get("includeOU", False)),
         multi_server=_is_for_all(body, fqdn),
     )
@@ -143,8 +144,11 @@ def delete_of(unit: str, filename: str, files: Iterable[FileImage]) -> Delete:
     """What `DELETE /trust/certificate` asks for: the certificate is named by its file, with or without `.pem`.
 
     Raises:
-        Wrong: there is no such file.
+        Wrong: there is no such file, or none is named.
     """
+    if not filename:
+        listed = f"GET /trust/certificate?service={unit.removesuffix(naming.TRUST)} lists them"
+        raise Wrong(wrong(404, "not_found", f"filename: it is missing; {listed}"))
     try:
         return naming.delete_of(unit, filename, files)
     except Unknown as error:
@@ -156,7 +160,8 @@ def order_of(body: Body, *, node: str, services: Iterable[str]) -> OrderService:
     names = {name.casefold(): name for name in services}
     name = _text("service", body.get("service", ""))
     if name.casefold() not in names:
-        raise Wrong(wrong(404, "not_found", f"service: {node} has no {name!r}"))
+        found = f"{node} has no {name!r}" if name else "it is missing"
+        raise Wrong(wrong(404, "not_found", f"service: {found}; GET /services lists them"))
     action = ACTIONS.get(_text("action", body.get("action", "")).casefold())
     if action is None:
         raise Wrong(wrong(400, "format", f"action: {_said(body.get('action'))}; there are {', '.join(ACTIONS)}"))

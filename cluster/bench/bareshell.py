@@ -1,6 +1,6 @@
 """A bare asyncssh server, the floor of figure `ssh`: lets in whoever knows the password, and shows him a text.
 
-    python -m ucmlab.cluster.bench.bareshell KEY PORT SHOWN PASSWORD
+    python -m ucmlab.cluster.bench.bareshell KEY PORT SHOWN
 
 KEY and SHOWN are files: its host key, and the text, after which it waits for the client to go.
 """
@@ -12,11 +12,12 @@ from typing import NoReturn
 
 import asyncssh
 
+KNOWN = "let-me-in"
+"""The password: a made-up one, as there is nothing to be kept here."""
+
 
 class _Server(asyncssh.SSHServer):
     """One connection."""
-
-    password = ""
 
     def begin_auth(self, username: str) -> bool:
         del username
@@ -27,7 +28,7 @@ class _Server(asyncssh.SSHServer):
 
     def validate_password(self, username: str, password: str) -> bool:
         del username
-        return password == self.password
+        return password == KNOWN
 
 
 async def _serve(key: str, port: int, shown: str) -> NoReturn:
@@ -44,9 +45,8 @@ async def _serve(key: str, port: int, shown: str) -> NoReturn:
     raise AssertionError("nobody sets that")
 
 
-def main(key: str, port: str, shown: str, password: str) -> None:
+def main(key: str, port: str, shown: str) -> None:
     """Serve until killed."""
-    _Server.password = password
     asyncio.run(_serve(key, int(port), Path(shown).read_text(encoding="utf-8")))
 
 

@@ -10,16 +10,17 @@ import click
 
 from ucmlab.cluster.cli import attaching
 from ucmlab.cluster.cli.answering import end_with, operation_id, refused
-from ucmlab.cluster.cli.listing import check_unit
 from ucmlab.cluster.cli.options import directory_option, json_option
 from ucmlab.cluster.cli.output import check_output, output_option, write_file
 from ucmlab.cluster.cli.printing import print_result
 from ucmlab.cluster.errors import Unusable
 from ucmlab.cluster.provision import LabHome, open_lab
+from ucmlab.cluster.topology import role_of
 from ucmlab.node.csr import csr_pem
 from ucmlab.node.errors import Refusal
 from ucmlab.node.events import DeleteCsr, GenerateCsr
 from ucmlab.node.layout import HomeLayout, read_csrs
+from ucmlab.node.rulebook import RuleBook
 
 
 @click.command()
@@ -58,19 +59,25 @@ def csr(
     home = open_lab(directory)
     home.node_home(node)
     check_output(output, binary=False)
+    _check_identity(home.topology.rulebook, node, unit)
     if gone:
         if only_show or output is not None:
             raise Unusable("--delete goes with neither --show nor -o: show the request first, then delete it")
         _delete(home, node, unit, as_json=as_json)
-    if only_show:
-        check_unit(home.topology.rulebook, unit)
-    else:
+    if not only_show:
         wanted = GenerateCsr(operation_id(), unit, key, digest, san, include_ou, multi_server, common_name)
         with attaching.attach(home) as lab:
             reply = lab.operate(node, wanted)
         if reply.outcome != "done":
             end_with(reply, as_json=as_json, done="")
     _tell(_waiting(home, node, unit, as_json=as_json), node, unit, output=output, as_json=as_json)
+
+
+def _check_identity(rulebook: RuleBook, node: str, unit: str) -> None:
+    """See that the release has the unit; whether requests are made of it is the node's to say."""
+    if unit not in rulebook.units:
+        there = ", ".join(name for role, name in rulebook.csrs if role == role_of(node))
+        raise Unusable(f"there is no unit {unit!r}; {node} makes requests of {there}")
 
 
 def _delete(home: LabHome, node: str, unit: str, *, as_json: bool) -> NoReturn:

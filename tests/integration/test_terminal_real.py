@@ -284,7 +284,10 @@ def test_what_may_not_be(lab: CommandLine) -> None:
     assert fips.splitlines() == ["The system is operating in non-FIPS mode."]
     assert common.splitlines()[0] == FAILED
     assert own.splitlines() == [FAILED, "Only trust certificates can be deleted; tomcat is an identity"]
-    assert absent.splitlines()[0] == delete.splitlines()[0] == FAILED
+    assert absent.splitlines() == [FAILED, f"pub has no nothing; there are {', '.join(OF_PUB)}"]
+    assert delete.splitlines()[0] == FAILED
+    (stray,) = Door(lab, "pub").spoken("show cert trust nothing")
+    assert stray.splitlines() == [FAILED, "pub has no nothing; show cert list trust lists them"]
 
 
 @pytest.mark.parametrize("spelling", ["{file}", "{unit}/{file}", "{bare}"])

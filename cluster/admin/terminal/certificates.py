@@ -32,7 +32,7 @@ async def show_cert_own(console: Console, given: Mapping[str, str]) -> None:
     unit = _own_unit(console, given["name"], ".pem")
     der = (await asyncio.to_thread(console.desk.identities)).get(unit)
     if der is None:
-        raise _not_found(console, given["name"])
+        raise Failed(f"{console.desk.config.name} has no certificate of {unit}; show cert list own lists them")
     _show(console, parse(der))
 
 
@@ -48,7 +48,7 @@ async def show_cert_trust(console: Console, given: Mapping[str, str]) -> None:
             except Refusal as refusal:
                 raise refused(console, refusal.reason, file.unit, refusal.text) from refusal
             return
-    raise _not_found(console, given["name"])
+    raise Failed(f"{console.desk.config.name} has no {given['name']}; show cert list trust lists them")
 
 
 async def show_csr_list(console: Console, _: Mapping[str, str]) -> None:
@@ -188,11 +188,11 @@ def _own_units(console: Console) -> list[str]:
 
 def _own_unit(console: Console, name: str, suffix: str = "") -> str:
     """The identity of a name: the bare unit, or as lists have it."""
-    bare = name.removesuffix(suffix) if suffix else name
-    for unit in _own_units(console):
+    bare, units = name.removesuffix(suffix) if suffix else name, _own_units(console)
+    for unit in units:
         if bare.casefold() in (unit.casefold(), f"{unit}/{unit}".casefold()):
             return unit
-    raise _not_found(console, name)
+    raise Failed(f"{console.desk.config.name} has no {name}; there are {', '.join(units)}")
 
 
 def _trust_unit(console: Console, name: str) -> str:
@@ -207,10 +207,6 @@ def _delete_of(unit: str, name: str, files: tuple[FileImage, ...]) -> Delete:
         return delete_of(unit, name, files)
     except Unknown as error:
         raise Failed(error.text) from error
-
-
-def _not_found(console: Console, name: str) -> Failed:
-    return Failed(f"{console.desk.config.name} has no {name}")
 
 
 COMMANDS: Mapping[str, Perform] = {

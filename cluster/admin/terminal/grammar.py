@@ -19,6 +19,8 @@ class CommandRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     privilege: int
     help: str
     does: str
+    choices: Mapping[str, str] = {}
+    """What `?` says of a word of `{a|b}` instead."""
 
 
 class _Word(msgspec.Struct, frozen=True):
@@ -81,7 +83,7 @@ class Grammar:
             for word, last in _after(words, before):
                 for name in word.choices or (word.name.upper(),):
                     if name.startswith(begun) or not word.choices:
-                        told.setdefault(name, row.help if last else "")
+                        told.setdefault(name, row.choices.get(name, row.help if last else ""))
         width = max(map(len, told), default=0)
         lines = (f"    {name:<{width}}  {text}".rstrip() for name, text in sorted(told.items()))
         return Advice(lines=tuple(lines))

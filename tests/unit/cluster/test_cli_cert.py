@@ -355,3 +355,13 @@ def test_a_lab_that_does_not_run_can_be_read_but_not_changed(lab: Bench) -> None
     result = lab.run("cert", "upload", "pub", "tomcat-trust", "-", stdin=b"x")
     assert result.exit_code == 2
     assert "does not run; start it with `ucmlab up --dir " in result.stderr
+
+
+@pytest.mark.parametrize("option", [(), ("--show",), ("--delete",)])
+def test_a_request_of_a_unit_that_there_is_not_is_told_with_those_of_the_node(
+    lab: Bench, option: tuple[str, ...]
+) -> None:
+    result = lab.run("cert", "csr", "sub1", "nope", *option)
+    assert (result.exit_code, result.stdout, lab.link.operations) == (2, "", [])
+    there = "CallManager, CallManager-ECDSA, ipsec, tomcat, tomcat-ECDSA, TVS"
+    assert result.stderr == f"ucmlab: there is no unit 'nope'; sub1 makes requests of {there}\n"

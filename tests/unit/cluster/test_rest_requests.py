@@ -117,9 +117,18 @@ def test_trust_stores_with_and_without_their_ending(said: object, units: tuple[s
     assert requests.trust_units(BOOK, said, role="pub") == units
 
 
-@pytest.mark.parametrize("said", [None, [], "", "nothing", ["tomcat", "nothing"]])
-def test_no_trust_store(said: object) -> None:
-    with pytest.raises(Wrong) as caught:
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (None, "^service: it is missing; there are tomcat, "),
+        ([], r"^service: \[\]; there are tomcat, "),
+        ("", "^service: '' is no trust store; there are tomcat, "),
+        ("nothing", "^service: 'nothing' is no trust store; there are tomcat, "),
+        (["tomcat", "nothing"], "^service: 'nothing' is no trust store; there are tomcat, "),
+    ],
+)
+def test_no_trust_store(said: object, words: str) -> None:
+    with pytest.raises(Wrong, match=words) as caught:
         requests.trust_units(BOOK, said, role="pub", status=404)
     assert caught.value.answer.status == 404
 
@@ -151,14 +160,25 @@ def test_a_file_is_named_as_lists_show_it(name: str) -> None:
     assert caught.value.answer.status == 404
 
 
+def test_a_file_that_is_not_named_is_told_with_what_lists_them() -> None:
+    words = r"^filename: it is missing; GET /trust/certificate\?service=tomcat lists them$"
+    with pytest.raises(Wrong, match=words) as caught:
+        requests.delete_of("tomcat-trust", "", [FileImage("tomcat-trust", "a.pem", CA)])
+    assert caught.value.answer.status == 404
+
+
 def test_an_order_to_a_service() -> None:
     asked = requests.order_of({"service": "cisco tftp", "action": "Restart"}, node="pub", services=["Cisco Tftp"])
     assert asked == OrderService("", "pub", "Cisco Tftp", "restart")
-    for body, status in (
-        ({"service": "x", "action": "stop"}, 404),
-        ({"service": "Cisco Tftp", "action": "shoot"}, 400),
+    for body, status, words in (
+        ({"service": "x", "action": "stop"}, 404, "^service: pub has no 'x'; GET /services lists them$"),
+        ({"action": "stop"}, 404, "^service: it is missing; GET /services lists them$"),
+        ({"service": None}, 404, "^service: it is missing; GET /services lists them$"),
+        ({"service": "Cisco Tftp"}, 400, "^action: it is missing; there are start, stop, restart$"),
+        ({"service": "Cisco Tftp", "action": None}, 400, "^action: it is missing; there are start, stop, restart$"),
+        ({"service": "Cisco Tftp", "action": "shoot"}, 400, "^action: 'shoot'; there are start, stop, restart$"),
     ):
-        with pytest.raises(Wrong) as caught:
+        with pytest.raises(Wrong, match=words) as caught:
             requests.order_of(body, node="pub", services=["Cisco Tftp"])
         assert caught.value.answer.status == status
 
@@ -167,6 +187,19 @@ def test_a_self_signed_certificate() -> None:
     body = {"service": "tomcat", "keyLength": 3072, "validityPeriod": 10, "distribution": "multi-server"}
     expected = GenerateSelfSigned("", "tomcat", "rsa-3072", years=10, multi_server=True)
     assert requests.self_signed_of(BOOK, body, role="pub", fqdn=FQDN) == expected
+
+
+NULLABLE = (
+    *("keyType", "keyLength", "hashAlgorithm", "altNames", "commonName", "includeOU", "distribution"),
+    "validityPeriod",
+)
+
+
+@pytest.mark.parametrize("key", NULLABLE)
+def test_null_is_what_is_not_there(key: str) -> None:
+    body = {"service": "tomcat", key: None}
+    assert requests.csr_of(BOOK, body, role="pub", fqdn=FQDN) == GenerateCsr("", "tomcat")
+    assert requests.self_signed_of(BOOK, body, role="pub", fqdn=FQDN) == GenerateSelfSigned("", "tomcat")
 
 
 @pytest.mark.parametrize(

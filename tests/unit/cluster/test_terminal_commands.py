@@ -1,6 +1,7 @@
 """The commands of the platform's command line as data, and what they print where no node is needed (W3.2)."""
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -84,6 +85,9 @@ def test_commands_without_a_subject_here_are_unknown_and_no_stubs(line: str) -> 
 def test_every_command_is_there_and_nothing_else() -> None:
     assert {row.does for row in rows()} == set(PERFORMED)
     assert all(row.privilege in (0, 1, 4) for row in rows())
+    for row in rows():
+        words = {word for each in re.findall(r"\{(.*?)\}", row.syntax) for word in each.split("|")}
+        assert row.choices.keys() <= words
 
 
 def test_an_account_that_reads_has_no_command_that_changes_a_node() -> None:
@@ -108,6 +112,10 @@ def test_completion_and_help() -> None:
     assert ALL.complete("show cert own ") == ALL.complete("bogus ") == Advice()
     assert ALL.explain("utils service l").lines == ("    list  Lists the services of this node",)
     assert ALL.explain("set cert import own tomcat ").lines == ("    CACERT  Imports a certificate that a CA signed",)
+    assert ALL.explain("set cert default-ca-list enable ").lines == (
+        "    all          All of them",
+        "    common-name  The one whose common name is asked for",
+    )
     assert [line.split()[0] for line in ALL.explain("").lines] == ["exit", "quit", "set", "show", "utils"]
 
 
