@@ -17,11 +17,11 @@ from ucmlab.cluster.cli.ending import noticing_the_reader
 PROMPT = "admin:"
 CLEAR = "\x15"
 """Ctrl-U: the line that `?` explained is not to be carried out."""
-Waits = Literal["", "command", "answer", "text"]
+Waits = Literal["", "command", "yes or no", "name", "text"]
 _READ = 4096
 _PROMPTS = re.compile(rf"^(?:{PROMPT})+")
-_QUESTION = re.compile(r"(?:\? ?| : )\Z")
-"""How the line of a question ends (W3.2)."""
+_QUESTION = re.compile(r"(?:(\?) ?| : )\Z")
+"""How the line of a question ends (W3.2): one that is answered by yes or no, or by a name."""
 _PASTE = "Hit Enter"
 """How the line ends after which a text is pasted (W3.2)."""
 
@@ -79,7 +79,7 @@ class Heard:
         if not self._greeted:
             return ""
         if self._line:
-            return "command" if not _PROMPTS.sub("", self._line) else "answer" if _QUESTION.search(self._line) else ""
+            return "command" if not _PROMPTS.sub("", self._line) else _asked(self._line)
         return "text" if self._last.endswith(_PASTE) else ""
 
     def take(self, text: str) -> str:
@@ -103,10 +103,15 @@ class Heard:
         self._greeted = self._greeted or visible != line
         # Without an echo nothing but the end of the input ends the line of a question.
         pasting = not visible and self._last.endswith(_PASTE)
-        self.unanswered = "text" if pasting else "answer" if _QUESTION.search(visible) else ""
+        self.unanswered = "text" if pasting else _asked(visible)
         at, self._shown, self._last = self._shown, 0, line
         # A prompt alone on its line: help follows.
         return f"{visible[at:]}\n" if self._greeted and (visible or not line) else ""
+
+
+def _asked(line: str) -> Waits:
+    question = _QUESTION.search(line)
+    return "" if question is None else "yes or no" if question[1] else "name"
 
 
 class Typed:
@@ -199,10 +204,10 @@ class Dialogue:
         try:
             if waits == "command":
                 await self._go_command()
-            elif waits == "answer":
-                await self._go_answer()
-            else:
+            elif waits == "text":
                 await self._go_text()
+            else:
+                await self._go_answer()
         except OSError:
             self._end()  # the session has ended, or standard input cannot be read: there is no more
 

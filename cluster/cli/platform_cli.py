@@ -25,7 +25,8 @@ def cli(node: str, words: tuple[str, ...], *, directory: Path) -> None:
 
     Answers to a command's questions come from standard input, a line each, and so does a text to be pasted, which a
     blank line or the end of the input ends; what nobody asks for is not read. A `?` at the end of a command shows how
-    it may go on. Exit status 1: the command failed; 2: it asked, and nobody answered.
+    it may go on. Exit status 1: the command failed; 2: it asked, and nobody answered; 3: the connection was lost
+    meanwhile, as when the command has the node boot.
     """
     # asyncssh takes a third of a second to import: not before it is known that there is somebody to talk to.
     home = open_lab(directory)
@@ -37,7 +38,7 @@ def cli(node: str, words: tuple[str, ...], *, directory: Path) -> None:
     try:
         status = converse(host, port, secret.os_user, secret.os_password, command=" ".join(words))
     except Unanswered as error:
-        how = _answering(f"ucmlab cli {node}", shlex.join(words), text=error.waits == "text")
+        how = _answering(f"ucmlab cli {node}", shlex.join(words), error.waits)
         raise Unusable(f"it asked, and nobody answered; {how}, or `ucmlab cli {node}` at a terminal") from error
     sys.exit(REFUSED if status else 0)
 
@@ -52,7 +53,9 @@ def _place(state: Outline, node: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def _answering(program: str, command: str, *, text: bool) -> str:
+def _answering(program: str, command: str, waits: str) -> str:
     if not command:
         return "give the answer in the line behind the command"
-    return f"`{program} {command} < FILE`" if text else f"`echo yes | {program} {command}`"
+    if waits == "text":
+        return f"`{program} {command} < FILE`"
+    return f"`echo {'NAME' if waits == 'name' else 'yes'} | {program} {command}`"

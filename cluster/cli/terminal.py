@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import asyncssh
 
 from ucmlab.cluster.cli.piping import Dialogue, Unanswered, standard_input
-from ucmlab.cluster.errors import Unusable
+from ucmlab.cluster.errors import LabGone, Unusable
 
 TERMINAL = "xterm"
 _READ = 4096
@@ -31,6 +31,7 @@ def converse(host: str, port: int, user: str, password: str, *, command: str) ->
 
     Raises:
         Unanswered: it asked for something, and standard input had ended.
+        LabGone: the connection was lost meanwhile.
         Unusable: nobody answers there.
     """
     try:
@@ -44,9 +45,10 @@ async def _converse(host: str, port: int, user: str, password: str, *, command: 
     # Nobody between this process and the lab's on the same machine is to be known by a key.
     options = {"username": user, "password": password, "known_hosts": None, "config": None, "client_keys": None}
     async with asyncssh.connect(host, port, **options) as connection:
-        if at_terminal:
-            return await _at_terminal(connection)
-        return await _through_pipes(connection, command)
+        try:
+            return await (_at_terminal(connection) if at_terminal else _through_pipes(connection, command))
+        except asyncssh.Error as error:
+            raise LabGone(f"the connection was lost meanwhile, as when the node boots: {error}") from error
 
 
 async def _through_pipes(connection: asyncssh.SSHClientConnection, command: str) -> int:

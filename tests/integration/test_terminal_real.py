@@ -468,6 +468,10 @@ def test_the_command_line_without_a_client_of_ones_own(lab: CommandLine) -> None
         ("set cert regen TVS", "`echo yes | ucmlab cli pub set cert regen TVS`"),
         ("set csr gen TVS", "`echo yes | ucmlab cli pub set csr gen TVS`"),
         ("utils fips enable", "`echo yes | ucmlab cli pub utils fips enable`"),
+        (
+            "set cert default-ca-list enable common-name",
+            "`echo NAME | ucmlab cli pub set cert default-ca-list enable common-name`",
+        ),
         ("set cert import trust tomcat", "`ucmlab cli pub set cert import trust tomcat < FILE`"),
     ],
 )
@@ -568,7 +572,13 @@ def test_fips_mode_ends_the_session_as_the_node_boots_and_makes_certificates_ane
     assert "1)CallManager\r\n2)tomcat\r\n" in warned
     assert no.splitlines()[0] == FAILED
     for action, made in (("enable", {"CallManager", "tomcat", "ipsec", "TVS"}), ("disable", set())):
-        assert f"FIPS mode {action}d successfully." in _to_the_end(door, f"utils fips {action}", "yes")
+        if action == "enable":
+            told = _to_the_end(door, "utils fips enable", "yes")
+        else:
+            done = lab.run("cli", "sub1", "utils", "fips", "disable", stdin=b"yes\n")
+            assert (done.returncode, done.stderr.count(b"\n")) == (3, 1), "what came of it is for the node to tell"
+            told = done.stdout.decode()
+        assert f"FIPS mode {action}d successfully." in told
         lab.must("wait", "--converged", "--within", "60s")
         identities = lab.json("dump")["nodes"]["sub1"]["identities"]
         assert {unit for unit in before if identities[unit]["fingerprint"] != before[unit]["fingerprint"]} == made

@@ -120,14 +120,14 @@ async def test_a_question_that_nobody_answers_is_told(
     line: Line, capsys: pytest.CaptureFixture[str], *, there: bool
 ) -> None:
     with pipe() as file:
-        assert await run(line, "set cli session timeout 60", file if there else None) == "answer"
+        assert await run(line, "set cli session timeout 60", file if there else None) == "yes or no"
     assert line.session.failed
     assert capsys.readouterr().out.endswith("Continue (y/n)?\n")
 
 
 async def test_so_is_one_among_commands(line: Line) -> None:
     with pipe("show cli pagination\nset cli session timeout 60\n") as file:
-        assert await run(line, "", file) == "answer"
+        assert await run(line, "", file) == "yes or no"
 
 
 async def test_a_refusal_is_no_missing_answer(line: Line) -> None:
@@ -189,7 +189,7 @@ def test_what_is_shown_does_not_depend_on_the_pieces(size: int) -> None:
     heard = Heard()
     shown = "".join(heard.take(said[at : at + size]) for at in range(0, len(said), size))
     assert shown == "one\nadmin\n\nadmiral\ntwo: admin:\nContinue (y/n)?\n"
-    assert (heard.waits, heard.unanswered) == ("command", "answer")
+    assert (heard.waits, heard.unanswered) == ("command", "yes or no")
 
 
 def test_for_what_a_session_waits() -> None:
@@ -198,9 +198,9 @@ def test_for_what_a_session_waits() -> None:
         ("Starting, is it? ", ""),
         ("\r\nadmin", ""),
         (":", "command"),
-        ("Proceed with regeneration (yes|no)? ", "answer"),
+        ("Proceed with regeneration (yes|no)? ", "yes or no"),
         ("Done.\r\n", ""),
-        ("Enter the Common Name of Default CA Certificate : ", "answer"),
+        ("Enter the Common Name of Default CA Certificate : ", "name"),
         ("\r\nPaste the Certificate and Hit Enter\r\n", "text"),
         ("Successfully imported", ""),
     ):
