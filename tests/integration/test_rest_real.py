@@ -45,6 +45,7 @@ class Api:
     def __init__(self, lab: CommandLine, node: str, *, user: str = "OS") -> None:
         env = lab.json("env")
         self.address = env[f"UCMLAB_{node.upper()}_ADDRESS"]
+        self.https, self.soap = (int(env[f"UCMLAB_{node.upper()}_{name}_PORT"]) for name in ("HTTPS", "SOAP"))
         self.account = (env[f"UCMLAB_{user}_USER"], env[f"UCMLAB_{user}_PASSWORD"])
 
     def call(
@@ -53,13 +54,13 @@ class Api:
         path: str,
         *,
         base: str = BASE,
-        port: int = 443,
+        port: int = 0,
         auth: tuple[str, str] | Literal["own"] | None = "own",
         json: object = None,
         data: bytes | None = None,
         params: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        url = f"https://{self.address}:{port}{base}{path}"
+        url = f"https://{self.address}:{port or self.https}{base}{path}"
         account = self.account if auth == "own" else auth
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
@@ -85,7 +86,7 @@ class Api:
 
 
 def presented(api: Api) -> str:
-    command = ["openssl", "s_client", "-connect", f"{api.address}:8443", "-tls1_2", "-cipher", "aRSA"]
+    command = ["openssl", "s_client", "-connect", f"{api.address}:{api.soap}", "-tls1_2", "-cipher", "aRSA"]
     said = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=30).stdout
     return fingerprint(said.decode(errors="replace"))
 
@@ -260,7 +261,7 @@ def test_there_is_no_restart_where_scripts_look_for_one(lab: CommandLine, path: 
 
 def test_both_ports_show_the_same(lab: CommandLine) -> None:
     api = Api(lab, "pub")
-    assert api.call("GET", "/options", port=8443).json() == api.get("/options") == api.get("/snapshot/options")
+    assert api.call("GET", "/options", port=api.soap).json() == api.get("/options") == api.get("/snapshot/options")
 
 
 def test_who_has_no_password_is_told_the_realm_and_nothing_else(lab: CommandLine) -> None:
@@ -335,9 +336,9 @@ def test_half_a_request_and_none_keep_nobody_out(lab: CommandLine) -> None:
     api = Api(lab, "pub")
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with socket.create_connection((api.address, 443)) as raw, context.wrap_socket(raw) as half:
+    with socket.create_connection((api.address, api.https)) as raw, context.wrap_socket(raw) as half:
         half.sendall(f"POST {BASE}/csr HTTP/1.1\r\nHost: pub\r\nContent-Length: 10\r\n\r\n{{".encode())
-        with socket.create_connection((api.address, 443)) as other, context.wrap_socket(other) as garbage:
+        with socket.create_connection((api.address, api.https)) as other, context.wrap_socket(other) as garbage:
             garbage.sendall(b"\0\1\2\r\n\r\n")
             assert garbage.recv(1 << 16).startswith(b"HTTP/1.")
         assert api.get("/snapshot/server")["server"] == "pub"
@@ -399,10 +400,11 @@ RAW = {
 def test_every_answer_has_an_empty_reason_and_tells_of_no_software(lab: CommandLine, said: str) -> None:
     """W1.7, whether an application answers, the server in front of them, or what reads HTTP."""
     request, status = RAW[said]
+    api = Api(lab, "pub")
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with (
-        socket.create_connection((Api(lab, "pub").address, 443), 30) as raw,
+        socket.create_connection((api.address, api.https), 30) as raw,
         context.wrap_socket(raw, suppress_ragged_eofs=True) as wire,
     ):
         wire.sendall(request)

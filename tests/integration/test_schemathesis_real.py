@@ -35,12 +35,14 @@ def test_every_answer_is_one_that_the_file_describes(lab: CommandLine, tmp_path:
     for name, meant in named.items():
         text = text.replace(json.dumps(name), json.dumps(meant))
     settings.write_text(text)
-    place = f"https://{api.address}{BASE}/openapi.json"
+    place = f"https://{api.address}:{api.https}{BASE}/openapi.json"
     account = ("--auth", ":".join(api.account), "--tls-verify", "false")
     told = ("--checks", "all", "--continue-on-failure", "--no-color")
     status, said = run("schemathesis", "--config-file", settings, "run", place, *account, *told, folder=tmp_path)
     assert status == 0, said
-    assert "Tested: 17" in said
+    # All but `GET /openapi.json`: it passes over the operation that it has read the file by.
+    operations = api.get("/openapi.json")["paths"].values()
+    assert f"Tested: {sum(map(len, operations)) - 1}\n" in said
     cases = re.search(r"(\d+) generated, (\d+) passed", said)
     assert cases is not None
     assert int(cases[1]) == int(cases[2]) > 500
@@ -49,7 +51,7 @@ def test_every_answer_is_one_that_the_file_describes(lab: CommandLine, tmp_path:
     events = (json.loads(line) for line in lab.must("events", "--json", "--name", "audit").splitlines())
     done = Counter(each["kind"] for each in events if each.get("outcome") == "done")
     kinds = {"generatecsr", "regenerate", "generateselfsigned", "upload", "delete", "regenerateauthz", "orderservice"}
-    assert done.keys() == kinds
+    assert done.keys() == kinds | {"deletecsr"}
     assert "Traceback" not in "".join(path.read_text() for path in (lab.home / "logs").iterdir())
     assert api.get("/snapshot/server")["server"] == "pub", "it is up, and the account is not locked"
     lab.must("wait", "--converged", "--within", "60s")
