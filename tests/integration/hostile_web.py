@@ -109,13 +109,13 @@ def unverified() -> ssl.SSLContext:
 class Line:
     """A connection that is made anew whenever the other end has had enough."""
 
-    def __init__(self, address: str) -> None:
-        self._address = address
+    def __init__(self, address: str, port: int) -> None:
+        self._place = address, port
         self._context = unverified()
 
     def say(self, data: bytes) -> str:
         """The status of the first answer; empty when the connection ended without one."""
-        with closing(socket.create_connection((self._address, 443), PATIENCE_S)) as raw:
+        with closing(socket.create_connection(self._place, PATIENCE_S)) as raw:
             try:
                 with self._context.wrap_socket(raw) as wire:
                     wire.sendall(data)
@@ -129,8 +129,8 @@ class Line:
 class Crowd:
     """Clients that are slow, that say too much, or that say nothing, all at once."""
 
-    def __init__(self, address: str, accounts: Accounts) -> None:
-        self._address = address
+    def __init__(self, address: str, port: int, accounts: Accounts) -> None:
+        self._place = address, port
         self._context = unverified()
         self._listing = f"GET {rest.BASE}/trust/certificate?service=tomcat HTTP/1.1\r\nHost: x\r\n{accounts.rest}\r\n"
         self._posting = f"POST {rest.BASE}/csr HTTP/1.1\r\nHost: x\r\n{accounts.rest}"
@@ -163,7 +163,7 @@ class Crowd:
 
     async def no_handshake(self, said: bytes) -> str:
         """A connection, and no TLS, or what is none."""
-        reader, writer = await asyncio.open_connection(self._address, 443)
+        reader, writer = await asyncio.open_connection(*self._place)
         try:
             writer.write(said)
             await reader.read()
@@ -212,7 +212,7 @@ class Crowd:
     async def _answered(self, speak: Speak, *, to_the_end: bool = False) -> str:
         """The first line of the answer to what is said; what is left to say then is not said."""
         try:
-            reader, writer = await asyncio.open_connection(self._address, 443, ssl=self._context)
+            reader, writer = await asyncio.open_connection(*self._place, ssl=self._context)
         except ConnectionError:  # it had to go for somebody else in the midst of TLS
             return ""
 

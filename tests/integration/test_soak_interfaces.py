@@ -36,7 +36,7 @@ Tell = Callable[[str, object], None]
 def test_malformed_requests_neither_end_it_nor_make_it_grow(tmp_path: Path, record_property: Tell) -> None:
     with watched(tmp_path) as node:
         statuses = Counter[str]()
-        line, made = Line(node.api.address), requests(accounts_of(node.lab), 1)
+        line, made = Line(node.api.address, node.api.https), requests(accounts_of(node.lab), 1)
         for _ in range(MALFORMED // GROUP):
             for request in itertools.islice(made, GROUP):
                 statuses[line.say(request)] += 1
@@ -49,7 +49,7 @@ def test_malformed_requests_neither_end_it_nor_make_it_grow(tmp_path: Path, reco
 
 def test_whoever_is_slow_or_has_no_end_keeps_nobody_out_and_is_let_go(tmp_path: Path, record_property: Tell) -> None:
     async def come(node: Watched) -> dict[str, Counter[str]]:
-        crowd, hostile = Crowd(node.api.address, accounts_of(node.lab)), Hostile(node.door, 2)
+        crowd, hostile = Crowd(node.api.address, node.api.https, accounts_of(node.lab)), Hostile(node.door, 2)
         answers = {name: Counter[str]() for name in SLOW}
 
         async def one(name: str) -> None:
