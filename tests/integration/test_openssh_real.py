@@ -30,11 +30,11 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
 
 def run(lab: CommandLine, folder: Path, program: str, *arguments: str, stdin: bytes = b"") -> tuple[int, str, str]:
     """Run one that asks a program for the password, as scripts have it that know no sshpass."""
-    answers = folder / "answers"
-    answers.write_text(f"#!/bin/sh\necho '{Door(lab, 'pub').password}'\n")
+    door, answers = Door(lab, "pub"), folder / "answers"
+    answers.write_text(f"#!/bin/sh\necho '{door.password}'\n")
     answers.chmod(0o700)
     given = {**os.environ, "SSH_ASKPASS": str(answers), "SSH_ASKPASS_REQUIRE": "force"}
-    options = [word for name, said in NOWHERE.items() for word in ("-o", f"{name}={said}")]
+    options = [word for name, said in {**NOWHERE, "Port": door.port}.items() for word in ("-o", f"{name}={said}")]
     command = [program, "-F", "/dev/null", *options, *arguments]
     done = subprocess.run(command, env=given, input=stdin, capture_output=True, check=False, timeout=PATIENCE_S)
     return done.returncode, done.stdout.decode(), done.stderr.decode()

@@ -47,7 +47,8 @@ def logged_in(lab: CommandLine) -> Iterator[requests.Session]:
 
 
 def url(lab: CommandLine, node: str = "pub", service: str = "ControlCenterServices") -> str:
-    return f"https://{lab.json('env')[f'UCMLAB_{node.upper()}_ADDRESS']}:8443{BASE}/{service}"
+    env, name = lab.json("env"), f"UCMLAB_{node.upper()}"
+    return f"https://{env[f'{name}_ADDRESS']}:{env[f'{name}_SOAP_PORT']}{BASE}/{service}"
 
 
 def client(

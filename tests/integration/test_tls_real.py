@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import socket
 import ssl
 import subprocess
@@ -154,6 +155,7 @@ def test_ec_ciphers_are_offered_after_the_restart_and_who_has_none_in_common_is_
     assert presented(address, "tomcat-ECDSA") == ""
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.rule("R-070", "R-004", "R-141")
 def test_curl_opens_the_page_by_its_name_and_not_by_its_address(lab: CommandLine, tmp_path: Path) -> None:
     root, csr, leaf = tmp_path / "root.pem", tmp_path / "tomcat.csr", tmp_path / "tomcat.pem"
