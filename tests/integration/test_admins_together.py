@@ -47,7 +47,7 @@ def test_requests_that_many_make_at_once_are_made_one_after_the_other(lab: Comma
         by_command.result()
     waits = api.get("/csr", service="tomcat")["csr"]
     assert door.spoken("set cli pagination off", "show csr own tomcat")[-1].replace("\r", "").strip() == waits.strip()
-    asked, answered = _orders_of(lab, "generatecsr")
+    asked, answered = _orders_of(lab, "pub", "tomcat", "generatecsr")
     assert len(asked) == len(answered) == 5  # four by REST, one over SSH; the command line has no audit lines
     assert {each["outcome"] for each in answered} == {"done"}
 
@@ -88,7 +88,11 @@ def test_who_waits_for_the_publisher_keeps_nobody_else_waiting(lab: CommandLine,
     assert answer.json()["reason"] == "publisher_unreachable"
 
 
-def _orders_of(lab: CommandLine, kind: str) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
-    """What was asked for and what was answered, of one kind, as the audit has it."""
-    found = [each for each in events(lab, "audit") if each["kind"] == kind]
-    return [each for each in found if each["phase"] == "asked"], [each for each in found if each["phase"] == "answered"]
+def _orders_of(
+    lab: CommandLine, node: str, unit: str, kind: str
+) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    """What was asked for of one kind about one unit of a node, and what that was answered, as the audit has it."""
+    audit = events(lab, "audit")
+    asked = [each for each in audit if (each["node"], each.get("unit"), each["kind"]) == (node, unit, kind)]
+    ids = {each["operation_id"] for each in asked}
+    return asked, [each for each in audit if each["phase"] == "answered" and each["operation_id"] in ids]

@@ -227,8 +227,9 @@ def test_a_raw_client_that_nudges_reads_one_answer_a_command(lab: CommandLine) -
 
 
 def _until(channel: paramiko.Channel, end: str) -> str:
+    """What comes until a prompt, behind which nothing does, or until a line is there, whatever has come behind it."""
     said = ""
-    while not said.endswith(end):
+    while not (end in said if end.endswith("\n") else said.endswith(end)):
         piece = channel.recv(4096).decode()
         assert piece, said
         said += piece
