@@ -120,6 +120,7 @@ def wait_until_gone(pids: list[int]) -> list[int]:
 
 
 @pytest.mark.rule("R-022")
+@pytest.mark.library
 def test_a_users_own_ca_reaches_every_node_and_nothing_is_left_behind(tmp_path: Path) -> None:
     with running(tmp_path) as lab:
         root = new_root(tmp_path)

@@ -29,18 +29,21 @@ async def holds(
 
 @pytest.mark.slow
 @pytest.mark.rule("R-004", "B.20")
+@pytest.mark.library
 async def test_a_server_outside_behaves_as_in_virtual_time(tmp_path: Path) -> None:
     await holds(servers_outside, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.rule("R-141", "B.4")
+@pytest.mark.library
 async def test_what_an_old_ca_signed_is_presented_and_refused_for_it(tmp_path: Path) -> None:
     await holds(identities_of_an_old_ca, tmp_path)
 
 
 @pytest.mark.slow
 @pytest.mark.rule("R-192")
+@pytest.mark.library
 async def test_a_long_lived_link_ends_with_its_peer_its_service_and_its_node(tmp_path: Path) -> None:
     await holds(links_that_end, tmp_path)
 

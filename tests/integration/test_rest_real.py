@@ -18,7 +18,7 @@ import requests
 import urllib3
 from cryptography import x509
 
-from tests.integration.test_cli_lab import CommandLine, running
+from tests.integration.test_cli_lab import CommandLine, Forked, running
 from tests.integration.test_identity_local import Authority
 from ucmlab.cluster.admin.accounts import FAILURES
 from ucmlab.cluster.admin.rest import BASE, BODY_LIMIT, CertificateApi
@@ -30,7 +30,7 @@ OF_PUB = ["tomcat", "tomcat-ECDSA", "ipsec", "ITLRecovery", "CallManager-ECDSA",
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    with running(tmp_path_factory.mktemp("rest"), nodes="pub,sub1") as made:
+    with running(tmp_path_factory.mktemp("rest"), Forked, nodes="pub,sub1") as made:
         yield made
 
 

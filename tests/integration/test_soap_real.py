@@ -15,7 +15,7 @@ import urllib3
 import zeep
 from zeep.transports import Transport
 
-from tests.integration.test_cli_lab import CommandLine, running
+from tests.integration.test_cli_lab import CommandLine, Forked, running
 from tests.integration.test_tls_real import presented
 from tests.unit.cluster.test_soap_messages import enveloped
 from ucmlab.cluster.admin.soap import BASE
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    with running(tmp_path_factory.mktemp("soap"), nodes="pub,imp1") as made:
+    with running(tmp_path_factory.mktemp("soap"), Forked, nodes="pub,imp1") as made:
         yield made
 
 
@@ -152,6 +152,7 @@ def test_requests_as_other_clients_write_them(lab: CommandLine, session: request
 
 
 @pytest.mark.parametrize("said", ["PUB", "pub.LAB.test", "ADDRESS"])
+@pytest.mark.library
 def test_a_node_is_named_as_its_clients_know_it(lab: CommandLine, session: requests.Session, said: str) -> None:
     node = said.replace("ADDRESS", lab.json("env")["UCMLAB_PUB_ADDRESS"])
     assert "<ns1:ReturnCode>0<" in post(session, url(lab), control("Start", "Cisco Tftp", node=node)).text

@@ -22,7 +22,7 @@ import paramiko_expect
 import pexpect
 import pytest
 
-from tests.integration.test_cli_lab import CommandLine, running
+from tests.integration.test_cli_lab import CommandLine, Forked, running
 from tests.integration.test_identity_local import Authority
 from tests.integration.test_rest_real import Api, fingerprint, presented
 from ucmlab.cluster.admin.accounts import FAILURES
@@ -38,7 +38,7 @@ FAILED = "Executed command unsuccessfully"
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
-    with running(tmp_path_factory.mktemp("ssh"), nodes="pub,sub1") as made:
+    with running(tmp_path_factory.mktemp("ssh"), Forked, nodes="pub,sub1") as made:
         yield made
 
 

@@ -157,6 +157,7 @@ def test_ec_ciphers_are_offered_after_the_restart_and_who_has_none_in_common_is_
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.rule("R-070", "R-004", "R-141")
+@pytest.mark.library
 def test_curl_opens_the_page_by_its_name_and_not_by_its_address(lab: CommandLine, tmp_path: Path) -> None:
     root, csr, leaf = tmp_path / "root.pem", tmp_path / "tomcat.csr", tmp_path / "tomcat.pem"
     lab.must("ca", "new", "Corp Root CA", "-o", root)
@@ -259,6 +260,7 @@ def test_silent_clients_garbage_and_half_open_connections_keep_nobody_out(lab: C
     assert until(lambda: process.num_fds() <= descriptors)
 
 
+@pytest.mark.library
 def test_three_hundred_at_once_are_borne_and_the_others_are_served_afterwards(lab: CommandLine) -> None:
     node = node_of(lab)
     address, tomcat = node["addresses"]["https_alt"], node["services"][TOMCAT]["loaded"]["tomcat"]
@@ -273,6 +275,7 @@ def test_three_hundred_at_once_are_borne_and_the_others_are_served_afterwards(la
     assert until(lambda: process.num_fds() <= descriptors)
 
 
+@pytest.mark.library
 def test_fifty_restarts_leave_no_descriptor_and_no_thread_behind(lab: CommandLine, link: LabClient) -> None:
     node = node_of(lab)
     address = node["addresses"]["https_alt"]

@@ -29,6 +29,7 @@ def test_every_schedule_of_one_operation_holds() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("plant", "invariant"), [("out-of-order", "S1"), ("ack-before-append", "S4")])
+@pytest.mark.library
 def test_a_planted_bug_is_found_with_the_schedule_that_shows_it(plant: str, invariant: str) -> None:
     [found] = exhaust(2, 1, plant=plant, stop_at_first=True).found
     assert invariant in {each.invariant for each in found.violations}

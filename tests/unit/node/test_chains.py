@@ -22,7 +22,7 @@ from ucmlab.node.rulebook import RuleBook
 from ucmlab.node.upload_files import read_upload
 
 NOW = from_datetime(START) + SECOND
-CPU_LIMIT_S = 1.0
+CPU_LIMIT_S = 5.0
 DAY = timedelta(days=1)
 
 ROOT = issue("Corp Root CA", 1)
