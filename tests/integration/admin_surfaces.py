@@ -6,10 +6,8 @@ What one of them changed another must see: so a step is the same call on each, w
 from collections.abc import Sequence
 from typing import Protocol
 
-from tests.integration import test_soap_real as soap
-from tests.integration.test_cli_lab import CommandLine
-from tests.integration.test_rest_real import Api
-from tests.integration.test_terminal_real import Door
+from tests.integration.command_line import CommandLine
+from tests.integration.interfaces import Api, Door, client, logged_in, states
 
 
 class Surface(Protocol):
@@ -115,6 +113,6 @@ class Soap:
 
     def restart(self, node: str, service: str) -> None:
         order = {"NodeName": None, "ControlType": "Restart", "ServiceList": {"item": [service]}}
-        with soap.logged_in(self._lab) as session:
-            answer = soap.client(self._lab, session, node=node).soapDoControlServices(order)
-        assert soap.states(answer) == {service: "Started"}
+        with logged_in(self._lab) as session:
+            answer = client(self._lab, session, node=node).soapDoControlServices(order)
+        assert states(answer) == {service: "Started"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_cli_lab import CommandLine
+from tests.integration.command_line import CommandLine
 from tests.rules import ROOT
 
 ENVIRONMENT = ROOT / ".venv-clients"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_cli_lab import CommandLine, Forked
+from tests.integration.command_line import CommandLine, Forked
 
 
 @pytest.fixture

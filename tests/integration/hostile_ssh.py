@@ -9,7 +9,7 @@ from random import Random
 
 import asyncssh
 
-from tests.integration.test_terminal_real import END, Door
+from tests.integration.interfaces import END, Door
 
 PATIENCE_S = 30.0
 VERSION = b"SSH-2.0-OpenSSH_8.0\r\n"

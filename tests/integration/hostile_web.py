@@ -11,8 +11,8 @@ from contextlib import closing, suppress
 from random import Random
 from typing import NamedTuple
 
-from tests.integration.test_cli_lab import CommandLine
-from tests.integration.test_soap_real import control
+from tests.integration.command_line import CommandLine
+from tests.integration.interfaces import control
 from tests.unit.cluster.test_soap_messages import BOMB, OUTSIDE, enveloped
 from ucmlab.cluster.admin import rest, soap
 

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.integration.test_cli_lab import CommandLine, Forked, running
-from tests.integration.test_identity_local import Authority, identity
-from tests.integration.test_rest_real import Api, fingerprint, sign
-from tests.integration.test_soap_real import control, post, session, url
-from tests.integration.test_terminal_real import Door
+from tests.integration.authority import Authority
+from tests.integration.command_line import CommandLine, Forked, identity, running
+from tests.integration.interfaces import Api, Door, control, fingerprint, post, sign, url
+from tests.integration.test_soap_real import session
 
 __all__ = ["session"]
 pytestmark = [pytest.mark.slow, pytest.mark.library]

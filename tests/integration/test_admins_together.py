@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_cli_lab import CommandLine, Forked, running
-from tests.integration.test_identity_local import Authority
-from tests.integration.test_rest_real import Api, sign
-from tests.integration.test_terminal_real import Door, events
+from tests.integration.authority import Authority
+from tests.integration.command_line import CommandLine, Forked, running
+from tests.integration.interfaces import Api, Door, events, sign
 
 pytestmark = [
     pytest.mark.slow,

@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.integration.authority import Authority
 from tests.integration.clients import PYTHON, WHAT_THEY_NEED, restarts_by_command_line, run
-from tests.integration.test_cli_lab import CommandLine, Forked, running
-from tests.integration.test_identity_local import Authority
-from tests.integration.test_rest_real import fingerprint
-from tests.integration.test_terminal_real import Door
+from tests.integration.command_line import CommandLine, Forked, running
+from tests.integration.interfaces import Door, fingerprint
 from tests.integration.test_tls_real import presented
 
 pytestmark = WHAT_THEY_NEED

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.integration.test_cli_lab import CommandLine
-from tests.integration.test_identity_local import Authority
-from tests.integration.test_rest_real import fingerprint
+from tests.integration.authority import Authority
+from tests.integration.command_line import CommandLine
+from tests.integration.interfaces import fingerprint
 
 pytestmark = pytest.mark.slow
 NAME = "sub1.lab.test"

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 import psutil
 import pytest
 
-from tests.integration.test_cli_lab import CommandLine, running
-from tests.integration.test_rest_real import Api
+from tests.integration.command_line import CommandLine, running
+from tests.integration.interfaces import Api
 from tests.integration.test_tls_real import dial, node_of, presented, until
 from ucmlab.cluster.admin.rest import BASE
 from ucmlab.cluster.doors import AT_A_PORT, CONNECTIONS

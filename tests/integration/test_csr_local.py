@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_cli_lab import CommandLine, Forked, running
+from tests.integration.command_line import CommandLine, Forked, running
 
 FOLDER = "usr/local/platform/.security/tomcat/keys"
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.test_cli_lab import CommandLine, Forked, running
-from tests.integration.test_identity_local import Authority
-from tests.integration.test_rest_real import fingerprint
+from tests.integration.authority import Authority
+from tests.integration.command_line import CommandLine, Forked, running
+from tests.integration.interfaces import fingerprint
 from tests.openssl import openssl
 from tests.unit.cluster.test_soap_messages import enveloped
 from ucmlab.cluster.admin import rest, soap

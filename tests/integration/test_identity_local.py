@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_cli_lab import CommandLine, Forked, running
-from tests.openssl import RSA, openssl, verify
+from tests.integration.authority import Authority
+from tests.integration.command_line import CommandLine, Forked, home, identity, running
+from tests.openssl import openssl, verify
 
 PLACES = ("platform/.security/tomcat-ECDSA", "cm/.security/CallManager-ECDSA")
 FOLDER = "usr/local/platform/.security/tomcat"
@@ -22,43 +23,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
         yield made
 
 
-class Authority:
-    """A root and an issuing CA that know nothing of ucmlab: `openssl req -x509` and `openssl x509 -req`."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.folder = folder
-        self.root, self.issuing = folder / "root.pem", folder / "issuing.pem"
-        new = ("-nodes", "-keyout", folder / "root.key", "-days", "3000", "-subj", f"/CN={name} Root")
-        openssl("req", "-x509", *RSA, *new, "-addext", "basicConstraints=critical,CA:TRUE", "-out", self.root)
-        below = ("-nodes", "-keyout", folder / "issuing.key", "-subj", f"/CN={name} Issuing")
-        openssl("req", "-new", *RSA, *below, "-out", folder / "issuing.csr")
-        self._signed(folder / "issuing.csr", self.issuing, by="root", extensions="basicConstraints=critical,CA:TRUE")
-
-    def sign(self, csr: Path, *options: str) -> Path:
-        """As administrators do it who have OpenSSL and no CA product: the request's own extensions are copied."""
-        leaf = csr.with_suffix(".pem")
-        self._signed(csr, leaf, *options, by="issuing", extensions="authorityKeyIdentifier=keyid")
-        return leaf
-
-    def _signed(self, csr: Path, into: Path, *options: str, by: str, extensions: str) -> None:
-        (self.folder / "extensions").write_text(extensions + "\n")
-        issuer = ("-CA", self.folder / f"{by}.pem", "-CAkey", self.folder / f"{by}.key", "-CAcreateserial")
-        copied = ("-copy_extensions", "copyall", "-extfile", self.folder / "extensions")
-        openssl("x509", "-req", "-in", csr, *issuer, *copied, *options, "-days", "700", "-sha256", "-out", into)
-
-
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"), "OpenSSL")
-
-
-def home(lab: CommandLine, node: str) -> Path:
-    return Path(lab.json("dump")["nodes"][node]["home"])
-
-
-def identity(lab: CommandLine, node: str, unit: str = "tomcat") -> dict[str, object]:
-    found: dict[str, object] = lab.json("dump")["nodes"][node]["identities"][unit]
-    return found
 
 
 def public_key(path: Path, *kind: str) -> str:

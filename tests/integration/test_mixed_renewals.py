@@ -13,9 +13,9 @@ import zeep
 
 from tests.integration import test_tls_real as tls
 from tests.integration.admin_surfaces import Rest, Soap, Ssh, Surface
-from tests.integration.test_cli_lab import CommandLine, Forked, running
-from tests.integration.test_identity_local import Authority
-from tests.integration.test_rest_real import Api, fingerprint, leaf_of
+from tests.integration.authority import Authority
+from tests.integration.command_line import CommandLine, Forked, running
+from tests.integration.interfaces import Api, fingerprint, leaf_of
 from tests.openssl import openssl
 
 pytestmark = [pytest.mark.slow, pytest.mark.library]

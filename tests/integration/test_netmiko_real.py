@@ -10,9 +10,8 @@ import pytest
 
 from tests.integration import test_tls_real as tls
 from tests.integration.clients import PYTHON, WHAT_THEY_NEED, restarts_by_command_line, run
-from tests.integration.test_cli_lab import CommandLine, Forked, running
-from tests.integration.test_rest_real import OF_PUB, Api, fingerprint, presented
-from tests.integration.test_terminal_real import Door
+from tests.integration.command_line import CommandLine, Forked, running
+from tests.integration.interfaces import OF_PUB, Api, Door, fingerprint, presented
 
 pytestmark = WHAT_THEY_NEED
 SESSION = Path(__file__).with_name("netmiko_session.py")

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 from pexpect import pxssh
 
-from tests.integration.test_cli_lab import CommandLine, Forked, running
-from tests.integration.test_rest_real import OF_PUB, Api, presented
-from tests.integration.test_terminal_real import PATIENCE_S, Door
+from tests.integration.command_line import CommandLine, Forked, running
+from tests.integration.interfaces import OF_PUB, PATIENCE_S, Api, Door, presented
 
 pytestmark = [
     pytest.mark.slow,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.integration.test_cli_lab import CommandLine
+from tests.integration.command_line import CommandLine
 
 pytestmark = pytest.mark.slow
 

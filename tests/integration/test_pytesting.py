@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.test_cli_lab import CommandLine, wait_until_gone
+from tests.integration.command_line import CommandLine, wait_until_gone
 from tests.readme_files import write_readme_files
 from ucmlab.cluster.control import runtime_folder
 from ucmlab.cluster.pytesting import keeper

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.admin_surfaces import Rest, Ssh
-from tests.integration.test_cli_lab import CommandLine, Forked, running
-from tests.integration.test_identity_local import Authority
-from tests.integration.test_rest_real import Api, fingerprint
-from tests.integration.test_terminal_real import FAILED, Door
+from tests.integration.authority import Authority
+from tests.integration.command_line import CommandLine, Forked, running
+from tests.integration.interfaces import FAILED, Api, Door, fingerprint
 from tests.openssl import openssl
 from tests.unit.node.certificate_factory import START, certificate
 from ucmlab.node.certificates import pem

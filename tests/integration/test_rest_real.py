@@ -7,25 +7,22 @@ and from the other node.
 import json
 import socket
 import ssl
-import subprocess
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 import requests
-import urllib3
 from cryptography import x509
 
-from tests.integration.test_cli_lab import CommandLine, Forked, running
-from tests.integration.test_identity_local import Authority
+from tests.integration.authority import Authority
+from tests.integration.command_line import CommandLine, Forked, running
+from tests.integration.interfaces import OF_PUB, Api, fingerprint, leaf_of, presented, sign
 from ucmlab.cluster.admin.accounts import FAILURES
 from ucmlab.cluster.admin.rest import BASE, BODY_LIMIT, CertificateApi
 
 pytestmark = pytest.mark.slow
 # The order is the command line's (wire-interfaces 0).
-OF_PUB = ["tomcat", "tomcat-ECDSA", "ipsec", "ITLRecovery", "CallManager-ECDSA", "CallManager", "CAPF", "TVS"]
 
 
 @pytest.fixture(scope="module")
@@ -37,64 +34,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"), "Rest")
-
-
-class Api:
-    """A script's view of one node."""
-
-    def __init__(self, lab: CommandLine, node: str, *, user: str = "OS") -> None:
-        env = lab.json("env")
-        self.address = env[f"UCMLAB_{node.upper()}_ADDRESS"]
-        self.https, self.soap = (int(env[f"UCMLAB_{node.upper()}_{name}_PORT"]) for name in ("HTTPS", "SOAP"))
-        self.account = (env[f"UCMLAB_{user}_USER"], env[f"UCMLAB_{user}_PASSWORD"])
-
-    def call(
-        self,
-        method: str,
-        path: str,
-        *,
-        base: str = BASE,
-        port: int = 0,
-        auth: tuple[str, str] | Literal["own"] | None = "own",
-        json: object = None,
-        data: bytes | None = None,
-        params: Mapping[str, str] | None = None,
-    ) -> requests.Response:
-        url = f"https://{self.address}:{port or self.https}{base}{path}"
-        account = self.account if auth == "own" else auth
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
-            return requests.request(
-                method,
-                url,
-                auth=account,
-                json=json,
-                data=data,
-                params=params,
-                timeout=30,
-                verify=False,  # noqa: S501  as all scripts against the product do
-            )
-
-    def post(self, path: str, body: object) -> requests.Response:
-        return self.call("POST", path, json=body)
-
-    def get(self, path: str, **query: str) -> Mapping[str, Any]:
-        answer = self.call("GET", path, params=query)
-        assert answer.status_code == 200, answer.text
-        found: Mapping[str, Any] = answer.json()
-        return found
-
-
-def presented(api: Api) -> str:
-    command = ["openssl", "s_client", "-connect", f"{api.address}:{api.soap}", "-tls1_2", "-cipher", "aRSA"]
-    said = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=30).stdout
-    return fingerprint(said.decode(errors="replace"))
-
-
-def sign(authority: Authority, folder: Path, csr: str) -> str:
-    file = folder / "rest.csr"
-    file.write_text(csr)
-    return authority.sign(file).read_text()
 
 
 @pytest.mark.rule("R-029", "R-141", "R-142", "R-145", "R-147")
@@ -143,18 +82,6 @@ def test_a_renewal_as_scripts_do_it(lab: CommandLine, authority: Authority, tmp_
     lab.must("wait", "--converged", "--within", "60s")
     elsewhere = lab.json("dump")["nodes"]["pub"]["trust"]["tomcat-trust"]
     assert {fingerprint(ca) for ca in cas} <= {each["fingerprint"] for each in elsewhere}
-
-
-def leaf_of(text: str) -> str:
-    """The PEM text as the API writes it."""
-    begin = text.index("-----BEGIN CERTIFICATE-----")
-    return text[begin:].strip() + "\n"
-
-
-def fingerprint(text: str) -> str:
-    command = ["openssl", "x509", "-noout", "-fingerprint", "-sha256"]
-    printed = subprocess.run(command, input=text.encode(), capture_output=True, check=True).stdout
-    return printed.decode().strip().partition("=")[2].replace(":", "").lower()
 
 
 @pytest.mark.rule("R-151")

@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.integration.command_line import PATIENCE_S, CommandLine
 from tests.integration.real_lab import make_home, opened
-from tests.integration.test_cli_lab import PATIENCE_S, CommandLine
 from tests.integration.usage import processes
 from tests.soak_sizes import RESTARTS
 from ucmlab.cluster.greetings import GET

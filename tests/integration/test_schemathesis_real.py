@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.integration.clients import WHAT_THEY_NEED, run
-from tests.integration.test_cli_lab import CommandLine, Forked, new_root, running
-from tests.integration.test_rest_real import Api
+from tests.integration.command_line import CommandLine, Forked, new_root, running
+from tests.integration.interfaces import Api
 from ucmlab.cluster.admin.rest import BASE
 
 pytestmark = WHAT_THEY_NEED

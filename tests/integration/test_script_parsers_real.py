@@ -13,10 +13,9 @@ import paramiko
 import pytest
 from cryptography import x509
 
-from tests.integration.test_cli_lab import CommandLine, Forked
-from tests.integration.test_identity_local import Authority
-from tests.integration.test_rest_real import OF_PUB, fingerprint
-from tests.integration.test_terminal_real import END, FAILED, PATIENCE_S, Door
+from tests.integration.authority import Authority
+from tests.integration.command_line import CommandLine, Forked
+from tests.integration.interfaces import END, FAILED, OF_PUB, PATIENCE_S, Door, fingerprint
 
 pytestmark = [pytest.mark.slow, pytest.mark.library]
 NODES = ("pub", "sub1")

@@ -15,8 +15,8 @@ from random import Random
 import psutil
 import pytest
 
+from tests.integration.command_line import CommandLine
 from tests.integration.real_lab import LISTED, Item, item
-from tests.integration.test_cli_lab import CommandLine
 from tests.integration.usage import Sample, growth, last_two_thirds, processes, processor_ns, pss, sample
 from tests.soak_sizes import IDLE_S, LOAD_MINUTES
 from ucmlab.cluster.labclient import LabClient, connect

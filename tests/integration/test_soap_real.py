@@ -4,21 +4,16 @@ zeep reads the WSDL that the node serves; plain requests are written as other cl
 """
 
 import re
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import requests
-import urllib3
 import zeep
-from zeep.transports import Transport
 
-from tests.integration.test_cli_lab import CommandLine, Forked, running
+from tests.integration.command_line import CommandLine, Forked, running
+from tests.integration.interfaces import client, control, logged_in, post, states, url
 from tests.integration.test_tls_real import presented
-from tests.unit.cluster.test_soap_messages import enveloped
-from ucmlab.cluster.admin.soap import BASE
 
 pytestmark = pytest.mark.slow
 
@@ -33,34 +28,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
 def session(lab: CommandLine) -> Iterator[requests.Session]:
     with logged_in(lab) as made:
         yield made
-
-
-@contextmanager
-def logged_in(lab: CommandLine) -> Iterator[requests.Session]:
-    """Requests with the application's account."""
-    env = lab.json("env")
-    with requests.Session() as made, warnings.catch_warnings():
-        warnings.simplefilter("ignore", urllib3.exceptions.InsecureRequestWarning)
-        made.auth = (env["UCMLAB_APP_USER"], env["UCMLAB_APP_PASSWORD"])
-        made.verify = made.trust_env = False
-        yield made
-
-
-def url(lab: CommandLine, node: str = "pub", service: str = "ControlCenterServices") -> str:
-    env, name = lab.json("env"), f"UCMLAB_{node.upper()}"
-    return f"https://{env[f'{name}_ADDRESS']}:{env[f'{name}_SOAP_PORT']}{BASE}/{service}"
-
-
-def client(
-    lab: CommandLine, session: requests.Session, service: str = "ControlCenterServices", *, node: str = "pub"
-) -> Any:  # noqa: ANN401
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return zeep.Client(url(lab, node, service) + "?wsdl", transport=Transport(session=session)).service  # type: ignore[no-untyped-call]
-
-
-def states(answer: Any) -> dict[str, str]:  # noqa: ANN401
-    return {each.ServiceName: each.ServiceStatus for each in answer.ServiceInfoList.item}
 
 
 @pytest.mark.rule("R-155", "R-156")
@@ -122,11 +89,6 @@ def test_the_web_server_is_not_stopped_by_who_it_serves(lab: CommandLine, sessio
         client(lab, session).soapDoControlServices(request)
 
 
-def post(session: requests.Session, where: str, body: str, **headers: str) -> requests.Response:
-    sent = {"Content-Type": "text/xml;charset=UTF-8", **headers}
-    return session.post(where, data=enveloped(body), headers=sent, timeout=30)
-
-
 def test_requests_as_other_clients_write_them(lab: CommandLine, session: requests.Session) -> None:
     where = url(lab)
     items = "<soapGetServiceStatus><ServiceStatus><item>Cisco Tftp</item></ServiceStatus></soapGetServiceStatus>"
@@ -156,12 +118,6 @@ def test_requests_as_other_clients_write_them(lab: CommandLine, session: request
 def test_a_node_is_named_as_its_clients_know_it(lab: CommandLine, session: requests.Session, said: str) -> None:
     node = said.replace("ADDRESS", lab.json("env")["UCMLAB_PUB_ADDRESS"])
     assert "<ns1:ReturnCode>0<" in post(session, url(lab), control("Start", "Cisco Tftp", node=node)).text
-
-
-def control(kind: str, *names: str, node: str = "") -> str:
-    items = "".join(f"<item>{name}</item>" for name in names)
-    asked = f"<NodeName>{node}</NodeName><ControlType>{kind}</ControlType><ServiceList>{items}</ServiceList>"
-    return f"<soapDoControlServices><ControlServiceRequest>{asked}</ControlServiceRequest></soapDoControlServices>"
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from contextlib import suppress
 
 import pytest
 
+from tests.integration.command_line import CommandLine, Forked, running
 from tests.integration.hostile_ssh import GARBAGE, VERSION
-from tests.integration.test_cli_lab import CommandLine, Forked, running
-from tests.integration.test_terminal_real import END, Door
+from tests.integration.interfaces import END, Door
 from ucmlab.cluster.admin.terminal.ssh import SESSIONS
 
 pytestmark = pytest.mark.slow

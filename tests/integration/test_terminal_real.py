@@ -5,16 +5,12 @@ scripts send. What a change came to is read by OpenSSL and the lab's own command
 """
 
 import asyncio
-import json
 import re
 import shutil
 import socket
-import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import asyncssh
 import paramiko
@@ -22,18 +18,14 @@ import paramiko_expect
 import pexpect
 import pytest
 
-from tests.integration.test_cli_lab import CommandLine, Forked, running
-from tests.integration.test_identity_local import Authority
-from tests.integration.test_rest_real import Api, fingerprint, presented
+from tests.integration.authority import Authority
+from tests.integration.command_line import CommandLine, Forked, running
+from tests.integration.interfaces import END, FAILED, OF_PUB, PATIENCE_S, Api, Door, events, fingerprint, presented
 from ucmlab.cluster.admin.accounts import FAILURES
 from ucmlab.cluster.admin.terminal.ssh import KEY_FILE
 from ucmlab.cluster.doors import AT_A_PORT
 
 pytestmark = pytest.mark.slow
-PATIENCE_S = 30
-END = "admin:"
-OF_PUB = ["tomcat", "tomcat-ECDSA", "ipsec", "ITLRecovery", "CallManager-ECDSA", "CallManager", "CAPF", "TVS"]
-FAILED = "Executed command unsuccessfully"
 
 
 @pytest.fixture(scope="module")
@@ -45,51 +37,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CommandLine]:
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"), "Ssh")
-
-
-class Door:
-    """Where a node's command line is, and who may log in."""
-
-    def __init__(self, lab: CommandLine, node: str, *, user: str = "OS") -> None:
-        env = lab.json("env")
-        self.host: str = env[f"UCMLAB_{node.upper()}_ADDRESS"]
-        self.port = int(env[f"UCMLAB_{node.upper()}_SSH_PORT"])
-        self.user: str = env[f"UCMLAB_{user}_USER"]
-        self.password: str = env[f"UCMLAB_{user}_PASSWORD"]
-
-    @asynccontextmanager
-    async def connect(self, **options: object) -> AsyncIterator[asyncssh.SSHClientConnection]:
-        given: dict[str, Any] = {"username": self.user, "password": self.password, "known_hosts": None, "config": None}
-        async with asyncssh.connect(self.host, self.port, **(given | options)) as connection:
-            yield connection
-
-    def paramiko(self) -> paramiko.SSHClient:
-        client = paramiko.SSHClient()
-        client.set_missing_host_key_policy(paramiko.AutoAddPolicy())  # noqa: S507  as all scripts against the product do
-        client.connect(
-            self.host, self.port, self.user, self.password, look_for_keys=False, allow_agent=False, timeout=PATIENCE_S
-        )
-        return client
-
-    def spoken(self, *lines: str) -> list[str]:
-        """What each line is answered in one session, without its echo and the prompt."""
-
-        async def speak() -> list[str]:
-            async with self.connect() as connection, asyncio.timeout(PATIENCE_S):
-                process = await connection.create_process(term_type="vt100", term_size=(200, 1000))
-                await process.stdout.readuntil(END)
-                answers = []
-                for line in lines:
-                    process.stdin.write(line + "\n")
-                    answer = await process.stdout.readuntil(re.compile(r"(?m)^admin:|\? $| : $|Enter\r\n"))
-                    answers.append(answer.partition("\n")[2].removesuffix(END))
-                return answers
-
-        return asyncio.run(speak())
-
-
-def events(lab: CommandLine, name: str) -> list[dict[str, object]]:
-    return [json.loads(line) for line in lab.must("events", "--json", "--name", name).splitlines()]
 
 
 def test_a_session_as_people_see_it(lab: CommandLine) -> None:
@@ -439,113 +386,6 @@ def test_nothing_is_left_of_sessions_that_have_ended(lab: CommandLine) -> None:
     door.spoken("show version active")
     lab.must("wait", "--converged", "--within", "60s")
     assert descriptors() <= before + 1
-
-
-@pytest.mark.library
-def test_the_command_line_without_a_client_of_ones_own(lab: CommandLine) -> None:
-    """`ucmlab cli`: one command, what standard input says, and what fails."""
-    version = lab.must("cli", "pub", "show", "version", "active").splitlines()
-    assert version[0].startswith("Active Master Version: 14.0.1.")
-    assert len(version) == 3, "neither banner nor prompt"
-    done = lab.run("cli", "pub", "set", "cert", "regen", "TVS", stdin=b"yes\n")
-    assert (done.returncode, b"Successfully Regenerated Certificate for TVS.\n" in done.stdout) == (0, True)
-    refused = lab.run("cli", "pub", "set", "cert", "regen", "TVS", stdin=b"no\n")
-    assert (refused.returncode, b"Successfully" in refused.stdout, b"admin:" in refused.stdout) == (1, False, False)
-    assert refused.stderr == b""
-    several = lab.run("cli", "sub1", stdin=b"show version active\nshow cert list own\n")
-    assert several.stdout.decode().splitlines() == [
-        *version,
-        *Door(lab, "sub1").spoken("show cert list own")[0].split("\r\n")[:-1],
-    ]
-    failed = lab.run("cli", "pub", "frobnicate")
-    assert (failed.returncode, failed.stdout.decode().splitlines()) == (1, [FAILED, "No valid command entered"])
-    absent = lab.run("cli", "nope", "show", "status")
-    assert (absent.returncode, absent.stderr.count(b"\n")) == (2, 1)
-
-
-@pytest.mark.parametrize(
-    ("command", "how"),
-    [
-        ("set cert regen TVS", "`echo yes | ucmlab cli pub set cert regen TVS`"),
-        ("set csr gen TVS", "`echo yes | ucmlab cli pub set csr gen TVS`"),
-        ("utils fips enable", "`echo yes | ucmlab cli pub utils fips enable`"),
-        (
-            "set cert default-ca-list enable common-name",
-            "`echo NAME | ucmlab cli pub set cert default-ca-list enable common-name`",
-        ),
-        ("set cert import trust tomcat", "`ucmlab cli pub set cert import trust tomcat < FILE`"),
-    ],
-)
-def test_a_question_that_nobody_answers_is_told_with_what_would_answer_it(
-    lab: CommandLine, command: str, how: str
-) -> None:
-    done = lab.run("cli", "pub", *command.split())
-    line = f"ucmlab: it asked, and nobody answered; {how}, or `ucmlab cli pub` at a terminal\n"
-    assert (done.returncode, done.stderr.decode()) == (2, line)
-    assert b"Successfully" not in done.stdout
-
-
-def test_standard_input_is_read_when_a_command_asks_and_no_further(lab: CommandLine, authority: Authority) -> None:
-    """So one in a loop leaves the loop's list alone, and a pipe that nobody closes is not waited for."""
-    loop = 'while read -r node; do "$@" cli "$node" show version active | head -n 1; done'
-    command = ["sh", "-c", loop, "sh", *lab.command()]
-    listed = subprocess.run(command, input=b"pub\nsub1\n", capture_output=True, env=lab.environment, check=True)
-    assert listed.stdout.count(b"Active Master Version") == 2
-    with subprocess.Popen(
-        lab.command("cli", "pub", "set", "cert", "regen", "TVS"),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env=lab.environment,
-    ) as child:
-        assert child.stdin is not None is not child.stdout
-        said = b""
-        while not said.endswith(b"(yes|no)? "):
-            said += child.stdout.read(1)
-        child.stdin.write(b"yes\n")
-        child.stdin.flush()
-        assert child.stdout.read().startswith(b"Successfully Regenerated Certificate for TVS.\n")
-        assert child.wait(PATIENCE_S) == 0, "its input is still open"
-    pasted = lab.run("cli", "sub1", "set", "cert", "import", "trust", "ipsec", stdin=authority.root.read_bytes())
-    assert (pasted.returncode, b"Successfully imported" in pasted.stdout) == (0, True), "its end ends the text"
-
-
-@pytest.mark.parametrize(("command", "first"), [("?", b"    exit"), ("show cert ?", b"    default-ca-list")])
-def test_a_question_mark_at_the_end_of_a_command_tells_how_it_may_go_on(
-    lab: CommandLine, command: str, first: bytes
-) -> None:
-    told = lab.run("cli", "pub", *command.split())
-    assert (told.returncode, told.stdout.startswith(first), b"admin:" in told.stdout) == (0, True, False)
-    assert FAILED.encode() not in told.stdout
-
-
-def test_at_a_terminal_one_command_asks_whoever_sits_there(lab: CommandLine) -> None:
-    command = lab.command("cli", "pub", "set", "cert", "regen", "TVS")
-    child = pexpect.spawn(command[0], command[1:], env=lab.environment, timeout=PATIENCE_S)
-    child.expect_exact("(yes|no)? ")
-    child.sendline("yes")
-    child.expect_exact("Successfully Regenerated Certificate for TVS.")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
-
-
-def test_at_a_terminal_the_node_sees_each_key(lab: CommandLine) -> None:
-    command = lab.command("cli", "pub")
-    child = pexpect.spawn(command[0], command[1:], env=lab.environment, timeout=PATIENCE_S)
-    child.expect_exact("\r\nadmin:")
-    child.send("show ver\t")
-    child.expect_exact("show version ")
-    child.send("?")
-    child.expect_exact("active")
-    child.sendline("active")
-    child.expect_exact("Active Master Version: ")
-    child.expect_exact("\r\nadmin:")
-    child.send("\x1b[A")
-    child.expect_exact("show version active")
-    child.send("\x1b[D\x7f\x1b[C\x7fve\x1b[H\x0b\x1b[Aexit\x01\x0bexit\r")  # and much else that comes to nothing
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
 
 
 @pytest.mark.library

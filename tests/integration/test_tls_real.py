@@ -16,7 +16,7 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from tests.integration.test_cli_lab import PATIENCE_S, CommandLine
+from tests.integration.command_line import PATIENCE_S, CommandLine
 from tests.openssl import RSA, openssl
 from ucmlab.cluster.greetings import OPTIONS
 from ucmlab.cluster.labclient import LabClient, connect

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_cli_lab import Forked, running
-from tests.integration.test_identity_local import Authority
+from tests.integration.authority import Authority
+from tests.integration.command_line import Forked, running
 from tests.openssl import EC, openssl
 from tests.unit.node.disk_model import assert_linked
 from ucmlab.node.certificates import parse, pem

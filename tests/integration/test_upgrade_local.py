@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_cli_lab import CommandLine
+from tests.integration.command_line import CommandLine
 from tests.unit.node.certificate_factory import START, certificate
 from ucmlab.node.certificates import parse, pem
 

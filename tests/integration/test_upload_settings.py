@@ -6,7 +6,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, pkcs7
 
-from tests.integration.test_cli_lab import CommandLine
+from tests.integration.command_line import CommandLine
 from tests.unit.node.certificate_factory import certificate
 
 pytestmark = pytest.mark.slow

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests.integration.command_line import CommandLine, Forked, new_root, openssl_fingerprint, running
 from tests.integration.terminal import ALTERNATE, MAIN, Terminal, terminal
-from tests.integration.test_cli_lab import CommandLine, Forked, new_root, openssl_fingerprint, running
 
 pytestmark = pytest.mark.slow
 

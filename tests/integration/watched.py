@@ -8,9 +8,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.integration.test_cli_lab import CommandLine
-from tests.integration.test_rest_real import Api
-from tests.integration.test_terminal_real import Door
+from tests.integration.command_line import CommandLine
+from tests.integration.interfaces import Api, Door
 
 SERVED_WITHIN_S = 5.0
 GREW = 8 << 20
