@@ -322,7 +322,7 @@ class NodeCore:
 
     def _started(self, image: DiskImage) -> None:
         self._take(image)
-        self.multi_server.began = self.context.now.lab
+        self.multi_server.begin()
         self.context.record("started", boot=image.boot)
         if self.installation.complete and self.upgrading.former:
             self.upgrading.begin()

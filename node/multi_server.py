@@ -90,8 +90,12 @@ class MultiServer:
         self._installing: dict[str, tuple[str, str]] = {}
         """By the id of the upload here: who handed it on, and under which id."""
         self._answers: dict[tuple[str, str], PeerAnswer] = {}
-        self.began = 0
+        self._began = 0
         """When this process did, lab microseconds."""
+
+    def begin(self) -> None:
+        """The node has started, now."""
+        self._began = self._context.now.lab
 
     def open(self) -> int:
         """How many are shared and not answered."""
@@ -290,7 +294,7 @@ class MultiServer:
         here since would be undone. Who was down goes without, as on the product.
         """
         known, made = self._answers.get((sender, told.op_id)), told.not_after - PATIENCE
-        if known is None and (made < self.began or told.not_after < self._context.now.lab):
+        if known is None and (made < self._began or told.not_after < self._context.now.lab):
             self._context.record("shared", told.op_id, unit=told.unit, sender=sender, outcome="expired")
             return True
         if known is None and {sender, self._context.config.name} <= set(participants(self._context, told.unit)):

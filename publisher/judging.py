@@ -31,7 +31,7 @@ def judge(  # all of it is read, none of it belongs together
         settings = parameter_rules.judge_again(rulebook, config, replica.settings, proposal.settings, origin=origin)
         return Wanted(proposal.kind, removes=(), adds=(), settings=settings)
     if proposal.kind == default_cas.KIND:
-        return judge_default_cas(rulebook, config, replica, proposal, origin=origin, now=now)
+        return judge_image_rows(rulebook, config, replica, proposal, origin=origin, now=now)
     return _judge_rows(rulebook, config, replica, proposal, origin=origin, now=now)
 
 
@@ -120,7 +120,7 @@ def judge_removes(
     return Wanted("delete", removes=tuple(removes), adds=tuple(adds))
 
 
-def judge_default_cas(
+def judge_image_rows(
     rulebook: RuleBook, config: NodeConfig, replica: Replica, proposal: Proposal, *, origin: str, now: Instant
 ) -> Wanted:
     """CA certificates of the image that its publisher enables or disables; nothing else goes this way.

@@ -15,11 +15,19 @@ import psutil
 
 from ucmlab.cluster.addresses import free_port
 from ucmlab.cluster.bench.fanout import Counted, Load
-from ucmlab.cluster.bench.measuring import Aim, Figure, Say, bench_folder, median, python_environment, until_listening
+from ucmlab.cluster.bench.measuring import (
+    HOST,
+    Aim,
+    Figure,
+    Say,
+    bench_folder,
+    listening,
+    median,
+    python_environment,
+)
 from ucmlab.cluster.errors import Unusable
 
 AIM = 0.7
-HOST = "127.0.0.1"
 SIZE = 2_048
 WINDOW = 100
 """Messages on their way: below every queue's bound, and enough to keep a broker busy."""
@@ -133,10 +141,5 @@ def _mosquitto(folder: Path, program: str) -> Generator[_Broker]:
 
 @contextmanager
 def _running(command: Sequence[str], port: int, folder: Path) -> Generator[_Broker]:
-    process = subprocess.Popen(command, env=python_environment(folder), stdout=subprocess.DEVNULL)  # noqa: S603  as above
-    try:
-        until_listening(HOST, port, process)
+    with listening(command, port, folder) as process:
         yield _Broker(port, process)
-    finally:
-        process.terminate()
-        process.wait()

@@ -7,12 +7,10 @@ told apart.
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import Popen
 
 import asyncssh
 import msgspec
@@ -23,16 +21,16 @@ from ucmlab.cluster.bench.bareshell import KNOWN
 from ucmlab.cluster.bench.clusters import KeyStore, cluster_of, names_of
 from ucmlab.cluster.bench.labs import UCMLAB, running_lab
 from ucmlab.cluster.bench.measuring import (
+    HOST,
     Aim,
     Figure,
     Say,
+    bare_server,
     bench_folder,
     cores,
     percentile,
-    python_environment,
     said,
     spread,
-    until_listening,
 )
 
 AIMS = {50: 1.5, 99: 2.0}
@@ -102,17 +100,11 @@ async def _in_turn(node: Place, bare: Place, logins: int) -> tuple[list[float], 
 
 @contextmanager
 def _bare(folder: Path, shown: str) -> Generator[Place]:
-    key, text, port = folder / "bare_host_key", folder / "shown", free_port("127.0.0.1", 0)
+    key, text, port = folder / "bare_host_key", folder / "shown", free_port(HOST, 0)
     asyncssh.generate_private_key("ssh-rsa", key_size=KEY_BITS).write_private_key(key)
     text.write_text(shown, encoding="utf-8")
-    command = [sys.executable, "-m", "ucmlab.cluster.bench.bareshell", str(key), str(port), str(text)]
-    process = Popen(command, env=python_environment(folder))  # noqa: S603  our own interpreter
-    try:
-        until_listening("127.0.0.1", port, process)
-        yield Place("127.0.0.1", port, "anybody", KNOWN)
-    finally:
-        process.kill()
-        process.wait()
+    with bare_server("bareshell", str(key), str(port), str(text), port=port, folder=folder):
+        yield Place(HOST, port, "anybody", KNOWN)
 
 
 def _figure(first: float, took: list[float], floor: list[float]) -> Figure:

@@ -21,6 +21,7 @@ from ucmlab.cluster.errors import Unusable
 
 Say = Callable[[str], None]
 """Hears of each thing that is being measured."""
+HOST = "127.0.0.1"
 DISK_SAMPLES = 100
 COMMAND_TIMEOUT_S = 300.0
 LISTENS_WITHIN_S = 20.0
@@ -133,7 +134,7 @@ def _run(arguments: Sequence[str], environment: dict[str, str], timeout: float) 
     return took, text
 
 
-def until_listening(host: str, port: int, process: "subprocess.Popen[bytes]") -> None:
+def _until_listening(host: str, port: int, process: "subprocess.Popen[bytes]") -> None:
     """Wait until a process that was just started takes connections.
 
     Raises:
@@ -145,6 +146,30 @@ def until_listening(host: str, port: int, process: "subprocess.Popen[bytes]") ->
             return
         time.sleep(0.02)
     raise Unusable(f"`{process.args!r}` does not listen on {host}:{port}")
+
+
+@contextmanager
+def listening(command: Sequence[str], port: int, folder: Path) -> Generator["subprocess.Popen[bytes]"]:
+    """A server of a figure or of its floor, as a process that takes connections at a port of `HOST`.
+
+    Raises:
+        Unusable: it does not take any.
+    """
+    environment = python_environment(folder)
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)  # noqa: S603  of ours, or found on the path
+    try:
+        _until_listening(HOST, port, process)
+        yield process
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def bare_server(module: str, *arguments: str, port: int, folder: Path) -> Generator[None]:
+    """The server of a floor: `python -m ucmlab.cluster.bench.MODULE ARGUMENTS`."""
+    with listening([sys.executable, "-m", f"ucmlab.cluster.bench.{module}", *arguments], port, folder):
+        yield
 
 
 def machine_facts(folder: Path) -> dict[str, object]:

@@ -9,7 +9,6 @@ import asyncio
 import json
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
@@ -23,16 +22,16 @@ from ucmlab.cluster.bench.clusters import KeyStore, cluster_of, names_of
 from ucmlab.cluster.bench.labs import UCMLAB, RunningLab, running_lab
 from ucmlab.cluster.bench.material import make_certificates
 from ucmlab.cluster.bench.measuring import (
+    HOST,
     Aim,
     Figure,
     Say,
+    bare_server,
     bench_folder,
     cores,
     percentile,
-    python_environment,
     said,
     spread,
-    until_listening,
 )
 from ucmlab.cluster.errors import Unusable
 
@@ -94,19 +93,13 @@ async def _timed(client: aiohttp.ClientSession, number: int, ask: Ask) -> tuple[
 
 @contextmanager
 def _bare(folder: Path, octets: int) -> Generator[str]:
-    pem, port = folder / "bare.pem", free_port("127.0.0.1", 0)
+    pem, port = folder / "bare.pem", free_port(HOST, 0)
     key, certificate = folder / "bare.key", folder / "bare.crt"
     made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=bare", "-days", "30")
     subprocess.run([*made, "-keyout", key, "-out", certificate], check=True, capture_output=True)  # noqa: S603
     pem.write_bytes(key.read_bytes() + certificate.read_bytes())
-    command = [sys.executable, "-m", "ucmlab.cluster.bench.bareweb", str(pem), str(port), str(octets)]
-    process = subprocess.Popen(command, env=python_environment(folder))  # noqa: S603
-    try:
-        until_listening("127.0.0.1", port, process)
-        yield f"https://127.0.0.1:{port}/"
-    finally:
-        process.kill()
-        process.wait()
+    with bare_server("bareweb", str(pem), str(port), str(octets), port=port, folder=folder):
+        yield f"https://{HOST}:{port}/"
 
 
 def _connector() -> aiohttp.TCPConnector:
