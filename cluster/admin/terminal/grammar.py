@@ -21,6 +21,8 @@ class CommandRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     does: str
     choices: Mapping[str, str] = {}
     """What `?` says of a word of `{a|b}` instead."""
+    of_publisher: str = ""
+    """What the command changes that only the publisher may; empty: each node may."""
 
 
 class _Word(msgspec.Struct, frozen=True):

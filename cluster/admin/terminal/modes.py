@@ -60,8 +60,6 @@ async def utils_common_criteria_status(console: Console, _: Mapping[str, str]) -
 
 async def utils_sip_oauth_mode(console: Console, _: Mapping[str, str]) -> None:
     """Turn SIP OAuth mode of the cluster on, on the publisher; B.9 has no way back. [inferred] the texts."""
-    if not console.desk.config.is_publisher:
-        raise refused(console, "publisher_only", SIP_OAUTH)
     if await _is_so(console, SIP_OAUTH, wanted=True):
         console.say("SIP OAuth mode is already enabled.")
         return

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from ucmlab.cluster.admin.desk import Caller, Desk, tell_of_a_bug
-from ucmlab.cluster.admin.terminal.console import FAILED, Failed, Perform
+from ucmlab.cluster.admin.terminal.console import FAILED, Failed, Perform, refused
 from ucmlab.cluster.admin.terminal.grammar import Command, Grammar, rows
 from ucmlab.cluster.admin.terminal.idling import idle_minutes
 from ucmlab.cluster.admin.terminal.machine import (
@@ -199,6 +199,8 @@ class Session:
             raise Failed(INVALID)
         if not self._grammar.permits(command):
             raise Failed(self.desk.rulebook.refusal_text("permission"))
+        if command.row.of_publisher and not self.desk.config.is_publisher:
+            raise refused(self, "publisher_only", command.row.of_publisher)
         await self._commands[command.row.does](self, command.given)
 
     async def _end_when_idle(self) -> None:
